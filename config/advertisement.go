@@ -1,0 +1,87 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// PoolChoice is what L2 and BGP advertisements have in common: which pools,
+// Services and nodes they are about. Empty pools and selectors mean every
+// pool; empty node selectors every node; empty service selectors every Service.
+type PoolChoice struct {
+	Pools            []string
+	PoolSelectors    []Selector
+	NodeSelectors    []Selector
+	ServiceSelectors []Selector
+}
+
+// Picks tells whether the choice covers Service svc, with an address of pool,
+// on node.
+func (c *PoolChoice) Picks(pool *Pool, svc *Service, node *Node) bool {
+	return c.PicksPool(pool) && c.PicksNode(node) &&
+		(len(c.ServiceSelectors) == 0 || AnyMatches(c.ServiceSelectors, svc.Labels))
+}
+
+// PicksPool tells whether the choice covers pool.
+func (c *PoolChoice) PicksPool(pool *Pool) bool {
+	if len(c.Pools) == 0 && len(c.PoolSelectors) == 0 {
+		return true
+	}
+	for _, name := range c.Pools {
+		if name == pool.Name {
+			return true
+		}
+	}
+	return AnyMatches(c.PoolSelectors, pool.Labels)
+}
+
+// PicksNode tells whether the choice covers node.
+func (c *PoolChoice) PicksNode(node *Node) bool {
+	return len(c.NodeSelectors) == 0 || AnyMatches(c.NodeSelectors, node.Labels)
+}
+
+// L2Advertisement is a valid L2Advertisement.
+type L2Advertisement struct {
+	Name string
+	PoolChoice
+	Interfaces []string // exact names; none means all
+}
+
+// BGPAdvertisement is a valid BGPAdvertisement.
+type BGPAdvertisement struct {
+	Name string
+	PoolChoice
+	Peers       []string // BGPPeer names; none means all
+	Length4     uint8    // aggregationLength, default 32
+	Length6     uint8    // aggregationLengthV6, default 128
+	LocalPref   uint32   // 0: not set
+	Communities []uint32
+	Large       []LargeCommunity
+}
+
+// LargeCommunity is a BGP large community (RFC 8092).
+type LargeCommunity struct{ Global, Local1, Local2 uint32 }
+
+// Peer is a valid BGPPeer.
+type Peer struct {
+	Name            string
+	MyASN           uint32
+	PeerASN         uint32 // 0 with Dynamic set
+	Dynamic         string // dynamicASN: "", internal or external
+	Addr            netip.Addr
+	Port            uint16 // default 179
+	Source          netip.Addr
+	RouterID        netip.Addr // invalid: derived from the node
+	HoldTime        time.Duration
+	KeepaliveTime   time.Duration
+	ConnectTime     time.Duration
+	MultiHop        bool
+	Password        string
+	GracefulRestart bool
+	NodeSelectors   []Selector
+}
+
+// PicksNode tells whether node peers with p.
+func (p *Peer) PicksNode(node *Node) bool {
+	return len(p.NodeSelectors) == 0 || AnyMatches(p.NodeSelectors, node.Labels)
+}

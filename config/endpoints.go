@@ -1,0 +1,42 @@
+package config
+
+import "net/netip"
+
+// Endpoints are all endpoints of one Service, merged from its EndpointSlices.
+type Endpoints struct {
+	Service Key
+	Ports   []EndpointPort // sorted by name, protocol, port
+}
+
+// EndpointPort holds the backends behind one named Service port. Backends are
+// sorted by address and port and hold no duplicates.
+type EndpointPort struct {
+	Name     string // name of the Service port
+	Proto    Proto
+	Backends []Backend
+}
+
+// Backend is one address and port that answers for a Service port, with the
+// EndpointSlice conditions (KEP-1672). A nil condition in the API reads as its
+// documented default.
+type Backend struct {
+	Addr        netip.AddrPort
+	Node        string // "" if unknown or outside the cluster
+	Zone        string
+	Ready       bool
+	Serving     bool
+	Terminating bool
+}
+
+// Port returns the backends of the Service port of that name and protocol.
+func (e *Endpoints) Port(name string, proto Proto) []Backend {
+	if e == nil {
+		return nil
+	}
+	for i := range e.Ports {
+		if e.Ports[i].Name == name && e.Ports[i].Proto == proto {
+			return e.Ports[i].Backends
+		}
+	}
+	return nil
+}

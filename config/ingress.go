@@ -1,0 +1,55 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// PathType is the type of an Ingress path.
+type PathType string
+
+// The path types of networking.k8s.io/v1.
+const (
+	PathExact                  PathType = "Exact"
+	PathPrefix                 PathType = "Prefix"
+	PathImplementationSpecific PathType = "ImplementationSpecific"
+)
+
+// Ingress is a networking.k8s.io/v1 Ingress of our class.
+type Ingress struct {
+	Key
+	UID     string
+	Created time.Time
+	Rules   []IngressRule
+	Default *IngressBackend
+	TLS     []IngressTLS
+	Status  []netip.Addr // status.loadBalancer as written
+}
+
+// IngressRule is one host and path to one backend; rules with several paths
+// become several of these.
+type IngressRule struct {
+	Host    string // lower case; "" for any host; "*.x" for one label
+	Path    string
+	Type    PathType
+	Backend IngressBackend
+}
+
+// IngressBackend names a Service port, by number or by name.
+type IngressBackend struct {
+	Service  Key
+	Port     uint16 // 0 if named
+	PortName string
+}
+
+// IngressTLS names the Secret that holds the certificate of some hosts.
+type IngressTLS struct {
+	Hosts  []string
+	Secret Key
+}
+
+// Certificate is a Secret of type kubernetes.io/tls. Chain and key are PEM.
+type Certificate struct {
+	Key
+	Chain, PrivateKey []byte
+}

@@ -1,0 +1,51 @@
+package config
+
+import "strings"
+
+// Key names a namespaced object. It is comparable and its own map key.
+type Key struct{ Namespace, Name string }
+
+// String is namespace/name, or the bare name for objects without a namespace.
+func (k Key) String() string {
+	if k.Namespace == "" {
+		return k.Name
+	}
+	return k.Namespace + "/" + k.Name
+}
+
+// Compare orders keys by namespace, then name.
+func (k Key) Compare(o Key) int {
+	if c := strings.Compare(k.Namespace, o.Namespace); c != 0 {
+		return c
+	}
+	return strings.Compare(k.Name, o.Name)
+}
+
+// Kind is the kind of a Kubernetes object that a Problem or a change is about.
+type Kind string
+
+// The kinds that Steelyard reads.
+const (
+	KindService          Kind = "Service"
+	KindEndpointSlice    Kind = "EndpointSlice"
+	KindNode             Kind = "Node"
+	KindNamespace        Kind = "Namespace"
+	KindSecret           Kind = "Secret"
+	KindIngress          Kind = "Ingress"
+	KindIngressClass     Kind = "IngressClass"
+	KindIPAddressPool    Kind = "IPAddressPool"
+	KindL2Advertisement  Kind = "L2Advertisement"
+	KindBGPPeer          Kind = "BGPPeer"
+	KindBGPAdvertisement Kind = "BGPAdvertisement"
+	KindL2Claim          Kind = "L2Claim"
+	KindSpeakerStatus    Kind = "SpeakerStatus"
+)
+
+// Ref names one object of one kind.
+type Ref struct {
+	Kind Kind
+	Key
+}
+
+// String is kind namespace/name.
+func (r Ref) String() string { return string(r.Kind) + " " + r.Key.String() }

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+)
+
+// ConditionAllocated is the condition on a Service that says whether it has
+// the addresses it asks for, and if not, why.
+const ConditionAllocated = "steelyard.io/Allocated"
+
+// ConditionValid is the condition on an IPAddressPool that says whether it is
+// used, and if not, why.
+const ConditionValid = "Valid"
+
+// Errors that a status writer wraps, so that its caller can tell what to do.
+var (
+	// ErrConflict: the object changed meanwhile; look at the next snapshot.
+	ErrConflict = errors.New("object changed meanwhile")
+	// ErrGone: there is no such object any more; nothing is left to write.
+	ErrGone = errors.New("object is gone")
+)
+
+// ServiceStatus is all that the controller says on a Service. A writer touches
+// these fields and no others.
+type ServiceStatus struct {
+	Addrs     []netip.Addr // status.loadBalancer.ingress in order; none clears it
+	Mode      IPMode       // ipMode of every address; "" without addresses
+	Pool      string       // annotation steelyard.io/ip-allocated-from-pool; "" removes it
+	Condition *Condition   // ConditionAllocated; nil removes it
+}
+
+// Equal tells whether s and o say the same.
+func (s ServiceStatus) Equal(o ServiceStatus) bool {
+	if (s.Condition == nil) != (o.Condition == nil) {
+		return false
+	}
+	return slices.Equal(s.Addrs, o.Addrs) && s.Mode == o.Mode && s.Pool == o.Pool &&
+		(s.Condition == nil || *s.Condition == *o.Condition)
+}
+
+// StatusOf is the status that svc shows: what a writer would have to be told
+// to change nothing.
+func StatusOf(svc *Service) ServiceStatus {
+	s := ServiceStatus{Addrs: svc.Addrs, Pool: svc.AllocatedFrom}
+	if len(svc.Addrs) > 0 {
+		if s.Mode = svc.IPMode; s.Mode == "" {
+			s.Mode = IPModeVIP // what an absent ipMode means (KEP-1860)
+		}
+	}
+	for i := range svc.Conditions {
+		if svc.Conditions[i].Type == ConditionAllocated {
+			s.Condition = &svc.Conditions[i]
+		}
+	}
+	return s
+}
+
+// PoolStatus is the status of an IPAddressPool. Counts saturate at the largest
+// int64: a /64 holds more.
+type PoolStatus struct {
+	Assigned4, Assigned6   int64
+	Available4, Available6 int64
+	Conditions             []Condition
+}
+
+// Equal tells whether s and o say the same.
+func (s PoolStatus) Equal(o PoolStatus) bool {
+	return s.Assigned4 == o.Assigned4 && s.Assigned6 == o.Assigned6 &&
+		s.Available4 == o.Available4 && s.Available6 == o.Available6 &&
+		slices.Equal(s.Conditions, o.Conditions)
+}

@@ -1,0 +1,113 @@
+package config
+
+import (
+	"hash/maphash"
+	"iter"
+	"maps"
+)
+
+// shardCount trades the cost of a change (one shard is copied) against the
+// cost of a fresh table; at 10,000 objects a shard holds about 40.
+const shardCount = 256
+
+var tableSeed = maphash.MakeSeed()
+
+// Table is an immutable map. [Table.With] returns a changed copy that shares
+// all untouched shards, so that one change among many objects costs little.
+// The zero Table is empty and ready to use.
+type Table[K comparable, V any] struct {
+	shards *[shardCount]map[K]V
+	size   int
+}
+
+// TableOf makes a table that holds what m holds.
+func TableOf[K comparable, V any](m map[K]V) Table[K, V] {
+	e := Table[K, V]{}.Edit()
+	for k, v := range m {
+		e.Set(k, v)
+	}
+	return e.Done()
+}
+
+// Len is the number of entries.
+func (t Table[K, V]) Len() int { return t.size }
+
+// Get returns the value of k and whether there is one.
+func (t Table[K, V]) Get(k K) (V, bool) {
+	if t.shards == nil {
+		var none V
+		return none, false
+	}
+	v, ok := t.shards[shardOf(k)][k]
+	return v, ok
+}
+
+// All ranges over the entries in no particular order.
+func (t Table[K, V]) All() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		if t.shards == nil {
+			return
+		}
+		for _, shard := range t.shards {
+			for k, v := range shard {
+				if !yield(k, v) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Edit starts a changed copy of t. t itself never changes.
+func (t Table[K, V]) Edit() *Edit[K, V] {
+	e := &Edit[K, V]{size: t.size}
+	if t.shards != nil {
+		e.shards = *t.shards
+	}
+	return e
+}
+
+// Edit collects changes to a [Table]. It is not safe for concurrent use.
+type Edit[K comparable, V any] struct {
+	shards [shardCount]map[K]V
+	owned  [shardCount]bool // shards already copied by this edit
+	size   int
+}
+
+// Set adds or replaces the value of k.
+func (e *Edit[K, V]) Set(k K, v V) {
+	shard := e.own(shardOf(k))
+	if _, ok := shard[k]; !ok {
+		e.size++
+	}
+	shard[k] = v
+}
+
+// Delete removes k if it is there.
+func (e *Edit[K, V]) Delete(k K) {
+	i := shardOf(k)
+	if _, ok := e.shards[i][k]; !ok {
+		return
+	}
+	delete(e.own(i), k)
+	e.size--
+}
+
+// Done is the changed table. The edit must not be used afterwards.
+func (e *Edit[K, V]) Done() Table[K, V] {
+	return Table[K, V]{shards: &e.shards, size: e.size}
+}
+
+func (e *Edit[K, V]) own(i uint64) map[K]V {
+	if !e.owned[i] {
+		e.owned[i] = true
+		if e.shards[i] = maps.Clone(e.shards[i]); e.shards[i] == nil {
+			e.shards[i] = map[K]V{}
+		}
+	}
+	return e.shards[i]
+}
+
+func shardOf[K comparable](k K) uint64 {
+	return maphash.Comparable(tableSeed, k) % shardCount
+}

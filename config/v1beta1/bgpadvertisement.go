@@ -1,0 +1,71 @@
+package v1beta1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// BGPAdvertisement announces the addresses of pools to BGP peers.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=bgpadv,categories=steelyard
+// +kubebuilder:printcolumn:name="IPAddressPools",type=string,JSONPath=`.spec.ipAddressPools`
+// +kubebuilder:printcolumn:name="Peers",type=string,JSONPath=`.spec.peers`
+// +kubebuilder:printcolumn:name="Valid",type=string,JSONPath=`.status.conditions[?(@.type=="Valid")].status`
+// +kubebuilder:printcolumn:name="IPAddressPool Selectors",type=string,JSONPath=`.spec.ipAddressPoolSelectors`,priority=1
+// +kubebuilder:printcolumn:name="Node Selectors",type=string,JSONPath=`.spec.nodeSelectors`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type BGPAdvertisement struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   BGPAdvertisementSpec `json:"spec,omitempty"`
+	Status ConfigStatus         `json:"status,omitempty"`
+}
+
+// BGPAdvertisementSpec says which pools are announced, to whom, and how.
+type BGPAdvertisementSpec struct {
+	// AggregationLength is the prefix length for IPv4 routes.
+	// +optional
+	// +kubebuilder:default=32
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=32
+	AggregationLength *int32 `json:"aggregationLength,omitempty"`
+	// AggregationLengthV6 is the prefix length for IPv6 routes.
+	// +optional
+	// +kubebuilder:default=128
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=128
+	AggregationLengthV6 *int32 `json:"aggregationLengthV6,omitempty"`
+	// LocalPref is the BGP LOCAL_PREF, for iBGP only.
+	// +optional
+	LocalPref uint32 `json:"localPref,omitempty"`
+	// Communities: "A:B" (16 bit each) or "large:A:B:C" (32 bit each).
+	// +optional
+	// +listType=set
+	Communities []string `json:"communities,omitempty"`
+	// IPAddressPools by name. With no names and no selectors: every pool.
+	// +optional
+	// +listType=set
+	IPAddressPools []string `json:"ipAddressPools,omitempty"`
+	// IPAddressPoolSelectors choose pools by label; one match is enough.
+	// +optional
+	IPAddressPoolSelectors []metav1.LabelSelector `json:"ipAddressPoolSelectors,omitempty"`
+	// NodeSelectors choose the nodes that announce; none means all.
+	// +optional
+	NodeSelectors []metav1.LabelSelector `json:"nodeSelectors,omitempty"`
+	// ServiceSelectors choose the Services that are announced; none means all.
+	// +optional
+	ServiceSelectors []metav1.LabelSelector `json:"serviceSelectors,omitempty"`
+	// Peers are the BGPPeers to announce to, by name; none means all.
+	// +optional
+	// +listType=set
+	Peers []string `json:"peers,omitempty"`
+}
+
+// BGPAdvertisementList is a list of BGPAdvertisements.
+//
+// +kubebuilder:object:root=true
+type BGPAdvertisementList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []BGPAdvertisement `json:"items"`
+}

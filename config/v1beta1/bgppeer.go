@@ -1,0 +1,105 @@
+package v1beta1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// BGPPeer is a router that the speakers of the chosen nodes peer with.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=bgpp,categories=steelyard
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.peerAddress`
+// +kubebuilder:printcolumn:name="ASN",type=string,JSONPath=`.spec.peerASN`
+// +kubebuilder:printcolumn:name="My ASN",type=string,JSONPath=`.spec.myASN`
+// +kubebuilder:printcolumn:name="Multi Hops",type=boolean,JSONPath=`.spec.ebgpMultiHop`
+// +kubebuilder:printcolumn:name="Valid",type=string,JSONPath=`.status.conditions[?(@.type=="Valid")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type BGPPeer struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   BGPPeerSpec  `json:"spec"`
+	Status ConfigStatus `json:"status,omitempty"`
+}
+
+// BGPPeerSpec holds the parameters of the session.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.peerASN) && self.peerASN != 0 ? !has(self.dynamicASN) : has(self.dynamicASN)",message="set exactly one of peerASN and dynamicASN"
+// +kubebuilder:validation:XValidation:rule="!(has(self.password) && self.password != '' && has(self.passwordSecret))",message="set password or passwordSecret, not both"
+// +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHop) || !self.ebgpMultiHop || !has(self.peerASN) || self.peerASN != self.myASN",message="ebgpMultiHop is for eBGP: myASN and peerASN are equal"
+type BGPPeerSpec struct {
+	// MyASN is the AS number of this side.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=4294967295
+	MyASN uint32 `json:"myASN"`
+	// PeerASN is the AS number of the router.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=4294967295
+	PeerASN uint32 `json:"peerASN,omitempty"`
+	// DynamicASN accepts what the router says, if it is the same AS (internal)
+	// or another one (external).
+	// +optional
+	// +kubebuilder:validation:Enum=internal;external
+	DynamicASN string `json:"dynamicASN,omitempty"`
+	// PeerAddress is the IP address of the router.
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an IP address"
+	PeerAddress string `json:"peerAddress"`
+	// PeerPort is the TCP port of the router.
+	// +optional
+	// +kubebuilder:default=179
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	PeerPort uint16 `json:"peerPort,omitempty"`
+	// SourceAddress is the address to connect from.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self)",message="must be an IP address"
+	SourceAddress string `json:"sourceAddress,omitempty"`
+	// RouterID, as an IPv4 address; default: derived from the node.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self == '' || (isIP(self) && ip(self).family() == 4)",message="must be an IPv4 address"
+	RouterID string `json:"routerID,omitempty"`
+	// HoldTime is the requested hold time, at least 3s; default 90s.
+	// +optional
+	HoldTime *metav1.Duration `json:"holdTime,omitempty"`
+	// KeepaliveTime is the requested keepalive interval; default a third of the hold time.
+	// +optional
+	KeepaliveTime *metav1.Duration `json:"keepaliveTime,omitempty"`
+	// ConnectTime is how long to wait between attempts to connect, in whole seconds.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self).getSeconds() >= 1 && duration(self).getSeconds() <= 65535",message="must be between 1s and 65535s"
+	ConnectTime *metav1.Duration `json:"connectTime,omitempty"`
+	// EBGPMultiHop allows a router more than one hop away.
+	// +optional
+	EBGPMultiHop bool `json:"ebgpMultiHop,omitempty"`
+	// Password for TCP MD5 (RFC 2385).
+	// +optional
+	// +kubebuilder:validation:MaxLength=80
+	Password string `json:"password,omitempty"`
+	// PasswordSecret names a Secret of type kubernetes.io/basic-auth in
+	// Steelyard's own namespace whose key "password" is the password.
+	// +optional
+	PasswordSecret *corev1.SecretReference `json:"passwordSecret,omitempty"`
+	// EnableGracefulRestart keeps the routes at the router while a speaker
+	// restarts (RFC 4724).
+	// +optional
+	EnableGracefulRestart bool `json:"enableGracefulRestart,omitempty"`
+	// NodeSelectors choose the nodes that peer; none means all.
+	// +optional
+	NodeSelectors []metav1.LabelSelector `json:"nodeSelectors,omitempty"`
+}
+
+// BGPPeerList is a list of BGPPeers.
+//
+// +kubebuilder:object:root=true
+type BGPPeerList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []BGPPeer `json:"items"`
+}

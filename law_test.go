@@ -1,0 +1,212 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/steelyard-lb/steelyard"
+
+// law says what a package may import. Packages of this module and third-party
+// modules are listed; the standard library is open, save to pure packages.
+type law struct {
+	pure  bool     // no I/O, log, clock, goroutine or context
+	own   []string // packages of this module, without the module path
+	doors []string // third-party path prefixes
+	why   string
+}
+
+// stdOnlyPure are the packages of the standard library that would give a pure
+// package I/O, a log, a clock of its own or concurrency. "time" is allowed for
+// its types; the test looks for calls that read the clock.
+var impure = []string{
+	"bufio", "context", "crypto/rand", "database/sql", "embed", "io/fs", "log", "log/slog", "math/rand",
+	"math/rand/v2", "net/http", "os", "os/exec", "os/signal", "sync", "sync/atomic", "syscall", "testing",
+}
+
+var (
+	logging = []string{"github.com/go-kit/log"}
+	metrics = []string{"github.com/prometheus/client_golang"}
+	kubeAPI = []string{"k8s.io/api", "k8s.io/apimachinery"}
+)
+
+var laws = map[string]law{
+	"config":           {pure: true, why: "the vocabulary: everybody imports it, so it imports nobody"},
+	"config/v1beta1":   {pure: true, doors: kubeAPI, why: "the custom resources as Go types"},
+	"config/translate": {pure: true, own: []string{"config", "config/v1beta1"}, doors: kubeAPI, why: "API objects in, values and Problems out"},
+	"ipam":             {pure: true, own: []string{"config"}, why: "a fold over the ledger"},
+	"speaker/announce": {pure: true, own: []string{"config", "config/host"}, why: "what a node says is a function of what it sees"},
+	"l4proxy":          {pure: true, own: []string{"config"}, why: "the forwarding table is a value"},
+	"ingress/route":    {pure: true, own: []string{"config"}, why: "the routing table is a value"},
+
+	"config/feed":   {why: "a small shared library"},
+	"config/daemon": {doors: join(logging, metrics, "github.com/spf13/pflag"), why: "what every process has: log, health, metrics, flags"},
+	"config/host":   {doors: join(logging, "github.com/vishvananda/netlink", "github.com/vishvananda/netns", "golang.org/x/sys"), why: "the door to this host's links"},
+	"config/kube": {own: []string{"config", "config/v1beta1", "config/translate", "config/feed"},
+		doors: join(logging, metrics, kubeAPI, "k8s.io/client-go", "k8s.io/klog", "sigs.k8s.io"), why: "the only door to client-go"},
+	"speaker/layer2": {own: []string{"config", "config/host", "config/feed", "speaker/announce"},
+		doors: join(logging, metrics, "github.com/mdlayher", "golang.org/x/net", "golang.org/x/sys", "github.com/vishvananda/netlink"), why: "the only door to mdlayher/arp and ndp"},
+	"speaker/member": {own: []string{"config", "config/feed", "speaker/announce"},
+		doors: join(logging, metrics, "github.com/hashicorp/memberlist"), why: "the only door to memberlist"},
+	"speaker/bgp": {own: []string{"config", "config/feed", "speaker/announce"},
+		doors: join(logging, metrics, "github.com/osrg/gobgp/v3", "google.golang.org/protobuf"), why: "the only door to GoBGP"},
+	"l4proxy/nft": {own: []string{"config", "config/feed", "l4proxy"},
+		doors: join(logging, metrics, "github.com/google/nftables", "github.com/vishvananda/netlink", "golang.org/x/sys"), why: "the only door to nftables and conntrack"},
+	"ingress/cert":  {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},
+	"ingress/proxy": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
+
+	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},
+	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/layer2", "speaker/bgp", "speaker/member", "l4proxy", "l4proxy/nft"},
+		doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the shells of a node"},
+	"ingress": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
+	"": {own: []string{"config", "config/daemon", "config/host", "config/kube", "controller", "speaker", "speaker/bgp", "speaker/layer2", "speaker/member", "l4proxy/nft", "ingress"},
+		doors: join(logging, metrics, "github.com/spf13/cobra", "golang.org/x/sync"), why: "main alone imports the processes"},
+}
+
+func join(parts ...any) []string {
+	var out []string
+	for _, p := range parts {
+		switch p := p.(type) {
+		case string:
+			out = append(out, p)
+		case []string:
+			out = append(out, p...)
+		}
+	}
+	return out
+}
+
+// TestImportLaw holds every package of the module against its law.
+func TestImportLaw(t *testing.T) {
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if slices.Contains([]string{"e2etest", "tools", "bin", "dist", ".git"}, path) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			dir := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), ".")
+			seen[dir] = true
+			for _, breach := range breaches(t, dir, path) {
+				t.Error(breach)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir := range laws {
+		if !seen[dir] {
+			t.Errorf("the law names package %q, which has no Go files", dir)
+		}
+	}
+}
+
+// breaches lists how the file at path breaks the law of package dir.
+func breaches(t *testing.T, dir, path string) []string {
+	t.Helper()
+	l, ok := laws[dir]
+	if !ok {
+		return []string{fmt.Sprintf("%s: package %q has no law: add a line with its reason", path, dir)}
+	}
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, imp := range file.Imports {
+		name, _ := strconv.Unquote(imp.Path.Value)
+		if why := l.refuses(name); why != "" {
+			out = append(out, fmt.Sprintf("%s: %s (%s: %s)", fset.Position(imp.Pos()), why, dir, l.why))
+		}
+	}
+	if l.pure {
+		out = append(out, impurities(fset, file)...)
+	}
+	return out
+}
+
+// refuses tells why the law forbids importing name; "" if it does not.
+func (l law) refuses(name string) string {
+	if own, ok := strings.CutPrefix(name, module+"/"); ok {
+		if !slices.Contains(l.own, own) {
+			return "may not import " + own
+		}
+		return ""
+	}
+	if first, _, _ := strings.Cut(name, "/"); !strings.Contains(first, ".") {
+		if l.pure && slices.Contains(impure, name) {
+			return "a pure package may not import " + name
+		}
+		return ""
+	}
+	for _, door := range l.doors {
+		if name == door || strings.HasPrefix(name, door+"/") {
+			return ""
+		}
+	}
+	return "has no door to " + name
+}
+
+// impurities finds goroutines, channel sends and reads of the clock.
+func impurities(fset *token.FileSet, file *ast.File) []string {
+	var out []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			out = append(out, fmt.Sprintf("%s: a pure package starts no goroutine", fset.Position(n.Pos())))
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" &&
+				slices.Contains([]string{"Now", "Since", "Until", "After", "Sleep", "NewTimer", "NewTicker", "Tick", "AfterFunc"}, n.Sel.Name) {
+				out = append(out, fmt.Sprintf("%s: a pure package reads no clock (time.%s)", fset.Position(n.Pos()), n.Sel.Name))
+			}
+			if x, ok := n.X.(*ast.Ident); ok && x.Name == "net" &&
+				slices.ContainsFunc([]string{"Dial", "Listen", "Interface", "Lookup", "Resolve"}, func(p string) bool { return strings.HasPrefix(n.Sel.Name, p) }) {
+				out = append(out, fmt.Sprintf("%s: a pure package does no I/O (net.%s)", fset.Position(n.Pos()), n.Sel.Name))
+			}
+		}
+		return true
+	})
+	return out
+}
+
+// TestTheLawCanBeBroken proves that the check can fail: broken files in memory.
+func TestTheLawCanBeBroken(t *testing.T) {
+	cases := []struct{ dir, importPath string }{
+		{"ipam", module + "/config/kube"},
+		{"ipam", "os"},
+		{"config", "context"},
+		{"speaker/bgp", module + "/speaker/layer2"},
+		{"speaker/layer2", "github.com/osrg/gobgp/v3/pkg/server"},
+		{"controller", "k8s.io/client-go/kubernetes"},
+		{"l4proxy", "github.com/google/nftables"},
+	}
+	for _, c := range cases {
+		if laws[c.dir].refuses(c.importPath) == "" {
+			t.Errorf("%s may import %s; it must not", c.dir, c.importPath)
+		}
+	}
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, "x.go", "package x\nimport \"time\"\nfunc f() { go f(); _ = time.Now() }", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := impurities(fset, file); len(got) != 2 {
+		t.Errorf("impurities = %v; want the goroutine and the clock", got)
+	}
+}

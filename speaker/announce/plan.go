@@ -1,0 +1,84 @@
+package announce
+
+import (
+	"net/netip"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// Plan is what [Decide] wants this node to say. All lists are sorted, so that
+// equal decisions are equal values.
+type Plan struct {
+	Claims   []Claim
+	Sessions []Session
+	Silences []Silence
+}
+
+// Claim is one address that this node should own on the LAN.
+type Claim struct {
+	Addr     netip.Addr
+	Links    []string // interfaces to answer on, sorted
+	Services []config.Key
+	Held     bool   // the record already names this node: no swap needed
+	OffLink  bool   // no interface of ours is on the address's subnet
+	Yielding bool   // kept only until the successor has claimed the address
+	Previous string // recorded owner to take over from, "" if none
+	Epoch    int64  // recorded epoch, 0 if there is no record
+}
+
+// Session is a BGP session this node should hold, with all its routes.
+type Session struct {
+	Peer     *config.Peer
+	RouterID netip.Addr // IPv4, never invalid
+	Routes   []Route    // sorted by prefix
+}
+
+// Route is one prefix offered to one peer.
+type Route struct {
+	Prefix      netip.Prefix
+	NextHop     netip.Addr // invalid: this node's address on the session
+	LocalPref   uint32     // 0: not set; iBGP only
+	MED         uint32     // 0: not set
+	Communities []uint32
+	Large       []config.LargeCommunity
+}
+
+// Silence is a "no" with its reason: why this node does not announce addr of
+// svc by proto ("layer2" or "bgp"; "" for either).
+type Silence struct {
+	Service config.Key
+	Addr    netip.Addr
+	Proto   string
+	Reason  string // machine-readable, as MetalLB's log reasons: notOwner, noMatchingAdvertisement, …
+	Message string // for a person, with names
+}
+
+// Member is one node's speaker as seen by membership.
+type Member struct {
+	Node       string
+	Alive      bool
+	Leaving    bool   // on its way out: owns nothing new, hands over what it has
+	Restarting bool   // back in a moment: keeps what it has, gets nothing new; Alive stays true
+	Links      []Link // interfaces it could announce on; nil: not known, taken as able
+}
+
+// Dead tells whether the node itself must be taken as gone, with its pods. A
+// speaker that said goodbye leaves a working node behind.
+func (m Member) Dead() bool { return !m.Alive && !m.Leaving }
+
+// Link is an interface as other nodes know it: enough to tell whether its node
+// can announce an address there.
+type Link struct {
+	Name     string
+	Prefixes []netip.Prefix // masked
+}
+
+// On tells whether addr lies in one of the link's subnets.
+func (l Link) On(addr netip.Addr) bool {
+	for _, p := range l.Prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
