@@ -27,7 +27,7 @@ type BGPPeer struct {
 // BGPPeerSpec holds the parameters of the session.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.peerASN) && self.peerASN != 0 ? !has(self.dynamicASN) : has(self.dynamicASN)",message="set exactly one of peerASN and dynamicASN"
-// +kubebuilder:validation:XValidation:rule="!(has(self.password) && self.password != '' && has(self.passwordSecret))",message="set password or passwordSecret, not both"
+// +kubebuilder:validation:XValidation:rule="!(has(self.password) && self.password != ” && has(self.passwordSecret))",message="set password or passwordSecret, not both"
 // +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHop) || !self.ebgpMultiHop || !has(self.peerASN) || self.peerASN != self.myASN",message="ebgpMultiHop is for eBGP: myASN and peerASN are equal"
 type BGPPeerSpec struct {
 	// MyASN is the AS number of this side.

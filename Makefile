@@ -1,0 +1,108 @@
+# Steelyard. `make help` lists what there is.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO      ?= go
+# Two heavy compilers at once are as many as a small machine bears.
+JOBS    ?= 2
+KUBE    := v1.36.3
+
+export CGO_ENABLED ?= 0
+SLIM    := -trimpath -ldflags "-s -w"
+# The control plane is compiled with these very flags everywhere, so that its
+# build cache is shared by build, vet and test.
+KCPFLAGS := -p $(JOBS) -trimpath -gcflags=all=-dwarf=false
+KCPLD    := -s -w -X k8s.io/component-base/version.gitVersion=$(KUBE) \
+            -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36
+
+# Debian packages that tests and the demo use.
+PACKAGES := nftables frr bird2
+
+.PHONY: help build lab-tools demo test unit e2e check format vet lint generated chart bench fuzz generate deps clean
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: bin/steelyard ## build the product
+
+.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello
+bin/steelyard:
+	@echo "building steelyard"
+	@$(GO) build -p $(JOBS) -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ .
+bin/kcp:
+	@echo "building kcp: etcd and Kubernetes $(KUBE) in one binary (about 8 minutes the first time, seconds later)"
+	@cd e2etest/kube && $(GO) build $(KCPFLAGS) -ldflags "$(KCPLD)" -o ../../$@ ./cmd/kcp
+bin/helm:
+	@echo "building helm"
+	@cd e2etest/helm && $(GO) build -p $(JOBS) $(SLIM) -o ../../$@ helm.sh/helm/v3/cmd/helm
+bin/lab bin/hello:
+	@echo "building $(@F)"
+	@cd e2etest && $(GO) build -p $(JOBS) $(SLIM) -o ../$@ ./cmd/$(@F)
+
+lab-tools: deps bin/steelyard bin/hello bin/helm bin/lab bin/kcp ## build all that the lab needs
+
+demo: lab-tools ## walk from external address to pod on a real cluster (ARGS=--exit ends after the walk)
+	@bin/lab demo $(ARGS)
+
+test: unit e2e ## unit tests with the race detector, then scenarios in the lab
+	@echo "all tests passed"
+
+UNITFLAGS ?= -count=1
+unit: deps
+	@echo "unit tests, race detector on"
+	@CGO_ENABLED=1 $(GO) test -p $(JOBS) -race $(UNITFLAGS) ./...
+	@echo "tests of the lab's control plane"
+	@cd e2etest/kube && $(GO) test $(KCPFLAGS) $(UNITFLAGS) ./...
+
+e2e: lab-tools
+	@echo "scenarios in the lab"
+	@cd e2etest && $(GO) test -p 1 -trimpath -count=1 -timeout 40m ./...
+
+check: format vet lint generated chart ## format, vet, lint, generated files, chart
+	@echo "all checks passed"
+
+format:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
+vet:
+	@$(GO) vet -p $(JOBS) ./...
+	@cd e2etest && $(GO) vet -p $(JOBS) -trimpath ./...
+	@cd e2etest/kube && $(GO) vet $(KCPFLAGS) ./...
+lint:
+	@bin=$$(cd tools && $(GO) tool -n staticcheck) && "$$bin" ./...
+
+CONTROLLERGEN = $$(cd tools && $(GO) tool -n controller-gen)
+generate: ## write deepcopy functions and the chart's CRDs from the Go types
+	@$(CONTROLLERGEN) object paths=./config/v1beta1/...
+	@$(CONTROLLERGEN) crd paths=./config/v1beta1/... output:crd:dir=charts/steelyard/files/crds
+generated:
+	@rm -rf .generated && mkdir -p .generated && trap 'rm -rf .generated' EXIT && \
+	$(CONTROLLERGEN) crd paths=./config/v1beta1/... output:crd:dir=.generated && \
+	diff -r .generated charts/steelyard/files/crds >/dev/null || { echo "the chart's CRDs are stale: run make generate"; exit 1; }
+	@cp config/v1beta1/zz_generated.deepcopy.go .deepcopy.before && trap 'mv -f .deepcopy.before config/v1beta1/zz_generated.deepcopy.go' EXIT && \
+	$(CONTROLLERGEN) object paths=./config/v1beta1/... && \
+	cmp -s .deepcopy.before config/v1beta1/zz_generated.deepcopy.go || { echo "deepcopy functions are stale: run make generate"; exit 1; }
+chart: bin/helm
+	@bin/helm lint --strict --quiet --kube-version $(KUBE) charts/steelyard
+	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system >/dev/null
+	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system \
+		--set networkPolicies.enabled=true,namespace.create=true,metrics.tls=true,speaker.realtime=true,ingress.enabled=false >/dev/null
+
+BENCH ?= .
+bench: ## Go benchmarks of the hot paths (BENCH=regexp)
+	@$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+FUZZTIME ?= 30s
+fuzz: ## each fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+		echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
+
+deps: ## install the Debian packages that tests and the demo use
+	@missing=$$(for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "installing Debian packages:" $$missing; \
+		[ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; mine=1; }; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } >/tmp/steelyard-apt.log 2>&1; rc=$$?; \
+		[ -z "$$mine" ] || rm -f /usr/sbin/policy-rc.d; \
+		[ $$rc = 0 ] || { cat /tmp/steelyard-apt.log; echo "could not install$$missing"; exit $$rc; }; \
+	fi
+
+clean: ## remove what was built
+	@rm -rf bin dist .generated
