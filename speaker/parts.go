@@ -1,0 +1,92 @@
+package speaker
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/host"
+	"github.com/steelyard-lb/steelyard/l4proxy"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/bgp"
+)
+
+// Parts are what an agent is made of.
+type Parts struct {
+	Node    string // name of this node
+	Class   string // loadBalancerClass that is served, "" for none
+	Version string
+
+	ExcludedLinks      announce.LinkPatterns
+	IgnoreExcludeLabel bool
+
+	Snapshots <-chan *config.Snapshot
+	Hosts     <-chan host.State
+	Members   Membership
+	Forwarder Forwarder // nil: somebody else forwards
+	LAN       LAN
+	Routers   Routers
+
+	Claims  claimStore
+	Reports reportStore
+	Events  eventSink
+	Ask     standing
+	Health  health
+
+	// Tasks run as long as the agent does; the end of one ends it.
+	Tasks []func(context.Context) error
+}
+
+// Membership is who else is alive.
+type Membership interface {
+	Members() <-chan []announce.Member
+	Join(addrs []netip.Addr)
+	Publish(links []announce.Link)
+	// Restarting tells the others that this node is back in a moment.
+	Restarting(ctx context.Context) error
+	// Leaving tells the others to take over what this node has.
+	Leaving(ctx context.Context) error
+}
+
+// Forwarder is the data plane of this node.
+type Forwarder interface {
+	Apply(l4proxy.Table) error
+	Remove() error
+}
+
+// LAN answers for addresses by ARP and NDP.
+type LAN interface {
+	Apply(claims []announce.Claim, state host.State)
+	Beat()
+}
+
+// Routers are the BGP sessions.
+type Routers interface {
+	Apply(sessions []announce.Session)
+	States() []bgp.SessionState
+	Changed() <-chan struct{}
+	Stop(ctx context.Context) error
+	Abandon()
+}
+
+// reportStore keeps this node's SpeakerStatus.
+type reportStore interface {
+	WriteReport(ctx context.Context, r config.SpeakerReport) error
+}
+
+// eventSink takes events for users to see.
+type eventSink interface {
+	Event(ref config.Ref, uid string, warning bool, reason, message string)
+}
+
+// standing answers, when the process is told to stop, whether this node is to
+// leave for good; why is for the log.
+type standing interface {
+	Leaves(ctx context.Context) (leave bool, why string)
+}
+
+// health takes what the readiness endpoint says.
+type health interface {
+	Ready(part string)
+	NotReady(part, reason string)
+}
