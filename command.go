@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -117,5 +116,3 @@ func (c *common) logger(cmd *cobra.Command) (log.Logger, error) {
 	return logger, nil
 }
 
-// tasks run until the first of them ends; then the rest is told to stop.
-type task func(context.Context) error

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/daemon"
+	"github.com/steelyard-lb/steelyard/config/kube"
+	"github.com/steelyard-lb/steelyard/ingress"
+)
+
+func ingressCommand() *cobra.Command {
+	var c common
+	var o struct {
+		http, https, certificate string
+		drain                    time.Duration
+		accessLog                bool
+	}
+	cmd := &cobra.Command{
+		Use:   "ingress",
+		Short: "Serve virtual hosts, paths and TLS of Ingress objects",
+		Long: `Serves the Ingresses whose class is run by the controller steelyard.io/ingress:
+hosts and paths to Services, TLS from Secrets by server name. It only reads
+from the API; the controller publishes its address and its findings.
+
+Told to stop, it reports not ready, keeps accepting for --drain, then finishes
+the requests under way.`,
+		Args: noArgs,
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.http, "http-address", ":8080", "addresses that serve HTTP, by commas; empty: none")
+	f.StringVar(&o.https, "https-address", ":8443", "addresses that serve HTTPS, by commas; empty: none")
+	f.StringVar(&o.certificate, "default-certificate", "", "namespace/name of the TLS Secret for unknown hosts; empty: self-made")
+	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long to keep accepting after being told to stop")
+	f.BoolVar(&o.accessLog, "access-log", true, "log one line for each request")
+	c.register(cmd, ":17480", ":9150")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		logger, err := c.logger(cmd)
+		if err != nil {
+			return err
+		}
+		certificate, err := keyFlag("default-certificate", o.certificate)
+		if err != nil {
+			return err
+		}
+		p, err := c.start(logger, "ingress", ingress.Part)
+		if err != nil {
+			return err
+		}
+		source := kube.Watch(p.client, kube.WatchOptions{Parts: kube.IngressParts, Namespace: c.namespace, Logger: p.with("watch")})
+		opts := ingress.Options{
+			Snapshots: source.Snapshots(), Logger: p.with("ingress"), Registerer: p.reg, Health: p.health,
+			HTTPAddr: o.http, HTTPSAddr: o.https, DefaultCertificate: certificate, Drain: o.drain,
+		}
+		if o.accessLog {
+			opts.AccessLog = p.with("access")
+		}
+		server, err := ingress.New(opts)
+		if err != nil {
+			return err
+		}
+		return serveUntilDrained(cmd.Context(), server.Run, p.serveHealth, p.serveMetrics, source.Run)
+	}
+	daemon.DescribeEnv(f)
+	return cmd
+}
+
+// serveUntilDrained runs main until ctx ends and main has drained. The helpers
+// go on meanwhile: readiness must be answered and tables swapped to the end.
+func serveUntilDrained(ctx context.Context, main func(context.Context) error, helpers ...func(context.Context) error) error {
+	outer, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	tasks := []func(context.Context) error{func(failed context.Context) error {
+		defer stop()
+		inner, end := context.WithCancel(ctx)
+		defer end()
+		defer context.AfterFunc(failed, end)()
+		return main(inner)
+	}}
+	return run(outer, append(tasks, helpers...)...)
+}
+
+// keyFlag reads namespace/name; empty is the zero Key.
+func keyFlag(flag, value string) (config.Key, error) {
+	if value == "" {
+		return config.Key{}, nil
+	}
+	namespace, name, ok := strings.Cut(value, "/")
+	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
+		return config.Key{}, usageError{fmt.Errorf("--%s %q: write namespace/name", flag, value)}
+	}
+	return config.Key{Namespace: namespace, Name: name}, nil
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/daemon"
+	"github.com/steelyard-lb/steelyard/config/host"
+	"github.com/steelyard-lb/steelyard/config/kube"
+	"github.com/steelyard-lb/steelyard/l4proxy/nft"
+	"github.com/steelyard-lb/steelyard/speaker"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/layer2"
+	"github.com/steelyard-lb/steelyard/speaker/member"
+)
+
+type speakerFlags struct {
+	common
+	node, class, forwarder, daemonSet string
+	gossipAddr, gossipKeyFile         string
+	gossipPort                        uint16
+	exclude                           []string
+	ignoreExcludeLabel                bool
+}
+
+func speakerCommand() *cobra.Command {
+	var o speakerFlags
+	cmd := &cobra.Command{
+		Use:   "speaker",
+		Short: "Announce and forward external addresses on this node",
+		Long: `Runs on each node, on its network. It forwards traffic of external addresses
+and NodePorts to pods (nftables), answers ARP and NDP for the addresses this
+node owns on the LAN, and offers routes to BGP peers.
+
+It needs the capabilities NET_ADMIN, NET_RAW and NET_BIND_SERVICE.
+
+Told to stop, it asks the API whether its DaemonSet stays. If so it restarts:
+the kernel goes on forwarding and nobody takes over for 30 seconds. If not it
+leaves: routes are withdrawn, addresses handed over, the tables removed.`,
+		Args: noArgs,
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.node, "node-name", "", "name of this node in Kubernetes (required)")
+	f.StringVar(&o.class, "class", "", "loadBalancerClass that is served; empty: Services without one")
+	f.StringVar(&o.forwarder, "forwarder", "nft", "who forwards: nft, or off to leave it to kube-proxy or the CNI")
+	f.StringVar(&o.daemonSet, "daemonset", "steelyard-speaker", "DaemonSet this speaker belongs to")
+	f.StringVar(&o.gossipAddr, "gossip-address", "", "address of this node for gossip between speakers (required)")
+	f.Uint16Var(&o.gossipPort, "gossip-port", member.DefaultPort, "port for gossip, TCP and UDP, the same on all nodes")
+	f.StringVar(&o.gossipKeyFile, "gossip-key-file", "", "file with the secret that encrypts gossip (required)")
+	f.StringArrayVar(&o.exclude, "exclude-interface", announce.DefaultExcludedLinks, "interfaces not to announce on, as a regular expression; repeat for more")
+	f.BoolVar(&o.ignoreExcludeLabel, "ignore-exclude-label", false, "announce from nodes labelled "+config.ExcludeLabel+" too")
+	o.register(cmd, "127.0.0.1:17480", "127.0.0.1:9150")
+	daemon.DescribeEnv(f)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		logger, err := o.logger(cmd)
+		if err != nil {
+			return err
+		}
+		p, err := o.start(logger, "speaker", "decision", "forwarder")
+		if err != nil {
+			return err
+		}
+		agent, err := o.agent(p)
+		if err != nil {
+			return err
+		}
+		return serveUntilDrained(cmd.Context(), agent.Run, p.serveHealth, p.serveMetrics)
+	}
+	return cmd
+}
+
+// agent makes the agent and all its parts.
+func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
+	key, addr, err := o.gossip()
+	if err != nil {
+		return nil, err
+	}
+	excluded, err := announce.ParseLinkPatterns(o.exclude)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--exclude-interface: %w", err)}
+	}
+	members, err := member.New(member.Config{
+		Node: o.node, BindAddr: addr, BindPort: o.gossipPort, Key: key,
+	}, p.with("member"), p.reg)
+	if err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	routers, err := bgp.New(p.with("bgp"), p.reg, bgp.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("bgp: %w", err)
+	}
+	lan := layer2.New(p.with("layer2"), p.reg, layer2.Options{})
+	links := host.Watch(p.with("host"))
+	source := kube.Watch(p.client, kube.WatchOptions{
+		Parts: kube.SpeakerParts, Namespace: o.namespace, Class: o.class, Logger: p.with("watch"),
+	})
+	events := kube.NewEvents(p.client, "steelyard-speaker", o.node, p.with("events"))
+	parts := speaker.Parts{
+		Node: o.node, Class: o.class, Version: version, GossipPort: o.gossipPort,
+		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
+		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, LAN: lan, Routers: routers,
+		Claims: p.client, Reports: p.client, Events: events, Health: p.health,
+		Ask:   kube.Standing{Client: p.client, Namespace: o.namespace, DaemonSet: o.daemonSet, Node: o.node},
+		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, lan.Run, routers.Run, events.Run},
+	}
+	switch o.forwarder {
+	case "nft":
+		forwarder, err := nft.New(p.with("nft"), p.reg, nft.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("forwarder: %w", err)
+		}
+		parts.Forwarder = forwarder
+	case "off":
+		p.health.Ready("forwarder")
+	default:
+		return nil, usageError{fmt.Errorf("--forwarder %q: use nft or off", o.forwarder)}
+	}
+	return speaker.New(p.with("agent"), parts), nil
+}
+
+func (o *speakerFlags) gossip() (key []byte, addr netip.Addr, err error) {
+	if o.node == "" {
+		return nil, addr, usageError{errors.New("--node-name is required")}
+	}
+	if addr, err = netip.ParseAddr(o.gossipAddr); err != nil {
+		return nil, addr, usageError{fmt.Errorf("--gossip-address: %w", err)}
+	}
+	if key, err = os.ReadFile(o.gossipKeyFile); err != nil {
+		return nil, addr, usageError{fmt.Errorf("--gossip-key-file: %w", err)}
+	}
+	if key = bytes.TrimSpace(key); len(key) == 0 {
+		return nil, addr, usageError{fmt.Errorf("--gossip-key-file: %s is empty", o.gossipKeyFile)}
+	}
+	return key, addr, nil
+}
