@@ -1,0 +1,119 @@
+package route
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// Reasons of the Problems that [Build] reports.
+const (
+	ReasonNotFound    = "NotFound"    // a Service, port or Secret that is not there
+	ReasonConflict    = "Conflict"    // another Ingress serves the same
+	ReasonInvalid     = "Invalid"     // a path that no request can match
+	ReasonUnsupported = "Unsupported" // understood, and not served
+)
+
+// ruleField says where in an Ingress a rule stands. Rules have no index of
+// their own any more, and host and path say more to their author.
+func ruleField(rule *config.IngressRule) string {
+	host, path := rule.Host, rule.Path
+	if host == "" {
+		host = "*"
+	}
+	if path == "" {
+		path = "/"
+	}
+	return fmt.Sprintf("spec.rules[%s].http.paths[%s]", host, path)
+}
+
+func problem(ing *config.Ingress, field, reason, message, remedy string) config.Problem {
+	return config.Problem{
+		Object:  config.Ref{Kind: config.KindIngress, Key: ing.Key},
+		Field:   field,
+		Reason:  reason,
+		Message: message,
+		Remedy:  remedy,
+	}
+}
+
+func backendField(field, rest string) string {
+	if field == "spec.defaultBackend" {
+		return field + ".service." + rest
+	}
+	return field + ".backend.service." + rest
+}
+
+func noService(ing *config.Ingress, back config.IngressBackend, field string) *config.Problem {
+	p := problem(ing, backendField(field, "name"), ReasonNotFound,
+		fmt.Sprintf("Service %s does not exist; requests are answered 503", back.Service),
+		"create the Service or name an existing one of this namespace")
+	return &p
+}
+
+func externalName(ing *config.Ingress, back config.IngressBackend, field string) *config.Problem {
+	p := problem(ing, backendField(field, "name"), ReasonUnsupported,
+		fmt.Sprintf("Service %s is of type ExternalName; requests are answered 503", back.Service),
+		"use a Service with a selector, or without one and with EndpointSlices")
+	return &p
+}
+
+func noPort(ing *config.Ingress, back config.IngressBackend, field string, have []config.ServicePort) *config.Problem {
+	p := problem(ing, backendField(field, "port"), ReasonNotFound,
+		fmt.Sprintf("Service %s has no TCP port %s; requests are answered 503", back.Service, portText(back)),
+		"use a port of the Service: "+portList(have))
+	return &p
+}
+
+func badPath(ing *config.Ingress, rule *config.IngressRule, err error) config.Problem {
+	return problem(ing, ruleField(rule), ReasonInvalid,
+		fmt.Sprintf("no request can match the path: %v", err),
+		"write an absolute path, without dot segments, and % as %25")
+}
+
+func conflict(ing *config.Ingress, rule *config.IngressRule, winner config.Key) config.Problem {
+	message := fmt.Sprintf("Ingress %s already serves this host and path, and the oldest Ingress wins", winner)
+	remedy := "remove the path here or in Ingress " + winner.String()
+	if winner == ing.Key {
+		message = "this Ingress names the host and path twice; the first one of the longest spelling counts"
+		remedy = "remove one of the two"
+	}
+	return problem(ing, ruleField(rule), ReasonConflict, message, remedy)
+}
+
+func defaultConflict(ing *config.Ingress, winner config.Key) config.Problem {
+	return problem(ing, "spec.defaultBackend", ReasonConflict,
+		fmt.Sprintf("Ingress %s is already the default for all hosts, and the oldest Ingress wins", winner),
+		"add rules for the hosts that this Ingress is about, or remove Ingress "+winner.String())
+}
+
+// looksLikeRegexp tells whether a path was written for a controller that
+// reads ImplementationSpecific paths as regular expressions.
+func looksLikeRegexp(rule *config.IngressRule) bool {
+	return rule.Type == config.PathImplementationSpecific && strings.ContainsAny(rule.Path, "()[]^$*|")
+}
+
+func notRegexp(ing *config.Ingress, rule *config.IngressRule) config.Problem {
+	return problem(ing, ruleField(rule), ReasonUnsupported,
+		"the path looks like a regular expression; it is matched literally, as a Prefix",
+		"use pathType Prefix or Exact and a plain path")
+}
+
+// checkTLS reports Secrets that are not there. What is wrong inside a Secret
+// is found where certificates are parsed.
+func (b *builder) checkTLS(ing *config.Ingress) {
+	if b.in.NoCertificates {
+		return
+	}
+	for i, tls := range ing.TLS {
+		if tls.Secret.Name == "" {
+			continue // TLS by the default certificate, on purpose
+		}
+		if _, ok := b.in.Snapshot.Certificates.Get(tls.Secret); !ok {
+			b.problems = append(b.problems, problem(ing, fmt.Sprintf("spec.tls[%d].secretName", i), ReasonNotFound,
+				fmt.Sprintf("Secret %s of type kubernetes.io/tls does not exist; the default certificate is served", tls.Secret),
+				fmt.Sprintf("create it: kubectl create secret tls %s -n %s --cert=FILE --key=FILE", tls.Secret.Name, tls.Secret.Namespace)))
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package route
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// Table maps hosts and paths to backends. It is immutable once [Build] has
+// returned it; any number of goroutines may match against it. A nil Table
+// matches nothing.
+type Table struct {
+	hosts    map[string]*site // exact host → its paths
+	suffixes map[string]*site // "x" for the wildcard "*.x"
+	anyHost  *site            // rules without a host; may be nil
+	fallback *Route           // what nothing else serves; may be nil
+	groups   []*Group
+	routes   int
+}
+
+// Route is one rule of an Ingress, or its default backend.
+type Route struct {
+	Ingress config.Key
+	Host    string // as in the rule; "" for any
+	Path    string // as in the rule; "" for a default backend
+	Group   *Group // never nil
+}
+
+// Group is what serves a Service port. All routes to one port share a Group.
+type Group struct {
+	ID        int // index in [Table.Groups]
+	Service   config.Key
+	Port      string           // number or name, as the Ingress asks for it
+	Fault     string           // why it can never serve as configured; "" if sound
+	Endpoints []netip.AddrPort // in order, of one family; none: answer 503
+}
+
+// site holds the paths of one host.
+type site struct {
+	exact    map[string]*Route
+	root     node
+	fallback *Route // default backend of the Ingresses of this host; may be nil
+}
+
+// node is a path element in the tree of Prefix paths.
+type node struct {
+	route *Route // the Prefix that ends here; may be nil
+	next  map[string]*node
+}
+
+// Match returns the route of a request. host must come from [CleanHost] and
+// path from [CleanPath]. It takes time in proportion to the length of the
+// path, whatever the size of the table, and allocates nothing.
+func (t *Table) Match(host, path string) (*Route, bool) {
+	if t == nil {
+		return nil, false
+	}
+	if s := t.site(host); s != nil {
+		if r := s.match(path); r != nil {
+			return r, true
+		}
+	}
+	return t.fallback, t.fallback != nil
+}
+
+// site returns the paths of the most specific host; nil if there are none.
+func (t *Table) site(host string) *site {
+	if s := t.hosts[host]; s != nil {
+		return s
+	}
+	if dot := strings.IndexByte(host, '.'); dot > 0 {
+		if s := t.suffixes[host[dot+1:]]; s != nil {
+			return s
+		}
+	}
+	return t.anyHost
+}
+
+func (s *site) match(path string) *Route {
+	if r := s.exact[path]; r != nil {
+		return r
+	}
+	if r := s.root.longest(path); r != nil {
+		return r
+	}
+	return s.fallback
+}
+
+// longest walks down the elements of path and returns the last route passed.
+func (n *node) longest(path string) *Route {
+	best, rest := n.route, strings.TrimPrefix(path, "/")
+	for n.next != nil && rest != "" {
+		var element string
+		element, rest, _ = strings.Cut(rest, "/")
+		if n = n.next[element]; n == nil {
+			break
+		}
+		if n.route != nil {
+			best = n.route
+		}
+	}
+	return best
+}
+
+// Groups are the groups of all routes, by ID. The slice must not be changed.
+func (t *Table) Groups() []*Group {
+	if t == nil {
+		return nil
+	}
+	return t.groups
+}
+
+// Size is the number of hosts, counting "any" as one, and of routes.
+func (t *Table) Size() (hosts, routes int) {
+	if t == nil {
+		return 0, 0
+	}
+	hosts = len(t.hosts) + len(t.suffixes)
+	if t.anyHost != nil {
+		hosts++
+	}
+	return hosts, t.routes
+}
