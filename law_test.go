@@ -57,7 +57,7 @@ var laws = map[string]law{
 	"speaker/member": {own: []string{"config", "config/feed", "speaker/announce"},
 		doors: join(logging, metrics, "github.com/hashicorp/memberlist"), why: "the only door to memberlist"},
 	"speaker/bgp": {own: []string{"config", "config/feed", "speaker/announce"},
-		doors: join(logging, metrics, "github.com/osrg/gobgp/v3", "google.golang.org/protobuf"), why: "the only door to GoBGP"},
+		doors: join(logging, metrics, "github.com/osrg/gobgp/v3", "google.golang.org/protobuf", "golang.org/x/sys"), why: "the only door to GoBGP"},
 	"l4proxy/nft": {own: []string{"config", "config/feed", "l4proxy"},
 		doors: join(logging, metrics, "github.com/google/nftables", "github.com/vishvananda/netlink", "golang.org/x/sys"), why: "the only door to nftables and conntrack"},
 	"ingress/cert":  {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},

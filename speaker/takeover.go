@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func (a *Agent) report() {
 	}
 	for _, s := range a.Routers.States() {
 		r.Sessions = append(r.Sessions, config.SessionReport{
-			Peer: s.Peer, Addr: s.Addr, State: s.State, Since: s.Since, Prefixes: s.Prefixes, LastDrop: s.LastDrop.Text,
+			Peer: s.Peer, Addr: s.Addr, State: s.State, Since: s.Since, Prefixes: s.Prefixes, LastDrop: cmp.Or(s.Why(), s.LastDrop.Text),
 		})
 		if s.Problem != "" {
 			r.Problems = append(r.Problems, s.Problem)

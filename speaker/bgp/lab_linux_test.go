@@ -1,0 +1,232 @@
+package bgp
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// The addresses of the lab's one link.
+const (
+	node4, router4 = "10.9.0.11", "10.9.0.1"
+	node6, router6 = "2001:db8:9::11", "2001:db8:9::1"
+)
+
+// The networks of the addresses that the tests announce.
+var (
+	ours4 = net.IPNet{IP: net.IP{192, 0, 2, 0}, Mask: net.CIDRMask(24, 32)}
+	ours6 = net.IPNet{IP: net.ParseIP("2001:db8:53::"), Mask: net.CIDRMask(48, 128)}
+)
+
+// lab is a node and a router, each a network namespace, with a link between
+// them. The namespaces have no names: they end with their last process.
+type lab struct {
+	t            *testing.T
+	node, router netns.NsHandle
+	at           *netlink.Handle // in the router
+}
+
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	l := &lab{t: t, node: newNS(t), router: newNS(t)}
+	in(t, l.node, func() error {
+		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth0",
+			PeerNamespace: netlink.NsFd(l.router)}
+		if err := netlink.LinkAdd(veth); err != nil {
+			return fmt.Errorf("add veth: %w", err)
+		}
+		return address(node4, node6)
+	})
+	in(t, l.router, func() error { return address(router4, router6) })
+	var err error
+	if l.at, err = netlink.NewHandleAt(l.router); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.at.Close)
+	return l
+}
+
+// newNS makes a network namespace that lives as long as the test.
+func newNS(t *testing.T) netns.NsHandle {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := netns.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer home.Close()
+	ns, err := netns.New()
+	if err != nil {
+		t.Fatalf("make a network namespace (are you root?): %v", err)
+	}
+	if err := netns.Set(home); err != nil {
+		panic(err) // a thread in the wrong namespace must not go on
+	}
+	t.Cleanup(func() { ns.Close() })
+	return ns
+}
+
+// in runs f on a thread that is in ns.
+func in(t *testing.T, ns netns.NsHandle, f func() error) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := netns.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer home.Close()
+	if err := netns.Set(ns); err != nil {
+		t.Fatal(err)
+	}
+	err = f()
+	if err := netns.Set(home); err != nil {
+		panic(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// address gives the present namespace's eth0 its addresses, usable at once.
+func address(addrs ...string) error {
+	for _, name := range []string{"lo", "eth0"} {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetUp(link); err != nil {
+			return err
+		}
+	}
+	link, err := netlink.LinkByName("eth0")
+	if err != nil {
+		return err
+	}
+	for _, a := range addrs {
+		ip, bits := net.ParseIP(a), 24
+		if ip.To4() == nil {
+			bits = 64
+		} else {
+			ip = ip.To4()
+		}
+		err := netlink.AddrAdd(link, &netlink.Addr{
+			IPNet: &net.IPNet{IP: ip, Mask: net.CIDRMask(bits, 8*len(ip))}, Flags: unix.IFA_F_NODAD})
+		if err != nil {
+			return fmt.Errorf("add %s: %w", a, err)
+		}
+	}
+	return nil
+}
+
+// gateways lists the next hops of prefix in the router's kernel; none if there
+// is no such route.
+func (l *lab) gateways(prefix string) (out []string) {
+	l.t.Helper()
+	p := netip.MustParsePrefix(prefix)
+	routes, err := l.at.RouteList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, r := range routes {
+		if r.Dst == nil || r.Dst.String() != p.String() {
+			continue
+		}
+		switch {
+		case r.Gw != nil:
+			out = append(out, r.Gw.String())
+		case r.Via != nil:
+			out = append(out, r.Via.(*netlink.Via).Addr.String())
+		}
+	}
+	return out
+}
+
+// hasRoute tells whether prefix leads to the node's address via, alone.
+func (l *lab) hasRoute(prefix, via string) bool {
+	g := l.gateways(prefix)
+	return len(g) == 1 && g[0] == via
+}
+
+// monitor collects every change of a route to the tests' addresses in the
+// router's kernel from now on.
+func (l *lab) monitor() func() []string {
+	l.t.Helper()
+	updates, done := make(chan netlink.RouteUpdate, 64), make(chan struct{})
+	if err := netlink.RouteSubscribeAt(l.router, updates, done); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { close(done) })
+	var mu sync.Mutex
+	var seen []string
+	go func() {
+		for u := range updates {
+			if u.Dst == nil || !ours4.Contains(u.Dst.IP) && !ours6.Contains(u.Dst.IP) {
+				continue
+			}
+			mu.Lock()
+			seen = append(seen, fmt.Sprintf("type %d %v via %v", u.Type, u.Dst, u.Gw))
+			mu.Unlock()
+		}
+	}()
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]string(nil), seen...)
+	}
+}
+
+// spawn starts cmd in ns; it dies with this process, and with the test.
+func spawn(t *testing.T, ns netns.NsHandle, cmd *exec.Cmd) {
+	t.Helper()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	in(t, ns, cmd.Start)
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+}
+
+// eventually waits until ok, and fails the test when it takes longer than limit.
+func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not within %v: %s", limit, what)
+}
+
+// syncBuffer is a buffer that may be read while it is written.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

@@ -1,0 +1,118 @@
+package bgp
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+// roleVar makes a copy of the test binary play a part of its own: GoBGP opens
+// its sockets in the network namespace of its process, and a process is what
+// can be killed.
+const roleVar = "STEELYARD_BGP_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	var err error
+	switch os.Getenv(roleVar) {
+	case "speaker":
+		err = playSpeaker()
+	case "router":
+		err = playInit(os.Args[1:])
+	default:
+		os.Exit(m.Run())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// order is what a test tells the speaker process, one JSON value per line.
+type order struct {
+	Op       string
+	Sessions []announce.Session `json:",omitempty"`
+}
+
+// playSpeaker is the speaker process: it obeys orders from stdin and answers
+// each with the states.
+func playSpeaker() error {
+	logger := log.With(log.NewLogfmtLogger(log.NewSyncWriter(os.Stderr)), "ts", log.DefaultTimestamp)
+	s, err := New(logger, prometheus.NewRegistry(), Options{})
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(context.Background()) }()
+	orders := json.NewDecoder(bufio.NewReader(os.Stdin))
+	answers := json.NewEncoder(os.Stdout)
+	for {
+		var o order
+		if err := orders.Decode(&o); err != nil {
+			return fmt.Errorf("read order: %w", err)
+		}
+		switch o.Op {
+		case "apply":
+			s.Apply(o.Sessions)
+		case "stop":
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			if err := s.Stop(ctx); err != nil {
+				return err
+			}
+		case "abandon":
+			s.Abandon()
+		}
+		if err := answers.Encode(s.States()); err != nil {
+			return err
+		}
+		if o.Op == "stop" || o.Op == "abandon" {
+			return <-ended
+		}
+	}
+}
+
+// playInit is the first process of a PID namespace: it starts daemons, one per
+// argument list separated by "--", and takes them along when it goes. Each
+// list begins with a file that must exist before, "/" for none.
+func playInit(args []string) error {
+	for len(args) > 0 {
+		n := 0
+		for n < len(args) && args[n] != "--" {
+			n++
+		}
+		if err := waitFile(args[0]); err != nil {
+			return err
+		}
+		cmd := exec.Command(args[1], args[2:n]...)
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		args = args[min(n+1, len(args)):]
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	<-stop
+	return nil
+}
+
+func waitFile(path string) error {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		_, err := os.Stat(path)
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package bgp
+
+import (
+	"fmt"
+	"net/netip"
+
+	api "github.com/osrg/gobgp/v3/api"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+var (
+	family4 = &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_UNICAST}
+	family6 = &api.Family{Afi: api.Family_AFI_IP6, Safi: api.Family_SAFI_UNICAST}
+)
+
+// familyOf is the address family that carries prefix.
+func familyOf(prefix netip.Prefix) *api.Family {
+	if prefix.Addr().Is4() {
+		return family4
+	}
+	return family6
+}
+
+// pathOf puts a route into GoBGP's terms. GoBGP itself moves the next hop into
+// MP_REACH_NLRI where the family or an IPv6 next hop asks for it (RFC 4760,
+// RFC 8950), and takes LOCAL_PREF out towards other ASes.
+func pathOf(r announce.Route) (*api.Path, error) {
+	msgs := []proto.Message{
+		&api.OriginAttribute{Origin: 0}, // IGP
+		&api.NextHopAttribute{NextHop: nextHop(r).String()},
+	}
+	if r.MED != 0 {
+		msgs = append(msgs, &api.MultiExitDiscAttribute{Med: r.MED})
+	}
+	if r.LocalPref != 0 {
+		msgs = append(msgs, &api.LocalPrefAttribute{LocalPref: r.LocalPref})
+	}
+	if len(r.Communities) > 0 {
+		msgs = append(msgs, &api.CommunitiesAttribute{Communities: r.Communities})
+	}
+	if len(r.Large) > 0 {
+		msgs = append(msgs, &api.LargeCommunitiesAttribute{Communities: largeOf(r.Large)})
+	}
+	path := &api.Path{Family: familyOf(r.Prefix), Pattrs: make([]*anypb.Any, len(msgs))}
+	var err error
+	if path.Nlri, err = anypb.New(&api.IPAddressPrefix{
+		Prefix: r.Prefix.Addr().String(), PrefixLen: uint32(r.Prefix.Bits()),
+	}); err != nil {
+		return nil, fmt.Errorf("encode %s: %w", r.Prefix, err)
+	}
+	for i, m := range msgs {
+		if path.Pattrs[i], err = anypb.New(m); err != nil {
+			return nil, fmt.Errorf("encode attributes of %s: %w", r.Prefix, err)
+		}
+	}
+	return path, nil
+}
+
+// nextHop is the route's next hop; the unspecified address stands for this
+// node's address on the session.
+func nextHop(r announce.Route) netip.Addr {
+	switch {
+	case r.NextHop.IsValid():
+		return r.NextHop.Unmap()
+	case r.Prefix.Addr().Is4():
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+func largeOf(large []config.LargeCommunity) []*api.LargeCommunity {
+	out := make([]*api.LargeCommunity, len(large))
+	for i, l := range large {
+		out[i] = &api.LargeCommunity{GlobalAdmin: l.Global, LocalData1: l.Local1, LocalData2: l.Local2}
+	}
+	return out
+}

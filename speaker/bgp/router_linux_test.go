@@ -1,0 +1,198 @@
+package bgp
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// routerConf is how a router is set up. Every router is AS 64501 unless told,
+// passive, a graceful-restart helper, and installs what it learns.
+type routerConf struct {
+	asn, nodeASN uint32 // 64501 and 64512 if zero
+	password     string
+	hold         int // seconds; 90 if zero
+}
+
+// router is FRR or BIRD in the lab's router namespace.
+type router struct {
+	t    *testing.T
+	kind string
+	dir  string
+}
+
+// kinds are the routers that every behaviour is shown against.
+var kinds = []string{"frr", "bird"}
+
+func (l *lab) startRouter(kind string, conf routerConf) *router {
+	l.t.Helper()
+	if conf.asn == 0 {
+		conf.asn = 64501
+	}
+	if conf.nodeASN == 0 {
+		conf.nodeASN = 64512
+	}
+	if conf.hold == 0 {
+		conf.hold = 90
+	}
+	dir, err := os.MkdirTemp("", "bgp") // short, for socket paths
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { os.RemoveAll(dir) })
+	r := &router{t: l.t, kind: kind, dir: dir}
+	text, commands := conf.bird(), r.bird()
+	if kind == "frr" {
+		text, commands = conf.frr(), r.frr()
+	}
+	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(text), 0o644); err != nil {
+		l.t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe", commands...)
+	cmd.Env = append(os.Environ(), roleVar+"=router")
+	// A PID namespace: daemons that change their user lose the parent-death
+	// signal, but not their init.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	out := &syncBuffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	spawn(l.t, l.router, cmd)
+	l.t.Cleanup(func() {
+		if l.t.Failed() {
+			l.t.Logf("%s said:\n%s\n%s", kind, out, r.status())
+		}
+	})
+	eventually(l.t, 20*time.Second, kind+" answers", func() bool { _, err := r.try(r.hello()); return err == nil })
+	return r
+}
+
+func need(t *testing.T, path, pkg string) {
+	t.Helper()
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%s is missing: install the Debian package %q", path, pkg)
+	}
+}
+
+func (r *router) frr() []string {
+	for _, path := range []string{"/usr/lib/frr/zebra", "/usr/lib/frr/bgpd", "/usr/bin/vtysh"} {
+		need(r.t, path, "frr")
+	}
+	owner, err := user.Lookup("frr")
+	if err != nil {
+		r.t.Fatalf("user frr is missing: install the Debian package \"frr\": %v", err)
+	}
+	uid, _ := strconv.Atoi(owner.Uid)
+	gid, _ := strconv.Atoi(owner.Gid)
+	if err := os.Chown(r.dir, uid, gid); err != nil {
+		r.t.Fatal(err)
+	}
+	common := func(after, daemon string) []string {
+		return []string{after, "/usr/lib/frr/" + daemon, "-u", "frr", "-g", "frr", "--vty_socket", r.dir,
+			"-i", r.dir + "/" + daemon + ".pid", "-f", r.dir + "/conf", "-A", "127.0.0.1", "-P", "0",
+			"-z", r.dir + "/zserv.api"}
+	}
+	// A bgpd that finds no zebra tries again only after 10 s.
+	return append(append(common("/", "zebra"), "--"), common(r.dir+"/zserv.api", "bgpd")...)
+}
+
+func (r *router) bird() []string {
+	need(r.t, "/usr/sbin/bird", "bird2")
+	need(r.t, "/usr/sbin/birdc", "bird2")
+	return []string{"/", "/usr/sbin/bird", "-f", "-c", r.dir + "/conf", "-s", r.dir + "/ctl", "-P", r.dir + "/pid"}
+}
+
+func (c routerConf) frr() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n", c.asn, router4)
+	for _, n := range []string{node4, node6} {
+		fmt.Fprintf(&b, " neighbor %s remote-as %d\n neighbor %s passive\n neighbor %s timers %d %d\n",
+			n, c.nodeASN, n, n, c.hold/3, c.hold)
+		if c.password != "" {
+			fmt.Fprintf(&b, " neighbor %s password %s\n", n, c.password)
+		}
+	}
+	for _, af := range []string{"ipv4", "ipv6"} {
+		fmt.Fprintf(&b, " address-family %s unicast\n  neighbor %s activate\n  neighbor %s activate\n exit-address-family\n",
+			af, node4, node6)
+	}
+	return b.String()
+}
+
+func (c routerConf) bird() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "router id %s;\nprotocol device {}\nprotocol direct { ipv4; ipv6; }\n", router4)
+	b.WriteString("protocol kernel k4 { ipv4 { export where source = RTS_BGP; import none; }; }\n")
+	b.WriteString("protocol kernel k6 { ipv6 { export where source = RTS_BGP; import none; }; }\n")
+	for i, n := range []string{node4, node6} {
+		local := []string{router4, router6}[i]
+		fmt.Fprintf(&b, "protocol bgp n%d { local %s as %d; neighbor %s as %d; passive; hold time %d; graceful restart on;\n",
+			4+2*i, local, c.asn, n, c.nodeASN, c.hold)
+		if c.password != "" {
+			fmt.Fprintf(&b, " password %q;\n", c.password)
+		}
+		b.WriteString(" ipv4 { import all; export none; extended next hop on; };\n ipv6 { import all; export none; };\n}\n")
+	}
+	return b.String()
+}
+
+func (r *router) hello() string {
+	if r.kind == "frr" {
+		return "show bgp summary"
+	}
+	return "show status"
+}
+
+// try gives the router a command of its own language.
+func (r *router) try(command string) (string, error) {
+	cmd := exec.Command("/usr/sbin/birdc", append([]string{"-s", r.dir + "/ctl"}, strings.Fields(command)...)...)
+	if r.kind == "frr" {
+		args := []string{"--vty_socket", r.dir}
+		for _, line := range strings.Split(command, "\n") {
+			args = append(args, "-c", line)
+		}
+		cmd = exec.Command("/usr/bin/vtysh", args...)
+	}
+	out, err := cmd.CombinedOutput()
+	if err == nil && r.kind == "frr" && strings.Contains(string(out), "failed to connect") {
+		err = fmt.Errorf("vtysh: %s", out)
+	}
+	return string(out), err
+}
+
+func (r *router) do(command string) string {
+	r.t.Helper()
+	out, err := r.try(command)
+	if err != nil {
+		r.t.Fatalf("%s: %q: %v\n%s", r.kind, command, err, out)
+	}
+	return out
+}
+
+// route is what the router says of a prefix, with all attributes.
+func (r *router) route(prefix string) string {
+	r.t.Helper()
+	if r.kind == "bird" {
+		return r.do("show route for " + prefix + " all")
+	}
+	family := "ipv4"
+	if strings.Contains(prefix, ":") {
+		family = "ipv6"
+	}
+	return r.do("show bgp " + family + " unicast " + prefix)
+}
+
+// status is for the log of a failed test.
+func (r *router) status() string {
+	command := "show bgp neighbors\nshow ip route\nshow ipv6 route"
+	if r.kind == "bird" {
+		command = "show protocols all"
+	}
+	out, _ := r.try(command)
+	return out
+}

@@ -1,0 +1,195 @@
+package bgp
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+
+	api "github.com/osrg/gobgp/v3/api"
+	gobgp "github.com/osrg/gobgp/v3/pkg/server"
+
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+// startMu serialises the starts of servers: StartBgp writes options that all
+// servers of the process share.
+var startMu sync.Mutex
+
+// noListener keeps GoBGP from listening; 0 would mean port 179.
+const noListener = -1
+
+// server is one GoBGP server with at most one peer.
+type server struct {
+	bgp    *gobgp.BgpServer
+	cancel context.CancelFunc
+	events chan event
+	peer   netip.Addr // the configured peer, invalid if there is none
+}
+
+// event is a change of the session's state as GoBGP tells it.
+type event struct {
+	state api.PeerState_SessionState
+	asn   uint32 // the router's, as far as known
+}
+
+// startServer starts a server whose RIB takes local routes only, and watches
+// its peer's state. It leaves one parked goroutine behind when stopped:
+// GoBGP's Serve has no end.
+func startServer(s serverSettings, j *journal) (*server, error) {
+	startMu.Lock()
+	defer startMu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	srv := &server{bgp: gobgp.NewBgpServer(gobgp.LoggerOption(j)), cancel: cancel, events: make(chan event, 16)}
+	go srv.bgp.Serve()
+	if err := srv.setUp(ctx, s); err != nil {
+		cancel()
+		return nil, err
+	}
+	return srv, nil
+}
+
+func (s *server) setUp(ctx context.Context, set serverSettings) error {
+	err := s.bgp.StartBgp(ctx, &api.StartBgpRequest{Global: &api.Global{
+		Asn: set.asn, RouterId: set.routerID.String(), ListenPort: noListener,
+	}})
+	if err != nil {
+		return fmt.Errorf("start BGP as AS %d, router id %s: %w", set.asn, set.routerID, err)
+	}
+	if err := s.localOnly(ctx); err != nil {
+		return err
+	}
+	err = s.bgp.WatchEvent(ctx, &api.WatchEventRequest{Peer: &api.WatchEventRequest_Peer{}},
+		func(r *api.WatchEventResponse) {
+			p := r.GetPeer()
+			if p.GetType() != api.WatchEventResponse_PeerEvent_STATE || p.GetPeer().GetState() == nil {
+				return
+			}
+			select { // the caller is a goroutine of this watch alone: waiting holds up nobody
+			case s.events <- event{p.Peer.State.SessionState, p.Peer.State.PeerAsn}:
+			case <-ctx.Done():
+			}
+		})
+	if err != nil {
+		return fmt.Errorf("watch sessions: %w", err)
+	}
+	return nil
+}
+
+// localOnly makes the RIB refuse what routers send. A default of "reject"
+// alone would refuse our own routes too, without an error.
+func (s *server) localOnly(ctx context.Context) error {
+	policy := &api.Policy{Name: "local-only", Statements: []*api.Statement{{
+		Name:       "local-only",
+		Conditions: &api.Conditions{RouteType: api.Conditions_ROUTE_TYPE_LOCAL},
+		Actions:    &api.Actions{RouteAction: api.RouteAction_ACCEPT},
+	}}}
+	if err := s.bgp.AddPolicy(ctx, &api.AddPolicyRequest{Policy: policy}); err != nil {
+		return fmt.Errorf("add import policy: %w", err)
+	}
+	err := s.bgp.SetPolicyAssignment(ctx, &api.SetPolicyAssignmentRequest{Assignment: &api.PolicyAssignment{
+		Name: "global", Direction: api.PolicyDirection_IMPORT, DefaultAction: api.RouteAction_REJECT,
+		Policies: []*api.Policy{{Name: policy.Name}},
+	}})
+	if err != nil {
+		return fmt.Errorf("assign import policy: %w", err)
+	}
+	return nil
+}
+
+// apply makes one edit in the RIB; routers hear of it at once.
+func (s *server) apply(e edit) error {
+	path, err := pathOf(e.route)
+	if err != nil {
+		return err
+	}
+	if e.remove {
+		err = s.bgp.DeletePath(context.Background(), &api.DeletePathRequest{Path: path})
+	} else {
+		_, err = s.bgp.AddPath(context.Background(), &api.AddPathRequest{Path: path})
+	}
+	if err != nil {
+		return fmt.Errorf("route %s: %w", e.route.Prefix, err)
+	}
+	return nil
+}
+
+// withdrawAll takes every route back.
+func (s *server) withdrawAll() error {
+	if err := s.bgp.DeletePath(context.Background(), &api.DeletePathRequest{}); err != nil {
+		return fmt.Errorf("withdraw all routes: %w", err)
+	}
+	return nil
+}
+
+func (s *server) addPeer(set settings, restartSeconds uint32) error {
+	if err := s.bgp.AddPeer(context.Background(), &api.AddPeerRequest{Peer: peerOf(set, restartSeconds)}); err != nil {
+		return fmt.Errorf("add peer %s: %w", set.peer.addr, err)
+	}
+	s.peer = set.peer.addr
+	return nil
+}
+
+func (s *server) updatePeer(set settings, restartSeconds uint32) error {
+	_, err := s.bgp.UpdatePeer(context.Background(), &api.UpdatePeerRequest{Peer: peerOf(set, restartSeconds)})
+	if err != nil {
+		return fmt.Errorf("update peer %s: %w", set.peer.addr, err)
+	}
+	return nil
+}
+
+// deletePeer forgets the peer; a living session ends with a Cease.
+func (s *server) deletePeer() error {
+	if !s.peer.IsValid() {
+		return nil
+	}
+	addr := s.peer
+	s.peer = netip.Addr{}
+	if err := s.bgp.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: addr.String()}); err != nil {
+		return fmt.Errorf("delete peer %s: %w", addr, err)
+	}
+	return nil
+}
+
+// disablePeer ends the session with an administrative shutdown and a text
+// (RFC 9003), after all routes that are still on their way.
+func (s *server) disablePeer(text string) error {
+	err := s.bgp.DisablePeer(context.Background(), &api.DisablePeerRequest{Address: s.peer.String(), Communication: text})
+	if err != nil {
+		return fmt.Errorf("shut peer %s: %w", s.peer, err)
+	}
+	return nil
+}
+
+// agreed is what the two sides agreed on in their OPENs.
+type agreed struct {
+	asn         uint32
+	holdSeconds uint64
+	v4, v6      bool
+}
+
+func (s *server) agreed() (a agreed) {
+	// The error is only for a nil request.
+	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: s.peer.String()}, func(p *api.Peer) {
+		a.asn, a.holdSeconds = p.GetState().GetPeerAsn(), p.GetTimers().GetState().GetNegotiatedHoldTime()
+		a.v4, a.v6 = families(p.GetState().GetRemoteCap())
+	})
+	return a
+}
+
+// count tells how many of routes go out in the agreed families.
+func (a agreed) count(routes []announce.Route) (n int) {
+	for _, r := range routes {
+		if r.Prefix.Addr().Is4() && a.v4 || r.Prefix.Addr().Is6() && a.v6 {
+			n++
+		}
+	}
+	return n
+}
+
+// stop ends the server; a session that is still up ends with a Cease.
+func (s *server) stop() {
+	// StopBgp returns an error for a nil request only.
+	_ = s.bgp.StopBgp(context.Background(), &api.StopBgpRequest{})
+	s.cancel()
+}

@@ -1,0 +1,229 @@
+package bgp
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+const (
+	// leaveTime bounds the orderly end of a removed peer's session.
+	leaveTime = 2 * time.Second
+	// retryTime is after what time something that failed is tried again.
+	retryTime = 10 * time.Second
+	// steadyTime is how long a session must have lived for its fall to be
+	// answered at once.
+	steadyTime = 10 * time.Second
+)
+
+// farewell is how a session should end: quietly, for graceful restart to
+// hold, or in order, with a text for the router's operator.
+type farewell struct {
+	ctx   context.Context
+	quiet bool
+	text  string
+}
+
+// session is one peer's session. Its goroutine owns everything below the line
+// and is the only one that calls the session's GoBGP server.
+type session struct {
+	name    string
+	opts    Options
+	base    log.Logger
+	logger  log.Logger // base, with the router's address
+	metrics *metrics
+	board   *board
+	want    chan announce.Session // one slot, the newest wins
+	bye     chan farewell
+	done    chan struct{}
+
+	srv     *server // nil before the first success
+	journal *journal
+	set     settings         // in force
+	wanted  announce.Session // as last handed over
+	clean   bool             // every route of wanted is in the RIB
+	have    []announce.Route // in the RIB
+	agreed  agreed           // while Established
+	state   SessionState
+	drop    Reason // of the fall since which it is down
+	upSince time.Time
+	short   int              // falls in a row of sessions that did not live long
+	rejoin  <-chan time.Time // the peer is to be added again
+	retry   <-chan time.Time // wanted is to be tried again
+}
+
+func (s *Speaker) newSession(name string) *session {
+	logger := log.With(s.logger, "peer", name)
+	return &session{
+		name: name, opts: s.opts, base: logger, logger: logger, metrics: s.metrics, board: s.board,
+		want: make(chan announce.Session, 1), bye: make(chan farewell, 1), done: make(chan struct{}),
+		journal: newJournal(logger, settings{}),
+		state:   SessionState{Peer: name, State: idle, Since: time.Now()},
+	}
+}
+
+// run serves the session until it is told to end.
+func (s *session) run() {
+	defer close(s.done)
+	for {
+		var events <-chan event
+		if s.srv != nil {
+			events = s.srv.events
+		}
+		select {
+		case want := <-s.want:
+			s.adopt(want)
+		case <-s.retry:
+			s.adopt(s.wanted)
+		case e := <-events:
+			s.moved(e)
+		case <-s.journal.news:
+			s.noticed()
+		case <-s.rejoin:
+			s.join()
+		case bye := <-s.bye:
+			s.end(bye)
+			return
+		}
+	}
+}
+
+// adopt makes want real, or says in the state why it is not and tries again.
+func (s *session) adopt(want announce.Session) {
+	s.retry = nil
+	again := sameList(s.wanted.Routes, want.Routes)
+	s.wanted = want
+	next := settingsOf(want, s.opts.ConnectTime)
+	if again && s.clean && s.srv != nil && s.set == next {
+		return
+	}
+	err := s.converge(next)
+	s.clean = err == nil
+	s.problem(err)
+	s.publish()
+}
+
+// problem notes what went wrong, if anything, and sees to another try.
+func (s *session) problem(err error) {
+	if err == nil {
+		s.state.Problem = ""
+		return
+	}
+	s.retry = time.After(retryTime)
+	if text := err.Error(); text != s.state.Problem {
+		level.Warn(s.logger).Log("msg", "session not as wanted", "err", text)
+		s.state.Problem = text
+	}
+}
+
+// converge applies settings at the least cost, and routes always before the
+// peer is added: a restarting speaker that has a peer before its routes would
+// say "that was all" (End-of-RIB) too early.
+func (s *session) converge(next settings) error {
+	what := costServer
+	if s.srv != nil {
+		what = s.set.to(next)
+	}
+	if what >= costPeer {
+		s.part(Reason{KindLocal, "closed by this node: the peer's settings changed"})
+	}
+	s.journal.follow(next)
+	if what == costServer {
+		if err := s.restart(next); err != nil {
+			return err
+		}
+	}
+	last := s.set
+	s.set = next
+	s.state.Addr = next.peer.addr
+	s.logger = log.With(s.base, "addr", next.peer.addr)
+	err := s.edit()
+	switch {
+	case !s.srv.peer.IsValid() && s.rejoin == nil:
+		s.join()
+	case what == costUpdate && s.srv.peer.IsValid():
+		if e := s.srv.updatePeer(next, s.restartSeconds()); e != nil {
+			s.set = last // so that the next try sees a difference
+			return e
+		}
+	}
+	return err
+}
+
+// restart replaces the server by one with the settings of next.
+func (s *session) restart(next settings) error {
+	if s.srv != nil {
+		s.srv.stop()
+		s.srv, s.have = nil, nil
+	}
+	srv, err := startServer(next.server, s.journal)
+	if err != nil {
+		return err
+	}
+	s.srv = srv
+	return nil
+}
+
+// join adds the peer, which makes GoBGP connect within one to two seconds.
+func (s *session) join() {
+	s.rejoin = nil
+	if err := s.srv.addPeer(s.set, s.restartSeconds()); err != nil {
+		s.problem(err)
+		s.publish()
+	}
+}
+
+// part closes the connection and forgets the peer. With graceful restart the
+// router is left to believe that we died, and keeps the routes until the next
+// connection.
+func (s *session) part(why Reason) {
+	s.rejoin = nil
+	if s.srv == nil || !s.srv.peer.IsValid() {
+		return
+	}
+	s.journal.blame(why)
+	if s.set.peer.graceful {
+		if err := shutSockets(s.set.peer); err != nil {
+			level.Warn(s.logger).Log("msg", "closing quietly failed", "err", err)
+		}
+	}
+	if err := s.srv.deletePeer(); err != nil {
+		level.Warn(s.logger).Log("msg", "closing failed", "err", err)
+	}
+	s.drop, s.state.Failing = why, Reason{}
+	if s.state.Up() {
+		s.fell(why)
+	}
+}
+
+func (s *session) restartSeconds() uint32 { return uint32(seconds(s.opts.RestartTime)) }
+
+// publish hangs the state out.
+func (s *session) publish() {
+	s.state.Prefixes = 0
+	if s.state.Up() {
+		s.state.Prefixes = s.agreed.count(s.have)
+	}
+	s.metrics.show(s.state)
+	s.board.put(s.state)
+}
+
+// end closes the session for good.
+func (s *session) end(bye farewell) {
+	if s.srv != nil {
+		if bye.quiet {
+			s.quit()
+		} else {
+			s.leave(bye)
+		}
+		s.srv.stop()
+	}
+	s.board.remove(s.name)
+	s.metrics.forget(s.name)
+	level.Info(s.logger).Log("msg", "session ended", "quiet", fmt.Sprint(bye.quiet))
+}

@@ -1,0 +1,199 @@
+package bgp
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+// edit brings the RIB to the wanted routes. A route that fails leaves the
+// others alone.
+func (s *session) edit() error {
+	routes := tidy(s.wanted.Routes)
+	var own6 netip.Addr
+	if _, left := resolve(routes, s.set.peer.addr, own6); left > 0 {
+		own6 = ownAddr6(s.set.peer.addr, s.set.peer.source)
+	}
+	want, left := resolve(routes, s.set.peer.addr, own6)
+	edits := diff(s.have, want)
+	var errs []error
+	var failed []edit
+	for _, e := range edits {
+		if err := s.srv.apply(e); err != nil {
+			errs, failed = append(errs, err), append(failed, e)
+		}
+	}
+	s.have = settled(s.have, want, failed)
+	if left > 0 {
+		errs = append(errs, fmt.Errorf(
+			"%d IPv6 routes held back: no global IPv6 address on the interface towards %s to be their next hop",
+			left, s.set.peer.addr))
+	}
+	s.report(edits)
+	return errors.Join(errs...)
+}
+
+// settled is what the RIB holds after the edits from have to want, of which
+// some failed: there it is as it was.
+func settled(have, want []announce.Route, failed []edit) []announce.Route {
+	if len(failed) == 0 {
+		return want
+	}
+	bad := make(map[netip.Prefix]bool, len(failed))
+	for _, e := range failed {
+		bad[e.route.Prefix] = true
+	}
+	out := slices.DeleteFunc(slices.Clone(want), func(r announce.Route) bool { return bad[r.Prefix] })
+	for _, r := range have {
+		if bad[r.Prefix] {
+			out = append(out, r)
+		}
+	}
+	return tidy(out)
+}
+
+// report logs and counts edits.
+func (s *session) report(edits []edit) {
+	if len(edits) == 0 {
+		return
+	}
+	removed := 0
+	for _, e := range edits {
+		if e.remove {
+			removed++
+		}
+		level.Debug(s.logger).Log("msg", "route edited", "prefix", e.route.Prefix, "removed", e.remove)
+	}
+	s.metrics.updates.WithLabelValues(s.name).Add(float64(len(edits)))
+	level.Info(s.logger).Log("msg", "routes changed", "set", len(edits)-removed, "removed", removed, "total", len(s.have))
+}
+
+// moved takes note of GoBGP's next state.
+func (s *session) moved(e event) {
+	name, ok := stateNames[e.state]
+	if !ok || name == s.state.State {
+		return
+	}
+	switch {
+	case name == established && !s.set.accepts(e.asn): // the journal has cut it off
+	case name == established:
+		s.rose()
+	case s.state.Up():
+		// Asked before the peer is deleted, which has reasons of its own.
+		s.fell(s.journal.lastFault())
+		s.comeBack()
+	default:
+		s.state.State = name
+	}
+	s.publish()
+}
+
+// rose begins a time of being Established.
+func (s *session) rose() {
+	s.agreed = s.srv.agreed()
+	s.upSince = time.Now()
+	s.state.State, s.state.Since, s.state.Failing = established, s.upSince, Reason{}
+	s.drop = Reason{}
+	s.state.ASN = s.agreed.asn
+	s.state.HoldTime = time.Duration(s.agreed.holdSeconds) * time.Second
+	s.state.Families = nil
+	if s.agreed.v4 {
+		s.state.Families = append(s.state.Families, "ipv4")
+	}
+	if s.agreed.v6 {
+		s.state.Families = append(s.state.Families, "ipv6")
+	}
+	level.Info(s.logger).Log("msg", "session up", "asn", s.state.ASN, "hold", s.state.HoldTime,
+		"families", fmt.Sprint(s.state.Families), "routes", s.agreed.count(s.have))
+}
+
+// fell ends a time of being Established.
+func (s *session) fell(why Reason) {
+	now := time.Now()
+	s.state.State, s.state.Since = idle, now
+	s.state.ASN, s.state.HoldTime, s.state.Families = 0, 0, nil
+	s.state.LastDrop, s.state.LastDropAt, s.drop = why, now, why
+	s.state.Flaps++
+	s.metrics.flaps.WithLabelValues(s.name, why.Kind).Inc()
+	level.Info(s.logger).Log("msg", "session down", "reason", why.Text, "up", now.Sub(s.upSince).Round(time.Second))
+}
+
+// comeBack sees to a new connection after a fall. GoBGP would wait 5 s and
+// then connect; a peer deleted and added anew connects within one to two.
+// Sessions that keep falling soon after they rose are given time.
+func (s *session) comeBack() {
+	if err := s.srv.deletePeer(); err != nil {
+		level.Warn(s.logger).Log("msg", "reconnect", "err", err)
+	}
+	if time.Since(s.upSince) >= steadyTime {
+		s.short = 0
+	} else {
+		s.short++
+	}
+	if wait := backOff(s.short); wait > 0 {
+		s.rejoin = time.After(wait)
+		return
+	}
+	s.join()
+}
+
+// backOff is how long to wait before the next connection after n sessions in a
+// row that fell young: nothing after the first, then 2 s doubling up to 32 s.
+func backOff(n int) time.Duration {
+	if n < 2 {
+		return 0
+	}
+	return time.Second << min(n-1, 5)
+}
+
+// noticed takes note of a reason why the session does not come up. The reason
+// of a fall comes with the fall itself.
+func (s *session) noticed() {
+	why := s.journal.lastFault()
+	if s.state.Up() || why == (Reason{}) || why == s.state.Failing || why == s.drop {
+		return
+	}
+	s.state.Failing = why
+	level.Info(s.logger).Log("msg", "session does not come up", "reason", why.Text)
+	s.publish()
+}
+
+// quit closes as a dying process would.
+func (s *session) quit() {
+	if err := shutSockets(s.set.peer); err != nil {
+		level.Warn(s.logger).Log("msg", "closing quietly failed", "err", err)
+	}
+	if err := s.srv.deletePeer(); err != nil {
+		level.Warn(s.logger).Log("msg", "closing failed", "err", err)
+	}
+}
+
+// leave withdraws every route and closes with a text.
+func (s *session) leave(bye farewell) {
+	if !s.state.Up() {
+		return
+	}
+	if err := errors.Join(s.srv.withdrawAll(), s.srv.disablePeer(bye.text)); err != nil {
+		level.Warn(s.logger).Log("msg", "leaving in order failed", "err", err)
+		return
+	}
+	patience := time.After(leaveTime)
+	for {
+		select {
+		case e := <-s.srv.events:
+			if stateNames[e.state] != established {
+				return
+			}
+		case <-patience:
+			return
+		case <-bye.ctx.Done():
+			return
+		}
+	}
+}

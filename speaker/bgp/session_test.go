@@ -1,0 +1,219 @@
+package bgp
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	api "github.com/osrg/gobgp/v3/api"
+	goblog "github.com/osrg/gobgp/v3/pkg/log"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+// nowhere is a peer that is never reached: nothing listens on its port.
+func nowhere(changes ...func(*config.Peer)) *config.Peer {
+	p := peer(func(p *config.Peer) { p.Addr, p.Port, p.ConnectTime = netip.MustParseAddr("127.0.0.1"), 1, time.Second })
+	for _, change := range changes {
+		change(p)
+	}
+	return p
+}
+
+// oneSession is a session without its goroutine, to be driven by hand.
+func oneSession(t testing.TB) *session {
+	t.Helper()
+	s, err := New(log.NewNopLogger(), prometheus.NewRegistry(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sess := s.newSession("tor")
+	t.Cleanup(func() {
+		if sess.srv != nil {
+			sess.srv.stop()
+		}
+	})
+	return sess
+}
+
+func TestNewStartsNothing(t *testing.T) {
+	before := runtime.NumGoroutine()
+	registry := prometheus.NewRegistry()
+	if _, err := New(log.NewNopLogger(), registry, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines before New, %d after", before, after)
+	}
+	if _, err := New(log.NewNopLogger(), registry, Options{}); err == nil {
+		t.Error("a second speaker on one registry should be refused")
+	}
+}
+
+func TestSpeakerFollowsPlans(t *testing.T) {
+	s, err := New(log.NewNopLogger(), prometheus.NewRegistry(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(context.Background()) }()
+	other := nowhere(func(p *config.Peer) { p.Name = "other" })
+	s.Apply([]announce.Session{sessionTo(nowhere(), route(vip4)), sessionTo(other)})
+	eventually(t, 10*time.Second, "two sessions that are refused", func() bool {
+		st := s.States()
+		return len(st) == 2 && st[0].Peer == "other" && st[0].Failing.Kind == KindRefused && st[1].Failing.Kind == KindRefused
+	})
+	select {
+	case <-s.Changed():
+	default:
+		t.Error("no word of a change")
+	}
+	s.Apply([]announce.Session{sessionTo(nowhere(), route(vip4))})
+	eventually(t, 10*time.Second, "one session", func() bool { return len(s.States()) == 1 })
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(ctx); err != nil {
+		t.Errorf("a second Stop: %v", err)
+	}
+	s.Abandon()
+	s.Apply(nil) // must not block
+	s.Apply(nil)
+}
+
+func TestStopWithoutRunHeedsItsDeadline(t *testing.T) {
+	s, err := New(log.NewNopLogger(), prometheus.NewRegistry(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if err := s.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Stop gave %v", err)
+	}
+}
+
+func TestCancelledRunEnds(t *testing.T) {
+	s, err := New(log.NewNopLogger(), prometheus.NewRegistry(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.Apply([]announce.Session{sessionTo(nowhere(), route(vip4))})
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	eventually(t, 10*time.Second, "a session", func() bool { return len(s.States()) == 1 })
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("Run goes on")
+	}
+}
+
+func TestRibHoldsExactlyTheRoutes(t *testing.T) {
+	sess := oneSession(t)
+	sess.adopt(sessionTo(nowhere(), route(vip4), route(vip4b)))
+	changed := route(vip4)
+	changed.MED, changed.Communities, changed.Large = 5, []uint32{1, 2}, []config.LargeCommunity{{Global: 1, Local1: 2, Local2: 3}}
+	sess.adopt(sessionTo(nowhere(), changed, route("198.51.100.0/24")))
+	got := rib(t, sess.srv)
+	if len(got) != 2 || !strings.Contains(got[vip4], "med:5") || !strings.Contains(got[vip4], "local_data2:3") || got["198.51.100.0/24"] == "" {
+		t.Errorf("RIB %v", got)
+	}
+	if n := testutil.ToFloat64(sess.metrics.updates.WithLabelValues("tor")); n != 5 {
+		t.Errorf("%v updates counted, want 5", n)
+	}
+	old := sess.srv
+	sess.adopt(sessionTo(nowhere(func(p *config.Peer) { p.MyASN = 64999 }), changed))
+	if sess.srv == old {
+		t.Error("a new AS of our own needs a new server")
+	}
+	if got := rib(t, sess.srv); len(got) != 1 || got[vip4] == "" {
+		t.Errorf("RIB of the new server %v", got)
+	}
+}
+
+// rib lists a server's routes with their attributes as text.
+func rib(t *testing.T, srv *server) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := srv.bgp.ListPath(context.Background(), &api.ListPathRequest{TableType: api.TableType_GLOBAL, Family: family4},
+		func(d *api.Destination) {
+			var b strings.Builder
+			for _, a := range d.Paths[0].Pattrs {
+				m, err := a.UnmarshalNew()
+				if err != nil {
+					t.Error(err)
+				}
+				b.WriteString(strings.ReplaceAll(strings.ReplaceAll(m.(interface{ String() string }).String(), "  ", " "), ": ", ":"))
+			}
+			out[d.Prefix] = b.String()
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestBadRouterIDIsAProblemAndTriedAgain(t *testing.T) {
+	sess := oneSession(t)
+	bad := sessionTo(nowhere(), route(vip4))
+	bad.RouterID = netip.Addr{}
+	sess.adopt(bad)
+	if st := sess.board.list(); len(st) != 1 || !strings.Contains(st[0].Problem, "router id") || sess.retry == nil {
+		t.Fatalf("states %+v, retry %v", st, sess.retry)
+	}
+	sess.adopt(sessionTo(nowhere(), route(vip4)))
+	if sess.state.Problem != "" || len(rib(t, sess.srv)) != 1 {
+		t.Errorf("state %+v", sess.state)
+	}
+}
+
+func TestFallsAreCountedWithTheirReason(t *testing.T) {
+	sess := oneSession(t)
+	sess.adopt(sessionTo(nowhere(), route(vip4)))
+	for i := range 2 {
+		if sess.rejoin != nil {
+			t.Fatalf("fall %d was not answered at once", i)
+		}
+		sess.moved(event{api.PeerState_ESTABLISHED, 64501})
+		if !sess.state.Up() || testutil.ToFloat64(sess.metrics.up.WithLabelValues("tor")) != 1 {
+			t.Fatalf("not up: %+v", sess.state)
+		}
+		sess.journal.Warn("hold timer expired", nil)
+		sess.journal.Debug("state changed", goblog.Fields{"old": "BGP_FSM_ESTABLISHED", "new": "BGP_FSM_IDLE", "reason": "graceful-restart"})
+		sess.moved(event{api.PeerState_IDLE, 0})
+		sess.journal.Debug("state changed", goblog.Fields{"old": "BGP_FSM_IDLE", "new": "BGP_FSM_ACTIVE", "reason": ""})
+	}
+	if sess.rejoin == nil {
+		t.Error("a session that keeps falling is not given time")
+	}
+	st := sess.state
+	if st.Flaps != 2 || st.LastDrop != (Reason{KindHoldTimer, "hold timer expired"}) || st.Why() != "hold timer expired" || st.Prefixes != 0 {
+		t.Errorf("state %+v", st)
+	}
+	if n := testutil.ToFloat64(sess.metrics.flaps.WithLabelValues("tor", KindHoldTimer)); n != 2 {
+		t.Errorf("%v flaps counted", n)
+	}
+	sess.end(farewell{ctx: context.Background(), quiet: true})
+	if n := testutil.CollectAndCount(sess.metrics.flaps); n != 0 {
+		t.Errorf("%d series of a removed peer", n)
+	}
+}

@@ -1,0 +1,118 @@
+package bgp
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+// settings is what of an announce.Session concerns the session itself, sorted
+// by what it costs to change. It is comparable.
+type settings struct {
+	server serverSettings
+	peer   peerSettings
+	soft   softSettings
+}
+
+// serverSettings can only be given to a new GoBGP server.
+type serverSettings struct {
+	asn      uint32
+	routerID netip.Addr
+}
+
+// peerSettings are part of the connection or of the OPEN message: a change
+// needs a new connection.
+type peerSettings struct {
+	addr     netip.Addr
+	port     uint16
+	source   netip.Addr
+	asn      uint32
+	dynamic  string
+	password string
+	graceful bool
+}
+
+// softSettings change under a living session.
+type softSettings struct {
+	hold, keepalive, connect uint64 // seconds
+	multihop                 bool
+}
+
+// cost is what it takes to get from one settings to another.
+type cost int
+
+const (
+	costNone   cost = iota
+	costUpdate      // no reset
+	costPeer        // a new connection
+	costServer      // a new server
+)
+
+// settingsOf reads the settings from a session; connect is the connect-retry
+// time of a peer that states none.
+func settingsOf(want announce.Session, connect time.Duration) settings {
+	p := want.Peer
+	s := settings{
+		server: serverSettings{p.MyASN, want.RouterID},
+		peer: peerSettings{
+			addr: p.Addr.Unmap(), port: p.Port, source: p.Source.Unmap(), asn: p.PeerASN, dynamic: p.Dynamic,
+			password: p.Password, graceful: p.GracefulRestart,
+		},
+		soft: softSettings{multihop: p.MultiHop},
+	}
+	if s.peer.port == 0 {
+		s.peer.port = 179
+	}
+	s.soft.hold, s.soft.keepalive = timers(p.HoldTime, p.KeepaliveTime)
+	if p.ConnectTime > 0 {
+		connect = p.ConnectTime
+	}
+	s.soft.connect = seconds(connect)
+	return s
+}
+
+// timers fills in hold and keepalive time, in seconds: 90 by default, one
+// derived from the other (RFC 4271 §10: keepalive is a third of hold).
+func timers(hold, keepalive time.Duration) (h, k uint64) {
+	switch {
+	case hold == 0 && keepalive == 0:
+		hold = 90 * time.Second
+	case hold == 0:
+		hold = max(3*keepalive, 3*time.Second)
+	}
+	if keepalive == 0 {
+		keepalive = hold / 3
+	}
+	return seconds(hold), seconds(keepalive)
+}
+
+// seconds rounds to whole seconds, at least one: GoBGP knows no fractions.
+func seconds(d time.Duration) uint64 {
+	return uint64(max(d.Round(time.Second), time.Second) / time.Second)
+}
+
+// to is the cost of getting from s to next.
+func (s settings) to(next settings) cost {
+	switch {
+	case s == next:
+		return costNone
+	case s.server != next.server:
+		return costServer
+	case s.peer != next.peer:
+		return costPeer
+	}
+	return costUpdate
+}
+
+// accepts tells whether the peer's AS number, learnt from its OPEN, obeys
+// dynamicASN.
+func (s settings) accepts(asn uint32) bool {
+	switch s.peer.dynamic {
+	case "internal":
+		return asn == s.server.asn
+	case "external":
+		return asn != s.server.asn
+	}
+	return true
+}

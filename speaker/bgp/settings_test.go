@@ -1,0 +1,92 @@
+package bgp
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+func TestTimers(t *testing.T) {
+	for _, c := range []struct {
+		hold, keepalive time.Duration
+		h, k            uint64
+	}{
+		{0, 0, 90, 30}, {9 * time.Second, 0, 9, 3}, {0, 5 * time.Second, 15, 5},
+		{9 * time.Second, 2 * time.Second, 9, 2}, {3 * time.Second, 0, 3, 1}, {0, 100 * time.Millisecond, 3, 1},
+	} {
+		if h, k := timers(c.hold, c.keepalive); h != c.h || k != c.k {
+			t.Errorf("timers(%v, %v) = %d, %d, want %d, %d", c.hold, c.keepalive, h, k, c.h, c.k)
+		}
+	}
+}
+
+func TestCostOfAChange(t *testing.T) {
+	base := settingsOf(sessionTo(peer()), time.Second)
+	for name, c := range map[string]struct {
+		change func(*config.Peer)
+		cost   cost
+	}{
+		"nothing":    {func(*config.Peer) {}, costNone},
+		"selectors":  {func(p *config.Peer) { p.NodeSelectors = make([]config.Selector, 1) }, costNone},
+		"port 179":   {func(p *config.Peer) { p.Port = 179 }, costNone},
+		"hold":       {func(p *config.Peer) { p.HoldTime = 9 * time.Second }, costUpdate},
+		"connect":    {func(p *config.Peer) { p.ConnectTime = 9 * time.Second }, costUpdate},
+		"multihop":   {func(p *config.Peer) { p.MultiHop = true }, costUpdate},
+		"password":   {func(p *config.Peer) { p.Password = "x" }, costPeer},
+		"source":     {func(p *config.Peer) { p.Source = netip.MustParseAddr(node4) }, costPeer},
+		"peer AS":    {func(p *config.Peer) { p.PeerASN = 1 }, costPeer},
+		"dynamic":    {func(p *config.Peer) { p.Dynamic = "external" }, costPeer},
+		"address":    {func(p *config.Peer) { p.Addr = netip.MustParseAddr(router6) }, costPeer},
+		"own AS":     {func(p *config.Peer) { p.MyASN = 1 }, costServer},
+		"both":       {func(p *config.Peer) { p.MyASN, p.Port = 1, 2 }, costServer},
+		"no restart": {func(p *config.Peer) { p.GracefulRestart = false }, costPeer},
+	} {
+		if got := base.to(settingsOf(sessionTo(peer(c.change)), time.Second)); got != c.cost {
+			t.Errorf("%s: cost %d, want %d", name, got, c.cost)
+		}
+	}
+}
+
+func TestAcceptsObeysDynamicASN(t *testing.T) {
+	for _, c := range []struct {
+		dynamic string
+		asn     uint32
+		ok      bool
+	}{{"", 1, true}, {"internal", 64512, true}, {"internal", 1, false}, {"external", 1, true}, {"external", 64512, false}} {
+		s := settingsOf(sessionTo(peer(func(p *config.Peer) { p.Dynamic = c.dynamic })), time.Second)
+		if s.accepts(c.asn) != c.ok {
+			t.Errorf("%q accepts %d: %v", c.dynamic, c.asn, !c.ok)
+		}
+	}
+}
+
+func TestPeerOfCarriesEveryField(t *testing.T) {
+	p := peerOf(settingsOf(sessionTo(peer(func(p *config.Peer) {
+		p.Port, p.Source, p.Password = 1179, netip.MustParseAddr(node4), "pw"
+		p.HoldTime, p.KeepaliveTime, p.ConnectTime, p.MultiHop = 12*time.Second, 4*time.Second, 7*time.Second, true
+	})), time.Second), 120)
+	got := fmt.Sprint(p.Conf.NeighborAddress, p.Conf.PeerAsn, p.Conf.AuthPassword, p.Transport.RemotePort, p.Transport.LocalAddress,
+		p.Timers.Config.HoldTime, p.Timers.Config.KeepaliveInterval, p.Timers.Config.ConnectRetry, p.EbgpMultihop.Enabled,
+		p.EbgpMultihop.MultihopTtl, p.GracefulRestart.Enabled, p.GracefulRestart.LocalRestarting, p.GracefulRestart.RestartTime,
+		len(p.AfiSafis), p.AfiSafis[0].MpGracefulRestart.Config.Enabled, p.AfiSafis[1].MpGracefulRestart.Config.Enabled)
+	want := fmt.Sprint("10.9.0.1", uint32(64501), "pw", uint32(1179), "10.9.0.11", uint64(12), uint64(4), uint64(7), true, uint32(255),
+		true, true, uint32(120), 2, true, true)
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	plain := peerOf(settingsOf(sessionTo(peer(func(p *config.Peer) { p.GracefulRestart = false })), time.Second), 120)
+	if plain.GracefulRestart != nil || plain.EbgpMultihop != nil || plain.AfiSafis[0].MpGracefulRestart.Config.Enabled {
+		t.Errorf("a plain peer got %v", plain)
+	}
+}
+
+func TestBackOff(t *testing.T) {
+	for n, want := range []time.Duration{0, 0, 2, 4, 8, 16, 32, 32} {
+		if got := backOff(n); got != want*time.Second {
+			t.Errorf("after %d: %v", n, got)
+		}
+	}
+}

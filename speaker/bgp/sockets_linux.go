@@ -1,0 +1,78 @@
+package bgp
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// shutSockets ends the TCP connections of this process to a peer as if the
+// process had died: a FIN, no NOTIFICATION. A router with graceful restart
+// then keeps our routes (RFC 4724 §4.2). GoBGP offers no such thing and keeps
+// its sockets to itself, hence the look at our own descriptors.
+func shutSockets(p peerSettings) error {
+	dir, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("list own sockets: %w", err)
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return fmt.Errorf("list own sockets: %w", err)
+	}
+	var errs []error
+	for _, name := range names {
+		target, err := os.Readlink("/proc/self/fd/" + name)
+		if err != nil || !strings.HasPrefix(target, "socket:") {
+			continue
+		}
+		if fd, err := strconv.Atoi(name); err == nil {
+			errs = append(errs, shutIfPeer(fd, p))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// shutIfPeer shuts fd down if it is a TCP connection to p. It works on a
+// duplicate, so that a descriptor closed and used anew meanwhile is not hit.
+func shutIfPeer(fd int, p peerSettings) error {
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil // gone already
+	}
+	defer unix.Close(own)
+	kind, err := unix.GetsockoptInt(own, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil || kind != unix.SOCK_STREAM {
+		return nil
+	}
+	remote, err := unix.Getpeername(own)
+	if err != nil || addrPort(remote) != netip.AddrPortFrom(p.addr.WithZone(""), p.port) {
+		return nil
+	}
+	if p.source.IsValid() {
+		local, err := unix.Getsockname(own)
+		if err != nil || addrPort(local).Addr() != p.source.WithZone("") {
+			return nil
+		}
+	}
+	if err := unix.Shutdown(own, unix.SHUT_RDWR); err != nil && !errors.Is(err, unix.ENOTCONN) {
+		return fmt.Errorf("shut connection to %s: %w", p.addr, err)
+	}
+	return nil
+}
+
+// addrPort reads an IP socket address; others give the zero value.
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch a := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,179 @@
+package bgp
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+// Options are the settings that hold for all sessions. The zero value is
+// complete.
+type Options struct {
+	// RestartTime is how long routers with graceful restart should keep the
+	// routes of a node that went silent (RFC 4724 §3). 120 s if zero, at most
+	// 4095 s; whole seconds.
+	RestartTime time.Duration
+	// ConnectTime is the time between connection attempts to peers that state
+	// none. 3 s if zero.
+	ConnectTime time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.RestartTime == 0 {
+		o.RestartTime = 120 * time.Second
+	}
+	o.RestartTime = min(o.RestartTime, 4095*time.Second)
+	if o.ConnectTime == 0 {
+		o.ConnectTime = 3 * time.Second
+	}
+	return o
+}
+
+// Speaker holds this node's BGP sessions. Apply, States, Stop and Abandon may
+// be called from any goroutine while Run runs; of concurrent Applies the last
+// one counts.
+type Speaker struct {
+	logger  log.Logger
+	opts    Options
+	metrics *metrics
+	board   *board
+	plans   chan []announce.Session // one slot, the newest wins
+	byes    chan farewell
+	done    chan struct{} // closed when Run has returned
+}
+
+// New makes a speaker without sessions and registers its metrics.
+func New(logger log.Logger, registerer prometheus.Registerer, opts Options) (*Speaker, error) {
+	m, err := newMetrics(registerer)
+	if err != nil {
+		return nil, err
+	}
+	return &Speaker{
+		logger: logger, opts: opts.withDefaults(), metrics: m, board: newBoard(),
+		plans: make(chan []announce.Session, 1), byes: make(chan farewell), done: make(chan struct{}),
+	}, nil
+}
+
+// Apply makes sessions the ones that should be, with exactly their routes. It
+// hands them over and returns; what became of them is in [Speaker.States]. The
+// sessions and all they reach must not be changed afterwards. Handing over the
+// same again costs a comparison.
+func (s *Speaker) Apply(sessions []announce.Session) { post(s.plans, sessions) }
+
+// States is the state of every session, sorted by peer.
+func (s *Speaker) States() []SessionState { return s.board.list() }
+
+// Changed receives a value after States changed; several changes may be told
+// by one value. It is meant for one reader.
+func (s *Speaker) Changed() <-chan struct{} { return s.board.changed }
+
+// Run owns all sessions until Stop, Abandon or the end of ctx, which counts as
+// Abandon. It may be called once. Its error is always nil so far.
+func (s *Speaker) Run(ctx context.Context) error {
+	defer close(s.done)
+	live := map[string]*session{}
+	for {
+		select {
+		case plan := <-s.plans:
+			s.reconcile(live, plan)
+		case bye := <-s.byes:
+			endAll(live, bye)
+			return nil
+		case <-ctx.Done():
+			endAll(live, farewell{ctx: ctx, quiet: true})
+			return nil
+		}
+	}
+}
+
+// Stop leaves for good: every route is withdrawn, every session closed with an
+// administrative shutdown that says why. Run returns. The error is that of ctx
+// if it ends first; sessions may then not have been closed in order.
+func (s *Speaker) Stop(ctx context.Context) error {
+	return s.end(farewell{ctx: ctx, text: "Steelyard leaves this node"})
+}
+
+// Abandon goes away as a dying process would: connections are closed without
+// a NOTIFICATION, so that routers with graceful restart keep the routes. Run
+// returns.
+func (s *Speaker) Abandon() {
+	// Without a deadline there is no error.
+	_ = s.end(farewell{ctx: context.Background(), quiet: true})
+}
+
+func (s *Speaker) end(bye farewell) error {
+	select {
+	case s.byes <- bye:
+	case <-s.done:
+		return nil
+	case <-bye.ctx.Done():
+		return bye.ctx.Err()
+	}
+	select {
+	case <-s.done:
+		return nil
+	case <-bye.ctx.Done():
+		return bye.ctx.Err()
+	}
+}
+
+// reconcile starts sessions that are new, ends those that are gone and hands
+// the others their part of the plan.
+func (s *Speaker) reconcile(live map[string]*session, plan []announce.Session) {
+	wanted := make(map[string]bool, len(plan))
+	for _, want := range plan {
+		wanted[want.Peer.Name] = true
+	}
+	gone := map[string]*session{}
+	for name, sess := range live {
+		if !wanted[name] {
+			gone[name] = sess
+			delete(live, name)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	endAll(gone, farewell{ctx: ctx, text: "BGPPeer removed"})
+	for _, want := range plan {
+		sess, ok := live[want.Peer.Name]
+		if !ok {
+			sess = s.newSession(want.Peer.Name)
+			live[want.Peer.Name] = sess
+			go sess.run()
+		}
+		post(sess.want, want)
+	}
+}
+
+// endAll ends sessions side by side and waits for all of them.
+func endAll(sessions map[string]*session, bye farewell) {
+	var wg sync.WaitGroup
+	for _, sess := range sessions {
+		wg.Go(func() {
+			sess.bye <- bye
+			<-sess.done
+		})
+	}
+	wg.Wait()
+}
+
+// post puts v into a one-slot channel, in place of what is there. There must
+// be one poster at a time, or any value of concurrent posters may win.
+func post[T any](slot chan T, v T) {
+	for {
+		select {
+		case slot <- v:
+			return
+		default:
+		}
+		select {
+		case <-slot:
+		default:
+		}
+	}
+}
