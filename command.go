@@ -115,4 +115,3 @@ func (c *common) logger(cmd *cobra.Command) (log.Logger, error) {
 	level.Info(logger).Log("msg", "starting", "process", cmd.Name(), "version", version)
 	return logger, nil
 }
-

@@ -60,6 +60,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	o.register(cmd, "127.0.0.1:17480", "127.0.0.1:9150")
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		member.SpareProcs() // before any work, so that heartbeats find a free thread
 		logger, err := o.logger(cmd)
 		if err != nil {
 			return err
@@ -118,7 +119,9 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 			return nil, fmt.Errorf("forwarder: %w", err)
 		}
 		parts.Forwarder = forwarder
+		parts.HostFaults = func() []config.Problem { return nft.Check(o.node, os.DirFS("/proc/sys")) }
 	case "off":
+		parts.HostFaults = func() []config.Problem { return nil }
 		p.health.Ready("forwarder")
 	default:
 		return nil, usageError{fmt.Errorf("--forwarder %q: use nft or off", o.forwarder)}

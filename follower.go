@@ -11,7 +11,8 @@ import (
 // follower keeps the newest snapshot, so that a process which begins to lead
 // has one at once, even if nothing changes in the cluster any more.
 type follower struct {
-	in <-chan *config.Snapshot
+	in     <-chan *config.Snapshot
+	health interface{ Ready(part string) }
 
 	mu    sync.Mutex
 	last  *config.Snapshot
@@ -30,6 +31,7 @@ func (f *follower) Run(ctx context.Context) error {
 			f.last = snap
 			f.pass(snap)
 			f.mu.Unlock()
+			f.health.Ready("snapshot")
 		}
 	}
 }

@@ -49,17 +49,17 @@ var laws = map[string]law{
 
 	"config/feed":   {why: "a small shared library"},
 	"config/daemon": {doors: join(logging, metrics, "github.com/spf13/pflag"), why: "what every process has: log, health, metrics, flags"},
-	"config/host":   {doors: join(logging, "github.com/vishvananda/netlink", "github.com/vishvananda/netns", "golang.org/x/sys"), why: "the door to this host's links"},
+	"config/host":   {own: []string{"config/feed"}, doors: join(logging, "github.com/vishvananda/netlink", "github.com/vishvananda/netns", "golang.org/x/sys"), why: "the door to this host's links"},
 	"config/kube": {own: []string{"config", "config/v1beta1", "config/translate", "config/feed"},
 		doors: join(logging, metrics, kubeAPI, "k8s.io/client-go", "k8s.io/klog", "sigs.k8s.io"), why: "the only door to client-go"},
 	"speaker/layer2": {own: []string{"config", "config/host", "config/feed", "speaker/announce"},
 		doors: join(logging, metrics, "github.com/mdlayher", "golang.org/x/net", "golang.org/x/sys", "github.com/vishvananda/netlink"), why: "the only door to mdlayher/arp and ndp"},
 	"speaker/member": {own: []string{"config", "config/feed", "speaker/announce"},
-		doors: join(logging, metrics, "github.com/hashicorp/memberlist"), why: "the only door to memberlist"},
+		doors: join(logging, metrics, "github.com/hashicorp/memberlist", "golang.org/x/sync"), why: "the only door to memberlist"},
 	"speaker/bgp": {own: []string{"config", "config/feed", "speaker/announce"},
 		doors: join(logging, metrics, "github.com/osrg/gobgp/v3", "google.golang.org/protobuf", "golang.org/x/sys"), why: "the only door to GoBGP"},
 	"l4proxy/nft": {own: []string{"config", "config/feed", "l4proxy"},
-		doors: join(logging, metrics, "github.com/google/nftables", "github.com/vishvananda/netlink", "golang.org/x/sys"), why: "the only door to nftables and conntrack"},
+		doors: join(logging, metrics, "github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/vishvananda", "golang.org/x/sys"), why: "the only door to nftables and conntrack"},
 	"ingress/cert":  {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},
 	"ingress/proxy": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
 
@@ -67,7 +67,7 @@ var laws = map[string]law{
 	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/layer2", "speaker/bgp", "speaker/member", "l4proxy", "l4proxy/nft"},
 		doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the shells of a node"},
 	"ingress": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
-	"": {own: []string{"config", "config/daemon", "config/host", "config/kube", "controller", "speaker", "speaker/bgp", "speaker/layer2", "speaker/member", "l4proxy/nft", "ingress"},
+	"": {own: []string{"config", "config/daemon", "config/feed", "config/host", "config/kube", "controller", "speaker", "speaker/announce", "speaker/bgp", "speaker/layer2", "speaker/member", "l4proxy/nft", "ingress"},
 		doors: join(logging, metrics, "github.com/spf13/cobra", "golang.org/x/sync"), why: "main alone imports the processes"},
 }
 

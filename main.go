@@ -1,3 +1,7 @@
+// GoBGP's listeners and TCP MD5 keys do not work on MPTCP sockets.
+//
+//go:debug multipathtcp=0
+
 // Steelyard is the load balancer for bare-metal Kubernetes: one binary whose
 // subcommands are the processes of an installation.
 package main
@@ -9,10 +13,6 @@ import (
 	"os/signal"
 	"syscall"
 )
-
-// GoBGP's listeners and TCP MD5 keys do not work on MPTCP sockets.
-//
-//go:debug multipathtcp=0
 
 // version is set by the linker.
 var version = "dev"

@@ -33,6 +33,7 @@ type IngressRule struct {
 	Path    string
 	Type    PathType
 	Backend IngressBackend
+	Field   string // where it stands in the object, such as spec.rules[0].http.paths[1]
 }
 
 // IngressBackend names a Service port, by number or by name.

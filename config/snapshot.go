@@ -1,6 +1,9 @@
 package config
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Snapshot is an immutable view of what one process needs from the Kubernetes
 // API. Parts that the process did not ask for are empty.
@@ -47,4 +50,28 @@ func (c Changes) Merge(later Changes) Changes {
 		Ingresses: append(c.Ingresses[:len(c.Ingresses):len(c.Ingresses)], later.Ingresses...),
 		Config:    c.Config || later.Config,
 	}
+}
+
+// MergeSnapshots is next, with the changes of old too, for a reader that
+// skipped old.
+func MergeSnapshots(old, next *Snapshot) *Snapshot {
+	merged := *next
+	merged.Changed = old.Changed.Merge(next.Changed)
+	Tidy(&merged.Changed)
+	return &merged
+}
+
+// Tidy sorts the lists and lets every key be there once, so that equal changes
+// are equal values and a reader that sleeps does not make them grow for ever.
+func Tidy(c *Changes) {
+	if c.All {
+		*c = Changes{All: true}
+		return
+	}
+	slices.SortFunc(c.Services, Key.Compare)
+	slices.SortFunc(c.Ingresses, Key.Compare)
+	slices.SortFunc(c.Claims, netip.Addr.Compare)
+	slices.Sort(c.Nodes)
+	c.Services, c.Ingresses = slices.Compact(c.Services), slices.Compact(c.Ingresses)
+	c.Nodes, c.Claims = slices.Compact(c.Nodes), slices.Compact(c.Claims)
 }

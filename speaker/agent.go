@@ -55,8 +55,6 @@ func New(logger log.Logger, parts Parts) *Agent {
 
 // loop takes in what changed and acts on it, until ctx ends.
 func (a *Agent) loop(ctx context.Context) {
-	beat := time.NewTicker(beatEvery)
-	defer beat.Stop()
 	retry := time.NewTimer(retryAfter)
 	defer retry.Stop()
 	for {
@@ -68,7 +66,7 @@ func (a *Agent) loop(ctx context.Context) {
 			a.take(snap)
 		case a.members = <-a.Members.Members():
 		case a.host = <-a.Hosts:
-			a.Members.Publish(announce.UsableLinks(a.host, a.ExcludedLinks))
+			a.Members.Apply(announce.UsableLinks(a.host, a.ExcludedLinks))
 		case done := <-a.claims.results:
 			a.swapped(done)
 		case <-retry.C:
@@ -77,11 +75,6 @@ func (a *Agent) loop(ctx context.Context) {
 		case <-a.Routers.Changed():
 			a.report()
 			again = false
-		case <-beat.C:
-			again = false
-			if a.snap != nil {
-				a.LAN.Beat()
-			}
 		}
 		if again && a.complete() {
 			a.reconcile(ctx)
@@ -93,10 +86,10 @@ func (a *Agent) loop(ctx context.Context) {
 func (a *Agent) take(snap *config.Snapshot) {
 	a.snap = snap
 	if snap.Changed.All || len(snap.Changed.Nodes) > 0 {
-		var addrs []netip.Addr
+		var addrs []netip.AddrPort
 		for name, node := range snap.Nodes.All() {
 			if name != a.Node && len(node.Addrs) > 0 {
-				addrs = append(addrs, node.Addrs[0])
+				addrs = append(addrs, netip.AddrPortFrom(node.Addrs[0], a.GossipPort))
 			}
 		}
 		a.Members.Join(addrs)
@@ -124,17 +117,23 @@ func (a *Agent) unfinished() bool {
 // reconcile decides from what was last seen and applies it, in order.
 func (a *Agent) reconcile(ctx context.Context) {
 	a.forwardTable()
-	view := a.over.Over(a.snap)
-	a.plan = announce.Decide(announce.Input{
-		Snap: view, Self: a.Node, Members: a.members, Host: a.host, Forward: a.forward,
-		Class: a.Class, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
-	})
+	view := a.decide()
 	a.LAN.Apply(held(a.plan.Claims), a.host)
 	a.Routers.Apply(a.plan.Sessions)
 	a.swap(ctx, view)
 	a.tell()
 	a.Health.Ready("decision")
 	a.report()
+}
+
+// decide makes the plan and returns the view that it was made from.
+func (a *Agent) decide() *config.Snapshot {
+	view := a.over.Over(a.snap)
+	a.plan = announce.Decide(announce.Input{
+		Snap: view, Self: a.Node, Members: a.members, Host: a.host, Forward: a.forward,
+		Class: a.Class, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
+	})
+	return view
 }
 
 // forwardTable brings the kernel's table up to date. What it could not write

@@ -13,9 +13,10 @@ import (
 
 // Parts are what an agent is made of.
 type Parts struct {
-	Node    string // name of this node
-	Class   string // loadBalancerClass that is served, "" for none
-	Version string
+	Node       string // name of this node
+	Class      string // loadBalancerClass that is served, "" for none
+	Version    string
+	GossipPort uint16 // the same on all nodes
 
 	ExcludedLinks      announce.LinkPatterns
 	IgnoreExcludeLabel bool
@@ -26,6 +27,8 @@ type Parts struct {
 	Forwarder Forwarder // nil: somebody else forwards
 	LAN       LAN
 	Routers   Routers
+	// HostFaults finds what of this host keeps packets from being forwarded.
+	HostFaults func() []config.Problem
 
 	Claims  claimStore
 	Reports reportStore
@@ -40,12 +43,16 @@ type Parts struct {
 // Membership is who else is alive.
 type Membership interface {
 	Members() <-chan []announce.Member
-	Join(addrs []netip.Addr)
-	Publish(links []announce.Link)
+	// Join makes addrs the places where members are looked for.
+	Join(addrs []netip.AddrPort)
+	// Apply tells the others which interfaces this node could announce on.
+	Apply(links []announce.Link)
 	// Restarting tells the others that this node is back in a moment.
 	Restarting(ctx context.Context) error
 	// Leaving tells the others to take over what this node has.
 	Leaving(ctx context.Context) error
+	// Leave says goodbye, so that nobody takes this node for dead.
+	Leave(ctx context.Context) error
 }
 
 // Forwarder is the data plane of this node.

@@ -20,7 +20,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	tasks, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, failed := errgroup.WithContext(tasks)
-	for _, run := range append(a.Tasks, a.reports.Run) {
+	for _, run := range append(a.Tasks, a.reports.Run, a.beat) {
 		group.Go(func() error { return run(failed) })
 	}
 	loop, end := context.WithCancel(ctx)
@@ -72,29 +72,45 @@ func (a *Agent) leave(ctx context.Context) {
 	}
 	a.handOver(limited)
 	a.LAN.Apply(nil, a.host)
-	if a.Forwarder == nil {
-		return
+	if a.Forwarder != nil {
+		if err := a.Forwarder.Remove(); err != nil {
+			level.Error(a.log).Log("msg", "forwarding table not removed", "err", err)
+		}
 	}
-	if err := a.Forwarder.Remove(); err != nil {
-		level.Error(a.log).Log("msg", "forwarding table not removed", "err", err)
+	if err := a.Members.Leave(limited); err != nil {
+		level.Warn(a.log).Log("msg", "goodbye not said", "err", err)
 	}
 }
 
-// handOver goes on answering until the records name other owners.
+// handOver goes on answering for what the records still give to this node,
+// until they name successors.
 func (a *Agent) handOver(ctx context.Context) {
-	if a.snap == nil {
-		return
-	}
-	beat := time.NewTicker(beatEvery)
-	defer beat.Stop()
-	for a.othersAlive() && a.holds() {
+	for a.complete() && a.othersAlive() {
+		a.decide()
+		mine := held(a.plan.Claims)
+		if a.LAN.Apply(mine, a.host); len(mine) == 0 {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case snap := <-a.Snapshots:
 			a.snap = snap
 		case a.members = <-a.Members.Members():
-		case <-beat.C:
+		}
+	}
+}
+
+// beat tells the responders that this process is awake. It has a goroutine of
+// its own, because a decision may take longer than a heartbeat may be late.
+func (a *Agent) beat(ctx context.Context) error {
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
 			a.LAN.Beat()
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/config"
-	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
 // swap starts to write the claims that the plan wants and the record lacks,
@@ -126,16 +125,9 @@ func (a *Agent) report() {
 		r.Problems = append(r.Problems, fmt.Sprintf("%v %v: wanted by Services %v and %v; the elder, %v, has it",
 			c.Addr, c.Proto, c.Winner, c.Loser, c.Winner))
 	}
+	for _, p := range a.HostFaults() {
+		r.Problems = append(r.Problems, p.String())
+	}
 	slices.Sort(r.Problems)
 	a.reports.Put(r)
-}
-
-// holds tells whether the records, as last seen, still name this node.
-func (a *Agent) holds() bool {
-	for _, claim := range a.over.Over(a.snap).Claims.All() {
-		if claim.Owner == a.Node && slices.ContainsFunc(a.plan.Claims, func(c announce.Claim) bool { return c.Addr == claim.Addr }) {
-			return true
-		}
-	}
-	return false
 }

@@ -15,9 +15,12 @@ const (
 	ReasonUnsupported = "Unsupported" // understood, and not served
 )
 
-// ruleField says where in an Ingress a rule stands. Rules have no index of
-// their own any more, and host and path say more to their author.
+// ruleField says where in an Ingress a rule stands, by host and path if the
+// rule does not know its place.
 func ruleField(rule *config.IngressRule) string {
+	if rule.Field != "" {
+		return rule.Field
+	}
 	host, path := rule.Host, rule.Path
 	if host == "" {
 		host = "*"

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/go-kit/log/level"
+	"github.com/spf13/cobra"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/daemon"
+	"github.com/steelyard-lb/steelyard/config/kube"
+	"github.com/steelyard-lb/steelyard/controller"
+)
+
+// listRetry is the pause between two tries to read all Services.
+const listRetry = 250 * time.Millisecond
+
+type controllerFlags struct {
+	common
+	class, leaseName, podName, forwarder, ingressService string
+}
+
+func controllerCommand() *cobra.Command {
+	var o controllerFlags
+	cmd := &cobra.Command{
+		Use:   "controller",
+		Short: "Give addresses to Services and write all status",
+		Long: `Gives addresses out of IPAddressPools to Services of type LoadBalancer, says on
+each Service that waits why it does, and publishes the ingress address.
+
+Run two: one leads by a Lease and the other takes over, at once when the leader
+is told to stop, within three seconds when it dies.`,
+		Args: noArgs,
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.class, "class", "", "loadBalancerClass that is served; empty: Services without one")
+	f.StringVar(&o.leaseName, "lease-name", "steelyard-controller", "Lease that elects the leader")
+	f.StringVar(&o.podName, "pod-name", "", "name of this process in the Lease; empty: the host's name")
+	f.StringVar(&o.forwarder, "forwarder", "nft", "what the speakers run with: nft, or off")
+	f.StringVar(&o.ingressService, "ingress-service", "", "namespace/name of the Service whose addresses Ingresses show; empty: none")
+	o.register(cmd, ":17480", ":9150")
+	daemon.DescribeEnv(f)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		logger, err := o.logger(cmd)
+		if err != nil {
+			return err
+		}
+		opts, err := o.options()
+		if err != nil {
+			return err
+		}
+		p, err := o.start(logger, "controller", "snapshot")
+		if err != nil {
+			return err
+		}
+		return o.run(cmd.Context(), p, opts)
+	}
+	return cmd
+}
+
+func (o *controllerFlags) options() (controller.Options, error) {
+	opts := controller.Options{Namespace: o.namespace, Class: o.class}
+	var err error
+	if opts.IngressService, err = keyFlag("ingress-service", o.ingressService); err != nil {
+		return opts, err
+	}
+	switch o.forwarder {
+	case "nft":
+		opts.Forwarder = true
+	case "off":
+	default:
+		return opts, usageError{fmt.Errorf("--forwarder %q: use nft or off", o.forwarder)}
+	}
+	if o.podName == "" {
+		if o.podName, err = os.Hostname(); err != nil || o.podName == "" {
+			return opts, usageError{errors.Join(errors.New("--pod-name is required where the host has no name"), err)}
+		}
+	}
+	return opts, nil
+}
+
+// run follows the cluster all the time and acts on it while it leads.
+func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.Options) error {
+	parts := kube.ControllerParts
+	if o.ingressService == "" { // no Ingress is ours: no right to read Secrets is needed
+		parts &^= kube.Ingresses | kube.Certificates
+	}
+	source := kube.Watch(p.client, kube.WatchOptions{
+		Parts: parts, Namespace: o.namespace, Class: o.class, Logger: p.with("watch"),
+	})
+	events := kube.NewEvents(p.client, "steelyard-controller", o.podName, p.with("events"))
+	api := struct {
+		*kube.Client
+		*kube.Events
+	}{p.client, events}
+	leader := controller.New(opts, api, p.with("controller"), p.reg)
+	follow := &follower{in: source.Snapshots(), health: p.health}
+	lease := kube.LeaseOptions{Namespace: o.namespace, Name: o.leaseName, Identity: o.podName, Logger: p.with("lease")}
+	lead := func(ctx context.Context) error {
+		return p.client.Lead(ctx, lease, func(ctx context.Context) error {
+			services, err := listServices(ctx, p)
+			if err != nil {
+				return nil // the term is over
+			}
+			defer follow.Resign()
+			return leader.Run(ctx, follow.Lead(services))
+		})
+	}
+	return serveUntilDrained(ctx, lead, p.serveHealth, p.serveMetrics, source.Run, events.Run, follow.Run)
+}
+
+// listServices reads what is true, trying for as long as the term lasts.
+func listServices(ctx context.Context, p *process) ([]*config.Service, error) {
+	for {
+		services, err := p.client.ListServices(ctx)
+		if err == nil {
+			return services, nil
+		}
+		level.Warn(p.log).Log("msg", "leading put off: Services not listed", "err", err)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(listRetry):
+		}
+	}
+}

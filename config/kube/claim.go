@@ -1,0 +1,86 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/translate"
+	"github.com/steelyard-lb/steelyard/config/v1beta1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// ErrLost is the error of a claim that somebody else wrote first. It wraps
+// config.ErrConflict.
+var ErrLost = fmt.Errorf("claim lost: %w", config.ErrConflict)
+
+// SwapClaim makes owner the recorded owner of addr, if the record still is
+// prev (nil: if there is none), and returns the new record. The error wraps
+// [ErrLost] if the record is another one by now. It is one request.
+func (c *Client) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2Claim, owner string, now time.Time) (*config.L2Claim, error) {
+	if prev != nil && prev.Owner == owner {
+		return prev, nil
+	}
+	o := &v1beta1.L2Claim{
+		ObjectMeta: metav1.ObjectMeta{Name: translate.ClaimName(addr)},
+		Spec:       v1beta1.L2ClaimSpec{Address: addr.Unmap().String(), Owner: owner, Epoch: 1, Since: metav1.NewMicroTime(now)},
+	}
+	written := &v1beta1.L2Claim{}
+	var err error
+	if prev == nil {
+		err = c.steelyard.Post().Resource("l2claims").Body(o).Do(ctx).Into(written)
+	} else {
+		o.Spec.Previous, o.Spec.Epoch = prev.Owner, prev.Epoch+1
+		err = c.replaceClaim(ctx, o, prev.Version, written)
+	}
+	if err != nil {
+		return nil, claimError("claim "+addr.String(), err)
+	}
+	claim, problems := translate.Claim(written)
+	if claim == nil {
+		return nil, fmt.Errorf("claim %v: %w", addr, problems[0])
+	}
+	return claim, nil
+}
+
+// replaceClaim patches the record under the version that the caller saw.
+func (c *Client) replaceClaim(ctx context.Context, o *v1beta1.L2Claim, version string, into *v1beta1.L2Claim) error {
+	body, err := json.Marshal(map[string]any{"metadata": object{ResourceVersion: version}, "spec": o.Spec})
+	if err != nil {
+		return fmt.Errorf("encode patch: %w", err)
+	}
+	return c.steelyard.Patch(types.MergePatchType).Resource("l2claims").Name(o.Name).Body(body).Do(ctx).Into(into)
+}
+
+// DeleteClaim removes the record if it still is as given; one that is gone
+// already is fine. The error wraps [ErrLost] if it is another one by now.
+func (c *Client) DeleteClaim(ctx context.Context, claim *config.L2Claim) error {
+	body, err := json.Marshal(metav1.DeleteOptions{
+		// the group of the kind itself, which the codec would write, is not one that has this kind
+		TypeMeta:      metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},
+		Preconditions: &metav1.Preconditions{ResourceVersion: &claim.Version},
+	})
+	if err != nil {
+		return fmt.Errorf("encode options: %w", err)
+	}
+	err = c.steelyard.Delete().Resource("l2claims").Name(translate.ClaimName(claim.Addr)).Body(body).Do(ctx).Error()
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return claimError("delete claim "+claim.Addr.String(), err)
+}
+
+func claimError(what string, err error) error {
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
+		return fmt.Errorf("%s: %w (%w)", what, ErrLost, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// ErrNotLeader is the error of a write that was started as leader and is not
+// sent, because the Lease may belong to somebody else by now.
+var ErrNotLeader = errors.New("no longer the leader")
+
+// fence is the time until which this process surely holds the Lease. It goes
+// by the monotonic clock, which also runs while the process is frozen.
+type fence struct {
+	start time.Time
+	until atomic.Int64 // nanoseconds after start
+}
+
+func newFence(now time.Time) *fence { return &fence{start: now} }
+
+// extend moves the end of the certain time to t.
+func (f *fence) extend(t time.Time) { f.until.Store(int64(t.Sub(f.start))) }
+
+// left is how much of the certain time is left at now; negative when it is over.
+func (f *fence) left(now time.Time) time.Duration {
+	return time.Duration(f.until.Load()) - now.Sub(f.start)
+}
+
+type fenceKey struct{}
+
+func withFence(ctx context.Context, f *fence) context.Context {
+	return context.WithValue(ctx, fenceKey{}, f)
+}
+
+// fencedTransport looks at the fence right before a write leaves, so that a
+// process that was frozen in the middle of one does not finish it when thawed.
+type fencedTransport struct{ next http.RoundTripper }
+
+func (t fencedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if f, ok := r.Context().Value(fenceKey{}).(*fence); ok && r.Method != http.MethodGet && f.left(time.Now()) <= 0 {
+		if r.Body != nil {
+			_ = r.Body.Close() // as every RoundTripper must
+		}
+		return nil, ErrNotLeader
+	}
+	return t.next.RoundTrip(r)
+}

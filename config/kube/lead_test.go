@@ -1,0 +1,202 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/client-go/rest"
+)
+
+func lease(who string) LeaseOptions {
+	return LeaseOptions{Namespace: home, Name: "steelyard-controller", Identity: who}
+}
+
+// candidate is one process that wants to lead, over a connection of its own.
+type candidate struct {
+	client  *Client
+	cut     atomic.Bool // its requests fail from now on: to others it is dead
+	led     chan time.Time
+	stop    context.CancelFunc
+	done    chan error
+	holding *atomic.Int32 // how many lead right now
+	twice   *atomic.Bool
+}
+
+func (c *candidate) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c.cut.Load() {
+		return nil, errors.New("cut off")
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func newCandidate(t *testing.T, api *apiServer, who string, holding *atomic.Int32, twice *atomic.Bool) *candidate {
+	t.Helper()
+	c := &candidate{led: make(chan time.Time, 100), done: make(chan error, 1), holding: holding, twice: twice}
+	var err error
+	if c.client, err = newClient(&rest.Config{Host: api.URL, Transport: c}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c.stop = cancel
+	go func() { c.done <- c.client.Lead(ctx, lease(who), c.run) }()
+	t.Cleanup(func() {
+		cancel()
+		c.cut.Store(false)
+		if err := <-c.done; err != nil {
+			t.Errorf("%s: Lead: %v", who, err)
+		}
+	})
+	return c
+}
+
+func (c *candidate) run(ctx context.Context) error {
+	if c.holding.Add(1) > 1 {
+		c.twice.Store(true)
+	}
+	c.led <- time.Now()
+	<-ctx.Done()
+	c.holding.Add(-1)
+	return ctx.Err()
+}
+
+func (c *candidate) leads(t *testing.T, within time.Duration) time.Time {
+	t.Helper()
+	select {
+	case at := <-c.led:
+		return at
+	case <-time.After(within):
+		t.Fatalf("does not lead within %v", within)
+		return time.Time{}
+	}
+}
+
+func TestLeadHandsOver(t *testing.T) {
+	api, _ := newAPIServer(t)
+	var holding atomic.Int32
+	var twice atomic.Bool
+	a := newCandidate(t, api, "a", &holding, &twice)
+	a.leads(t, 5*time.Second)
+	b := newCandidate(t, api, "b", &holding, &twice)
+	time.Sleep(time.Second)
+
+	begin := time.Now() // killed: it says nothing
+	a.cut.Store(true)
+	if took := b.leads(t, 5*time.Second).Sub(begin); took > 3*time.Second {
+		t.Errorf("hand-over after a kill took %v, want at most 3 s", took)
+	} else {
+		t.Logf("hand-over after a kill: %v", took)
+	}
+	a.cut.Store(false)
+	time.Sleep(500 * time.Millisecond)
+
+	begin = time.Now() // told to stop: it releases the Lease
+	b.stop()
+	if took := a.leads(t, 5*time.Second).Sub(begin); took > 700*time.Millisecond {
+		t.Errorf("hand-over after a stop took %v", took)
+	} else {
+		t.Logf("hand-over after a stop: %v", took)
+	}
+	if twice.Load() {
+		t.Error("two led at one time")
+	}
+	if o := stored[coordinationv1.Lease](t, api, "leases", config.Key{Namespace: home, Name: "steelyard-controller"}); *o.Spec.HolderIdentity != "a" {
+		t.Errorf("holder = %s", *o.Spec.HolderIdentity)
+	}
+}
+
+func TestLeadDoesNotFlapWhenTheAPIIsSlow(t *testing.T) {
+	api, _ := newAPIServer(t)
+	var holding atomic.Int32
+	var twice atomic.Bool
+	a := newCandidate(t, api, "a", &holding, &twice)
+	a.leads(t, 5*time.Second)
+	b := newCandidate(t, api, "b", &holding, &twice)
+	api.set(func() { api.delay = 950 * time.Millisecond })
+	time.Sleep(9 * time.Second)
+	if len(a.led) != 0 || len(b.led) != 0 || holding.Load() != 1 {
+		t.Errorf("leadership moved: a %d, b %d, leading now %d", len(a.led), len(b.led), holding.Load())
+	}
+	api.set(func() { api.delay = 0 })
+}
+
+func TestLeadEndsWithRunsError(t *testing.T) {
+	_, c := newAPIServer(t)
+	broken := errors.New("broken")
+	if err := c.Lead(t.Context(), lease("a"), func(context.Context) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("error = %v", err)
+	}
+	if err := c.Lead(t.Context(), lease("a"), func(context.Context) error { return nil }); err != nil {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestLeadWaitsForRunBeforeItReleases(t *testing.T) {
+	api, c := newAPIServer(t)
+	key := config.Key{Namespace: home, Name: "steelyard-controller"}
+	ctx, cancel := context.WithCancel(t.Context())
+	holder := func() string { return *stored[coordinationv1.Lease](t, api, "leases", key).Spec.HolderIdentity }
+	err := c.Lead(ctx, lease("a"), func(ctx context.Context) error {
+		cancel()
+		<-ctx.Done()
+		time.Sleep(400 * time.Millisecond)
+		if h := holder(); h != "a" {
+			t.Errorf("released to %q while run winds down", h)
+		}
+		return nil
+	})
+	if err != nil || holder() != "" {
+		t.Errorf("error %v, holder %q", err, holder())
+	}
+}
+
+func TestWritesStopAtTheFence(t *testing.T) {
+	api, c := newAPIServer(t)
+	api.put(t, "services", aService("web"))
+	svc := known(t, api)
+	f := newFence(time.Now())
+	ctx := withFence(t.Context(), f)
+	if err := c.PatchService(ctx, svc, granted("x", "192.0.2.1")); !errors.Is(err, ErrNotLeader) {
+		t.Errorf("past the fence: error = %v", err)
+	}
+	if _, err := c.ListServices(ctx); err != nil {
+		t.Errorf("reading past the fence: %v", err)
+	}
+	f.extend(time.Now().Add(time.Minute))
+	if err := c.PatchService(ctx, svc, granted("x", "192.0.2.1")); err != nil {
+		t.Errorf("within the fence: %v", err)
+	}
+	if len(api.requests) != 1 {
+		t.Errorf("requests: %v", api.requests)
+	}
+}
+
+func TestStanding(t *testing.T) {
+	api, c := newAPIServer(t)
+	ask := Standing{Client: c, Namespace: home, DaemonSet: "steelyard-speaker", Node: "n1"}
+	check := func(want bool, part string) {
+		t.Helper()
+		if leave, why := ask.Leaves(t.Context()); leave != want || !strings.Contains(why, part) {
+			t.Errorf("leaves %v because %q, want %v, %q", leave, why, want, part)
+		}
+	}
+	check(true, "DaemonSet is gone")
+	set := map[string]any{"metadata": map[string]any{"namespace": home, "name": "steelyard-speaker"}}
+	api.put(t, "daemonsets", set)
+	check(true, "Node is gone")
+	node := map[string]any{"metadata": map[string]any{"name": "n1"}}
+	api.put(t, "nodes", node)
+	check(false, "stay")
+	node["spec"] = map[string]any{"taints": []any{map[string]any{"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"}}}
+	api.put(t, "nodes", node)
+	check(true, "out of service")
+	set["metadata"].(map[string]any)["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+	api.put(t, "daemonsets", set)
+	check(true, "being deleted")
+}

@@ -1,0 +1,117 @@
+package kube
+
+import (
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/translate"
+	"github.com/steelyard-lb/steelyard/config/v1beta1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+)
+
+// Parts is the set of things that a process wants to know of the cluster.
+type Parts uint
+
+// The parts of a snapshot. Config is pools, advertisements and peers with the
+// Secrets of Steelyard's namespace that hold their passwords, and the Service
+// ranges; Ingresses include their classes.
+const (
+	Services Parts = 1 << iota
+	Endpoints
+	Nodes
+	Namespaces
+	Config
+	Claims
+	Speakers
+	Ingresses
+	Certificates
+)
+
+// What each process needs; its RBAC rules grant exactly this.
+const (
+	ControllerParts = Services | Nodes | Namespaces | Config | Speakers | Ingresses | Certificates
+	SpeakerParts    = Services | Endpoints | Nodes | Config | Claims
+	IngressParts    = Services | Endpoints | Ingresses | Certificates
+)
+
+// kind is one watched resource. Kinds are translated in this order.
+type kind int
+
+const (
+	kindClasses kind = iota // before the Ingresses that refer to them
+	kindNodes
+	kindNamespaces
+	kindServices
+	kindSlices
+	kindIngresses
+	kindCertificates
+	kindClaims
+	kindSpeakers
+	kindPools
+	kindL2
+	kindBGP
+	kindPeers
+	kindPasswords
+	kindServiceCIDRs
+)
+
+// resource says how to watch one kind and what to keep of it.
+type resource struct {
+	kind   kind
+	part   Parts
+	plural string
+	object runtime.Object
+	rest   func(*Client) rest.Interface
+	own    bool   // only in Steelyard's own namespace
+	fields string // field selector
+	// optional: an API server that does not have it is fine.
+	optional bool
+	// cut drops what translation does not use; nil keeps everything.
+	cut func(metav1.Object)
+	// group is what an object is translated together with; nil: by itself.
+	group func(metav1.Object) (config.Key, bool)
+}
+
+func restCore(c *Client) rest.Interface       { return c.core }
+func restDiscovery(c *Client) rest.Interface  { return c.discovery }
+func restNetworking(c *Client) rest.Interface { return c.networking }
+func restOurs(c *Client) rest.Interface       { return c.steelyard }
+
+// resources are all that Steelyard watches.
+var resources = []*resource{
+	{kind: kindServices, part: Services, plural: "services", object: &corev1.Service{}, rest: restCore, cut: cutService},
+	{kind: kindSlices, part: Endpoints, plural: "endpointslices", object: &discoveryv1.EndpointSlice{},
+		rest: restDiscovery, cut: cutSlice, group: sliceGroup},
+	{kind: kindNodes, part: Nodes, plural: "nodes", object: &corev1.Node{}, rest: restCore, cut: cutNode},
+	{kind: kindNamespaces, part: Namespaces, plural: "namespaces", object: &corev1.Namespace{}, rest: restCore, cut: cutNamespace},
+
+	{kind: kindPools, part: Config, plural: "ipaddresspools", object: &v1beta1.IPAddressPool{}, rest: restOurs, cut: cutAnnotations},
+	{kind: kindL2, part: Config, plural: "l2advertisements", object: &v1beta1.L2Advertisement{}, rest: restOurs, cut: cutAnnotations},
+	{kind: kindBGP, part: Config, plural: "bgpadvertisements", object: &v1beta1.BGPAdvertisement{}, rest: restOurs, cut: cutAnnotations},
+	{kind: kindPeers, part: Config, plural: "bgppeers", object: &v1beta1.BGPPeer{}, rest: restOurs, cut: cutAnnotations},
+	// Not only those of the right type, so that a Secret of the wrong type can
+	// be named as such; Helm's own, which are large, stay out.
+	{kind: kindPasswords, part: Config, plural: "secrets", object: &corev1.Secret{}, rest: restCore, own: true,
+		fields: "type!=helm.sh/release.v1", cut: cutPassword},
+	{kind: kindServiceCIDRs, part: Config, plural: "servicecidrs", object: &networkingv1.ServiceCIDR{},
+		rest: restNetworking, optional: true, cut: cutAnnotations}, // since Kubernetes 1.33
+
+	{kind: kindClaims, part: Claims, plural: "l2claims", object: &v1beta1.L2Claim{}, rest: restOurs, cut: cutAnnotations},
+	{kind: kindSpeakers, part: Speakers, plural: "speakerstatuses", object: &v1beta1.SpeakerStatus{}, rest: restOurs, cut: cutSpeaker},
+
+	{kind: kindIngresses, part: Ingresses, plural: "ingresses", object: &networkingv1.Ingress{}, rest: restNetworking, cut: cutIngress},
+	{kind: kindClasses, part: Ingresses, plural: "ingressclasses", object: &networkingv1.IngressClass{}, rest: restNetworking},
+	{kind: kindCertificates, part: Certificates, plural: "secrets", object: &corev1.Secret{}, rest: restCore,
+		fields: "type=" + string(corev1.SecretTypeTLS), cut: cutCertificate},
+}
+
+func sliceGroup(o metav1.Object) (config.Key, bool) {
+	s, ok := o.(*discoveryv1.EndpointSlice)
+	if !ok {
+		return config.Key{}, false
+	}
+	return translate.ServiceOf(s)
+}

@@ -1,0 +1,213 @@
+package kube
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/steelyard-lb/steelyard/config"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// mark says that an object changed in some way. Slices are marked by their
+// Service, which is what they are translated by.
+type mark struct {
+	kind kind
+	key  config.Key
+}
+
+// marks collects what changed until somebody takes it.
+type marks struct {
+	mu   sync.Mutex
+	set  map[mark]struct{}
+	wake chan struct{} // holds one token while there is something to do
+}
+
+func newMarks() *marks {
+	return &marks{set: map[mark]struct{}{}, wake: make(chan struct{}, 1)}
+}
+
+func (m *marks) add(list ...mark) {
+	m.mu.Lock()
+	for _, x := range list {
+		m.set[x] = struct{}{}
+	}
+	m.mu.Unlock()
+	m.rouse()
+}
+
+func (m *marks) rouse() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (m *marks) empty() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.set) == 0
+}
+
+// take empties the collection; the order is by kind and key.
+func (m *marks) take() []mark {
+	m.mu.Lock()
+	set := m.set
+	m.set = map[mark]struct{}{}
+	m.mu.Unlock()
+	out := make([]mark, 0, len(set))
+	for x := range set {
+		out = append(out, x)
+	}
+	slices.SortFunc(out, func(a, b mark) int {
+		if a.kind != b.kind {
+			return int(a.kind) - int(b.kind)
+		}
+		return a.key.Compare(b.key)
+	})
+	return out
+}
+
+// store holds the objects of one resource, cut to what translation uses. It is
+// what a client-go reflector writes to. Objects in it never change.
+type store struct {
+	res   *resource
+	marks *marks
+
+	mu      sync.RWMutex
+	objects map[config.Key]metav1.Object
+	groups  map[config.Key]map[config.Key]metav1.Object // by res.group, if there is one
+	synced  bool
+}
+
+func newStore(res *resource, m *marks) *store {
+	s := &store{res: res, marks: m, objects: map[config.Key]metav1.Object{}}
+	if res.group != nil {
+		s.groups = map[config.Key]map[config.Key]metav1.Object{}
+	}
+	return s
+}
+
+// Add is called by the reflector for a new object.
+func (s *store) Add(o any) error { return s.Update(o) }
+
+// Update is called by the reflector for a changed object.
+func (s *store) Update(o any) error {
+	next, err := s.cut(o)
+	if err != nil {
+		return err
+	}
+	key := config.Key{Namespace: next.GetNamespace(), Name: next.GetName()}
+	s.mu.Lock()
+	touched := s.put(key, next)
+	s.mu.Unlock()
+	s.marks.add(touched...)
+	return nil
+}
+
+// Delete is called by the reflector for an object that is gone.
+func (s *store) Delete(o any) error {
+	gone, ok := o.(metav1.Object)
+	if !ok {
+		return fmt.Errorf("%s: unexpected %T", s.res.plural, o)
+	}
+	key := config.Key{Namespace: gone.GetNamespace(), Name: gone.GetName()}
+	s.mu.Lock()
+	touched := s.put(key, nil)
+	s.mu.Unlock()
+	s.marks.add(touched...)
+	return nil
+}
+
+// Replace is called by the reflector with a fresh list of all objects. Those
+// whose version is the same are not marked again.
+func (s *store) Replace(list []any, _ string) error {
+	fresh := make(map[config.Key]metav1.Object, len(list))
+	for _, o := range list {
+		next, err := s.cut(o)
+		if err != nil {
+			return err
+		}
+		fresh[config.Key{Namespace: next.GetNamespace(), Name: next.GetName()}] = next
+	}
+	s.mu.Lock()
+	var touched []mark
+	for key := range s.objects {
+		if fresh[key] == nil {
+			touched = append(touched, s.put(key, nil)...)
+		}
+	}
+	for key, next := range fresh {
+		if old := s.objects[key]; old == nil || old.GetResourceVersion() != next.GetResourceVersion() ||
+			old.GetUID() != next.GetUID() {
+			touched = append(touched, s.put(key, next)...)
+		}
+	}
+	s.synced = true
+	s.mu.Unlock()
+	s.marks.add(touched...)
+	return nil
+}
+
+// Resync has no meaning here.
+func (s *store) Resync() error { return nil }
+
+func (s *store) cut(o any) (metav1.Object, error) {
+	obj, ok := o.(metav1.Object)
+	if !ok {
+		return nil, fmt.Errorf("%s: unexpected %T", s.res.plural, o)
+	}
+	if s.res.cut != nil {
+		s.res.cut(obj)
+	}
+	obj.SetManagedFields(nil)
+	obj.SetFinalizers(nil)
+	obj.SetOwnerReferences(nil)
+	return obj, nil
+}
+
+// put sets (nil: removes) an object under the lock and says what to mark.
+func (s *store) put(key config.Key, next metav1.Object) []mark {
+	old := s.objects[key]
+	if next == nil {
+		delete(s.objects, key)
+	} else {
+		s.objects[key] = next
+	}
+	if s.groups == nil {
+		return []mark{{s.res.kind, key}}
+	}
+	var touched []mark
+	if old != nil {
+		if g, ok := s.res.group(old); ok {
+			if delete(s.groups[g], key); len(s.groups[g]) == 0 {
+				delete(s.groups, g)
+			}
+			touched = append(touched, mark{s.res.kind, g})
+		}
+	}
+	if next != nil {
+		if g, ok := s.res.group(next); ok {
+			if s.groups[g] == nil {
+				s.groups[g] = map[config.Key]metav1.Object{}
+			}
+			s.groups[g][key] = next
+			touched = append(touched, mark{s.res.kind, g})
+		}
+	}
+	return touched
+}
+
+// giveUp counts the store as synced: the resource does not exist here.
+func (s *store) giveUp() {
+	s.mu.Lock()
+	s.synced = true
+	s.mu.Unlock()
+	s.marks.rouse()
+}
+
+func (s *store) hasSynced() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.synced
+}

@@ -1,0 +1,204 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/translate"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+)
+
+// attempts bounds how often a write is tried again on the fresh object.
+const attempts = 5
+
+// object is the part of a JSON patch body that says which object is meant. The
+// uid keeps a write away from a new object with an old name.
+type object struct {
+	UID             types.UID          `json:"uid,omitempty"`
+	ResourceVersion string             `json:"resourceVersion,omitempty"`
+	Annotations     map[string]*string `json:"annotations,omitempty"` // nil value: remove
+}
+
+// writeError puts what went wrong in the caller's terms: config.ErrGone,
+// config.ErrConflict, or as it is.
+func writeError(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("%s: %w (%w)", what, config.ErrGone, err)
+	case apierrors.IsConflict(err):
+		return fmt.Errorf("%s: %w (%w)", what, config.ErrConflict, err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// patchStatus sends a patch to the status of an object.
+func patchStatus(ctx context.Context, c rest.Interface, how types.PatchType, plural string, key config.Key, body any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode patch: %w", err)
+	}
+	return c.Patch(how).NamespaceIfScoped(key.Namespace, key.Namespace != "").
+		Resource(plural).Name(key.Name).SubResource("status").Body(data).Do(ctx).Error()
+}
+
+// PatchService writes status to the Service that svc is: addresses in order,
+// the pool's annotation, and our condition; nothing else on it changes. The
+// usual case is one request. The error wraps config.ErrGone if svc is gone or
+// another Service has its name by now.
+func (c *Client) PatchService(ctx context.Context, svc *config.Service, status config.ServiceStatus) error {
+	known := conditionOf(svc.Conditions, config.ConditionAllocated)
+	what := "write status of Service " + svc.Key.String()
+	for range attempts {
+		wrote, err := c.patchService(ctx, svc, serviceBody(svc.UID, status, known, metav1.Now()))
+		if err == nil && timeless(wrote) {
+			known = nil // the condition was not there any more: say since when it is
+			continue
+		}
+		if !apierrors.IsConflict(err) && !apierrors.IsInvalid(err) {
+			return writeError(what, err)
+		}
+		// The uid is another one, or what we know of the condition is old: look.
+		fresh := &corev1.Service{}
+		if err := c.core.Get().Namespace(svc.Namespace).Resource("services").Name(svc.Name).Do(ctx).Into(fresh); err != nil {
+			return writeError(what, err)
+		}
+		if string(fresh.UID) != svc.UID {
+			return fmt.Errorf("%s: %w: another one has its name", what, config.ErrGone)
+		}
+		now, _ := translate.Service(fresh)
+		if apierrors.IsInvalid(err) && sameCondition(known, conditionOf(now.Conditions, config.ConditionAllocated)) {
+			return writeError(what, err) // it is not that: the API server refuses the content
+		}
+		known = conditionOf(now.Conditions, config.ConditionAllocated)
+	}
+	return fmt.Errorf("%s: %w", what, config.ErrConflict)
+}
+
+func (c *Client) patchService(ctx context.Context, svc *config.Service, body any) (*corev1.Service, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encode patch: %w", err)
+	}
+	wrote := &corev1.Service{}
+	return wrote, c.core.Patch(types.StrategicMergePatchType).Namespace(svc.Namespace).Resource("services").
+		Name(svc.Name).SubResource("status").Body(data).Do(ctx).Into(wrote)
+}
+
+// timeless tells whether our condition has no transition time: it was left
+// out, since the condition was thought to be there.
+func timeless(svc *corev1.Service) bool {
+	for i := range svc.Status.Conditions {
+		if c := &svc.Status.Conditions[i]; c.Type == config.ConditionAllocated {
+			return c.LastTransitionTime.IsZero()
+		}
+	}
+	return false
+}
+
+func conditionOf(list []config.Condition, name string) *config.Condition {
+	for i := range list {
+		if list[i].Type == name {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+func sameCondition(a, b *config.Condition) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
+
+// serviceBody is a strategic merge patch: conditions merge by their type, so
+// those of others stay.
+func serviceBody(uid string, s config.ServiceStatus, known *config.Condition, now metav1.Time) any {
+	var pool *string
+	if s.Pool != "" {
+		pool = &s.Pool
+	}
+	type ingress struct {
+		IP   string        `json:"ip"`
+		Mode config.IPMode `json:"ipMode,omitempty"`
+	}
+	var ips []ingress // nil is null and removes the list
+	for _, a := range s.Addrs {
+		ips = append(ips, ingress{a.String(), s.Mode})
+	}
+	status := map[string]any{"loadBalancer": map[string]any{"ingress": ips}}
+	switch {
+	case s.Condition != nil:
+		status["conditions"] = []any{conditionBody(*s.Condition, known, now)}
+	case known != nil:
+		status["conditions"] = []any{map[string]string{"type": known.Type, "$patch": "delete"}}
+	}
+	return map[string]any{
+		"metadata": object{UID: types.UID(uid), Annotations: map[string]*string{translate.AnnotationAllocatedFrom: pool}},
+		"status":   status,
+	}
+}
+
+// conditionBody leaves the transition time of a condition alone unless its
+// status changes.
+func conditionBody(c config.Condition, known *config.Condition, now metav1.Time) map[string]any {
+	body := map[string]any{"type": c.Type, "status": conditionStatus(c.Status), "reason": c.Reason, "message": c.Message}
+	if known == nil || known.Type != c.Type || known.Status != c.Status {
+		body["lastTransitionTime"] = now
+	}
+	return body
+}
+
+func conditionStatus(ok bool) metav1.ConditionStatus {
+	if ok {
+		return metav1.ConditionTrue
+	}
+	return metav1.ConditionFalse
+}
+
+// PatchIngress writes addrs, in order, to the status of the Ingress that in
+// is; none clears it.
+func (c *Client) PatchIngress(ctx context.Context, in *config.Ingress, addrs []netip.Addr) error {
+	var list []networkingv1.IngressLoadBalancerIngress
+	for _, a := range addrs {
+		list = append(list, networkingv1.IngressLoadBalancerIngress{IP: a.String()})
+	}
+	body := map[string]any{
+		"metadata": object{UID: types.UID(in.UID)},
+		"status":   map[string]any{"loadBalancer": map[string]any{"ingress": list}},
+	}
+	err := patchStatus(ctx, c.networking, types.MergePatchType, "ingresses", in.Key, body)
+	what := "write status of Ingress " + in.Key.String()
+	if apierrors.IsInvalid(err) || apierrors.IsConflict(err) {
+		fresh := &networkingv1.Ingress{}
+		if got := c.networking.Get().Namespace(in.Namespace).Resource("ingresses").Name(in.Name).Do(ctx).Into(fresh); got != nil {
+			return writeError(what, got)
+		}
+		if string(fresh.UID) != in.UID {
+			return fmt.Errorf("%s: %w: another one has its name", what, config.ErrGone)
+		}
+	}
+	return writeError(what, err)
+}
+
+// ListServices reads all Services as they truly are, not as a cache may have
+// them: what a new leader must know before it decides anything.
+func (c *Client) ListServices(ctx context.Context) ([]*config.Service, error) {
+	var list corev1.ServiceList
+	if err := c.core.Get().Resource("services").Do(ctx).Into(&list); err != nil {
+		return nil, fmt.Errorf("list Services: %w", err)
+	}
+	out := make([]*config.Service, 0, len(list.Items))
+	for i := range list.Items {
+		svc, _ := translate.Service(&list.Items[i])
+		out = append(out, svc)
+	}
+	return out, nil
+}

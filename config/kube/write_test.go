@@ -1,0 +1,304 @@
+package kube
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/translate"
+	"github.com/steelyard-lb/steelyard/config/v1beta1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+var webKey = config.Key{Namespace: "default", Name: "web"}
+
+// known is the Service as a snapshot would have it now.
+func known(t *testing.T, api *apiServer) *config.Service {
+	t.Helper()
+	o := stored[corev1.Service](t, api, "services", webKey)
+	svc, _ := translate.Service(&o)
+	return svc
+}
+
+func granted(message string, addrs ...string) config.ServiceStatus {
+	s := config.ServiceStatus{Mode: config.IPModeProxy, Pool: "public",
+		Condition: &config.Condition{Type: config.ConditionAllocated, Status: true, Reason: "Allocated", Message: message}}
+	for _, a := range addrs {
+		s.Addrs = append(s.Addrs, netip.MustParseAddr(a))
+	}
+	return s
+}
+
+func TestPatchServiceWritesOnlyOurFields(t *testing.T) {
+	api, c := newAPIServer(t)
+	old := metav1.NewTime(time.Unix(1000, 0))
+	o := aService("web")
+	o.Annotations = map[string]string{"theirs": "kept"}
+	o.Status.Conditions = []metav1.Condition{{Type: "theirs/Ready", Status: "True", Reason: "X", LastTransitionTime: old}}
+	api.put(t, "services", o)
+	want := granted("got it", "2001:db8::1", "192.0.2.1")
+	if err := c.PatchService(t.Context(), known(t, api), want); err != nil {
+		t.Fatal(err)
+	}
+	got := stored[corev1.Service](t, api, "services", webKey)
+	if s := config.StatusOf(known(t, api)); !s.Equal(want) {
+		t.Errorf("status = %+v, want %+v", s, want)
+	}
+	if got.Annotations["theirs"] != "kept" || got.Annotations[translate.AnnotationAllocatedFrom] != "public" {
+		t.Errorf("annotations = %v", got.Annotations)
+	}
+	if len(got.Status.Conditions) != 2 || got.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		t.Errorf("somebody else's fields changed: %+v", got)
+	}
+	if len(api.requests) != 1 {
+		t.Errorf("requests: %v, want one", api.requests)
+	}
+
+	// the message changes, the transition time does not
+	since := transition(t, api)
+	time.Sleep(1100 * time.Millisecond)
+	if err := c.PatchService(t.Context(), known(t, api), granted("still there", "192.0.2.1")); err != nil {
+		t.Fatal(err)
+	}
+	if now := transition(t, api); !now.Equal(&since) {
+		t.Errorf("transition time moved from %v to %v", since, now)
+	}
+	if svc := known(t, api); len(svc.Addrs) != 1 || svc.Conditions[len(svc.Conditions)-1].Message == "got it" {
+		t.Errorf("second write: %+v", svc)
+	}
+
+	if err := c.PatchService(t.Context(), known(t, api), config.ServiceStatus{}); err != nil {
+		t.Fatal(err)
+	}
+	got = stored[corev1.Service](t, api, "services", webKey)
+	if len(got.Status.LoadBalancer.Ingress) != 0 || len(got.Annotations) != 1 || len(got.Status.Conditions) != 1 {
+		t.Errorf("cleared: %+v %+v", got.Status, got.Annotations)
+	}
+}
+
+func transition(t *testing.T, api *apiServer) metav1.Time {
+	t.Helper()
+	for _, c := range stored[corev1.Service](t, api, "services", webKey).Status.Conditions {
+		if c.Type == config.ConditionAllocated {
+			return c.LastTransitionTime
+		}
+	}
+	t.Fatal("no condition of ours")
+	return metav1.Time{}
+}
+
+func TestPatchServiceLooksWhenItsKnowledgeIsOld(t *testing.T) {
+	api, c := newAPIServer(t)
+	api.put(t, "services", aService("web"))
+	svc := known(t, api)
+	svc.Conditions = []config.Condition{{Type: config.ConditionAllocated, Status: true}} // removed meanwhile
+	if err := c.PatchService(t.Context(), svc, granted("ok", "192.0.2.1")); err != nil {
+		t.Fatal(err)
+	}
+	if at := transition(t, api); at.IsZero() {
+		t.Error("the condition has no transition time")
+	}
+}
+
+func TestPatchServiceLeavesANewServiceOfThatNameAlone(t *testing.T) {
+	api, c := newAPIServer(t)
+	api.put(t, "services", aService("web"))
+	svc := known(t, api)
+	api.remove("services", webKey)
+	if err := c.PatchService(t.Context(), svc, granted("x", "192.0.2.1")); !errors.Is(err, config.ErrGone) {
+		t.Errorf("gone: error = %v", err)
+	}
+	api.put(t, "services", aService("web"))
+	if err := c.PatchService(t.Context(), svc, granted("x", "192.0.2.1")); !errors.Is(err, config.ErrGone) {
+		t.Errorf("another one: error = %v", err)
+	}
+	if s := known(t, api); len(s.Addrs) != 0 {
+		t.Errorf("the new Service was written to: %+v", s)
+	}
+}
+
+func TestPatchIngress(t *testing.T) {
+	api, c := newAPIServer(t)
+	api.put(t, "ingresses", &networkingv1.Ingress{ObjectMeta: om("default", "web")})
+	o := stored[networkingv1.Ingress](t, api, "ingresses", webKey)
+	in := &config.Ingress{Key: webKey, UID: string(o.UID)}
+	addrs := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
+	if err := c.PatchIngress(t.Context(), in, addrs); err != nil {
+		t.Fatal(err)
+	}
+	got := stored[networkingv1.Ingress](t, api, "ingresses", webKey).Status.LoadBalancer.Ingress
+	if len(got) != 2 || got[0].IP != "192.0.2.1" || got[1].IP != "2001:db8::1" {
+		t.Errorf("status = %+v", got)
+	}
+	if err := c.PatchIngress(t.Context(), in, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := stored[networkingv1.Ingress](t, api, "ingresses", webKey).Status.LoadBalancer.Ingress; len(got) != 0 {
+		t.Errorf("status = %+v, want none", got)
+	}
+	in.UID = "another"
+	if err := c.PatchIngress(t.Context(), in, addrs); !errors.Is(err, config.ErrGone) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestPatchPoolRetriesAndKeepsTransitionTimes(t *testing.T) {
+	api, c := newAPIServer(t)
+	api.put(t, "ipaddresspools", aPool("public", "192.0.2.0/24"))
+	key := config.Key{Namespace: home, Name: "public"}
+	meddled := false
+	api.set(func() {
+		api.before = func(r *http.Request) { // somebody writes between our read and our write
+			if r.Method == http.MethodPatch && !meddled {
+				meddled = true
+				o := aPool("public", "192.0.2.0/25")
+				api.put(t, "ipaddresspools", o)
+			}
+		}
+	})
+	valid := []config.Condition{{Type: config.ConditionValid, Status: true, Reason: "Valid", Message: "used"}}
+	status := config.PoolStatus{Assigned4: 3, Available4: 253, Conditions: valid}
+	if err := c.PatchPool(t.Context(), key, status); err != nil {
+		t.Fatal(err)
+	}
+	got := stored[v1beta1.IPAddressPool](t, api, "ipaddresspools", key)
+	if got.Status.AssignedIPv4 != 3 || got.Status.AvailableIPv4 != 253 || got.Spec.Addresses[0] != "192.0.2.0/25" ||
+		len(got.Status.Conditions) != 1 || got.Status.Conditions[0].Status != "True" {
+		t.Errorf("pool = %+v", got)
+	}
+	writes := len(api.requests)
+	if err := c.PatchPool(t.Context(), key, status); err != nil || len(api.requests) != writes {
+		t.Errorf("an equal status is written again (%v)", err)
+	}
+	since := got.Status.Conditions[0].LastTransitionTime
+	time.Sleep(1100 * time.Millisecond)
+	valid[0].Message = "used, differently"
+	ref := config.Ref{Kind: config.KindIPAddressPool, Key: key}
+	if err := c.PatchConditions(t.Context(), ref, valid); err != nil {
+		t.Fatal(err)
+	}
+	got = stored[v1beta1.IPAddressPool](t, api, "ipaddresspools", key)
+	if !got.Status.Conditions[0].LastTransitionTime.Equal(&since) || got.Status.AssignedIPv4 != 3 {
+		t.Errorf("pool = %+v", got.Status)
+	}
+	ref.Name = "nowhere"
+	if err := c.PatchConditions(t.Context(), ref, valid); !errors.Is(err, config.ErrGone) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestSwapClaim(t *testing.T) {
+	api, c := newAPIServer(t)
+	now := time.UnixMicro(1700000000000001)
+	for _, text := range []string{"192.0.2.1", "2001:db8::", "::5"} {
+		addr := netip.MustParseAddr(text)
+		first, err := c.SwapClaim(t.Context(), addr, nil, "n1", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first.Owner != "n1" || first.Epoch != 1 || first.Addr != addr || first.Version == "" || !first.Since.Equal(now) {
+			t.Errorf("first = %+v", first)
+		}
+		if _, err := c.SwapClaim(t.Context(), addr, nil, "n2", now); !errors.Is(err, ErrLost) || !errors.Is(err, config.ErrConflict) {
+			t.Errorf("second create: %v", err)
+		}
+		second, err := c.SwapClaim(t.Context(), addr, first, "n2", now)
+		if err != nil || second.Owner != "n2" || second.Previous != "n1" || second.Epoch != 2 {
+			t.Fatalf("second = %+v, %v", second, err)
+		}
+		if _, err := c.SwapClaim(t.Context(), addr, first, "n3", now); !errors.Is(err, ErrLost) {
+			t.Errorf("late swap: %v", err)
+		}
+		if err := c.DeleteClaim(t.Context(), first); !errors.Is(err, ErrLost) {
+			t.Errorf("late delete: %v", err)
+		}
+		if err := c.DeleteClaim(t.Context(), second); err != nil {
+			t.Errorf("delete: %v", err)
+		}
+		if err := c.DeleteClaim(t.Context(), second); err != nil {
+			t.Errorf("delete again: %v", err)
+		}
+		if _, err := c.SwapClaim(t.Context(), addr, second, "n3", now); !errors.Is(err, ErrLost) {
+			t.Errorf("swap of a deleted one: %v", err)
+		}
+	}
+	if n := len(stored[map[string]any](t, api, "l2claims", config.Key{Name: "192.0.2.1"})); n != 0 {
+		t.Error("the claim is still there")
+	}
+}
+
+func TestWriteReportReplacesTheStatus(t *testing.T) {
+	api, c := newAPIServer(t)
+	api.put(t, "nodes", &corev1.Node{ObjectMeta: om("", "n1")})
+	report := config.SpeakerReport{Node: "n1", Version: "v1", Forwarder: config.ForwarderReady, Claims: 2, Problems: []string{"a cable"},
+		Sessions: []config.SessionReport{{Peer: "tor", Addr: netip.MustParseAddr("192.0.2.9"), State: "Established"}, {Peer: "b", State: "Idle"}}}
+	if err := c.WriteReport(t.Context(), report); err != nil {
+		t.Fatal(err)
+	}
+	key := config.Key{Name: "n1"}
+	got := stored[v1beta1.SpeakerStatus](t, api, "speakerstatuses", key)
+	if got.Status.Claims != 2 || got.Status.SessionSummary != "1/2" || len(got.OwnerReferences) != 1 || got.OwnerReferences[0].Name != "n1" {
+		t.Errorf("report = %+v", got)
+	}
+	if !translate.Speaker(&got).ForwarderReady {
+		t.Error("the forwarder is not read back as ready")
+	}
+	if err := c.WriteReport(t.Context(), config.SpeakerReport{Node: "n1", Forwarder: config.ForwarderNotReady}); err != nil {
+		t.Fatal(err)
+	}
+	got = stored[v1beta1.SpeakerStatus](t, api, "speakerstatuses", key)
+	if len(got.Status.Sessions) != 0 || len(got.Status.Problems) != 0 || len(got.OwnerReferences) != 1 {
+		t.Errorf("old parts are left: %+v", got)
+	}
+}
+
+func TestEventsAreWrittenOnceAndCounted(t *testing.T) {
+	api, c := newAPIServer(t)
+	api.put(t, "ipaddresspools", aPool("public", "192.0.2.0/24"))
+	e := NewEvents(c, "steelyard-controller", "pod-1", nil)
+	svc := config.Ref{Kind: config.KindService, Key: webKey}
+	now := time.Now()
+	say := func(ref config.Ref, uid, message string) {
+		t.Helper()
+		if err := e.write(t.Context(), event{ref, uid, true, "AllocationFailed", message}, now); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Second)
+	}
+	say(svc, "u1", "no address")
+	say(svc, "u1", "no address")
+	say(svc, "u1", "no address")
+	say(svc, "u1", "another reason")
+	say(config.Ref{Kind: config.KindIPAddressPool, Key: config.Key{Namespace: home, Name: "public"}}, "", "overlaps")
+	say(config.Ref{Kind: config.KindNode, Key: config.Key{Name: "n1"}}, "u2", "cluster-wide")
+	var texts []string
+	for key := range api.objects["events"] {
+		o := stored[corev1.Event](t, api, "events", key)
+		texts = append(texts, strings.Join([]string{o.Namespace, o.InvolvedObject.Kind, o.Message, string(o.InvolvedObject.UID), string(rune('0' + o.Count))}, "|"))
+	}
+	slices.Sort(texts)
+	pool := stored[v1beta1.IPAddressPool](t, api, "ipaddresspools", config.Key{Namespace: home, Name: "public"})
+	want := []string{"default|Node|cluster-wide|u2|1", "default|Service|another reason|u1|1", "default|Service|no address|u1|3",
+		home + "|IPAddressPool|overlaps|" + string(pool.UID) + "|1"}
+	if !slices.Equal(texts, want) {
+		t.Errorf("events:\n%s\nwant:\n%s", strings.Join(texts, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestEventsNeverBlock(t *testing.T) {
+	_, c := newAPIServer(t)
+	e := NewEvents(c, "x", "y", nil)
+	for range eventQueue + 10 {
+		e.Event(config.Ref{Kind: config.KindService, Key: webKey}, "u", false, "R", strings.Repeat("ä", maxMessage))
+	}
+	if ev := <-e.queue; len(ev.message) > maxMessage || !strings.HasSuffix(ev.message, "ä...") {
+		t.Errorf("message of %d bytes, ends %q", len(ev.message), ev.message[len(ev.message)-8:])
+	}
+}

@@ -1,0 +1,131 @@
+package translate
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/v1beta1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const maxLinkName = 15 // IFNAMSIZ without its final zero
+
+// L2Advertisement translates one L2Advertisement by itself; it is nil if it
+// has a problem.
+func L2Advertisement(o *v1beta1.L2Advertisement) (*config.L2Advertisement, []config.Problem) {
+	f := faultsOf(config.KindL2Advertisement, o)
+	s := &o.Spec
+	a := &config.L2Advertisement{
+		Name:       o.Name,
+		PoolChoice: poolChoice(f, s.IPAddressPools, s.IPAddressPoolSelectors, s.NodeSelectors, s.ServiceSelectors),
+		Interfaces: slices.Clone(s.Interfaces),
+	}
+	f.twice("spec.interfaces", s.Interfaces)
+	for i, name := range s.Interfaces {
+		if name == "" || len(name) > maxLinkName || strings.ContainsAny(name, "/ \t\n") {
+			f.add(fmt.Sprintf("spec.interfaces[%d]", i), ReasonInvalid,
+				"write the exact name of an interface", "%q cannot be the name of an interface", name)
+		}
+	}
+	if f.any() {
+		return nil, f.problems
+	}
+	return a, nil
+}
+
+func poolChoice(f *faults, pools []string, poolSel, nodeSel, svcSel []metav1.LabelSelector) config.PoolChoice {
+	f.twice("spec.ipAddressPools", pools)
+	return config.PoolChoice{
+		Pools:            slices.Clone(pools),
+		PoolSelectors:    selectors(f, "spec.ipAddressPoolSelectors", poolSel),
+		NodeSelectors:    selectors(f, "spec.nodeSelectors", nodeSel),
+		ServiceSelectors: selectors(f, "spec.serviceSelectors", svcSel),
+	}
+}
+
+// BGPAdvertisement translates one BGPAdvertisement by itself; it is nil if it
+// has a problem.
+func BGPAdvertisement(o *v1beta1.BGPAdvertisement) (*config.BGPAdvertisement, []config.Problem) {
+	f := faultsOf(config.KindBGPAdvertisement, o)
+	s := &o.Spec
+	a := &config.BGPAdvertisement{
+		Name:       o.Name,
+		PoolChoice: poolChoice(f, s.IPAddressPools, s.IPAddressPoolSelectors, s.NodeSelectors, s.ServiceSelectors),
+		Peers:      slices.Clone(s.Peers),
+		Length4:    length(f, "spec.aggregationLength", s.AggregationLength, 32),
+		Length6:    length(f, "spec.aggregationLengthV6", s.AggregationLengthV6, 128),
+		LocalPref:  s.LocalPref,
+	}
+	f.twice("spec.peers", s.Peers)
+	if len(a.ServiceSelectors) > 0 && (a.Length4 != 32 || a.Length6 != 128) {
+		f.add("spec.serviceSelectors", ReasonInvalid, "leave aggregationLength and aggregationLengthV6 at 32 and 128",
+			"an aggregate of many Services cannot be announced for some of them")
+	}
+	communities(f, a, s.Communities)
+	if f.any() {
+		return nil, f.problems
+	}
+	return a, nil
+}
+
+func length(f *faults, field string, v *int32, longest int32) uint8 {
+	if v == nil {
+		return uint8(longest)
+	}
+	if *v < 1 || *v > longest {
+		f.add(field, ReasonInvalid, fmt.Sprintf("use 1 to %d", longest), "%d is not a prefix length", *v)
+		return uint8(longest)
+	}
+	return uint8(*v)
+}
+
+// communities reads "A:B" (RFC 1997) and "large:A:B:C" (RFC 8092).
+func communities(f *faults, a *config.BGPAdvertisement, list []string) {
+	for i, s := range list {
+		field := fmt.Sprintf("spec.communities[%d]", i)
+		large, is := strings.CutPrefix(s, "large:")
+		bits, parts := 16, 2
+		if is {
+			bits, parts = 32, 3
+		}
+		n, ok := numbers(large, parts, bits)
+		if !ok {
+			f.add(field, ReasonInvalid, "write A:B with 16-bit numbers or large:A:B:C with 32-bit numbers",
+				"%q is not a community", s)
+			continue
+		}
+		dup := false
+		if is {
+			c := config.LargeCommunity{Global: n[0], Local1: n[1], Local2: n[2]}
+			dup = slices.Contains(a.Large, c)
+			a.Large = append(a.Large, c)
+		} else {
+			c := n[0]<<16 | n[1]
+			dup = slices.Contains(a.Communities, c)
+			a.Communities = append(a.Communities, c)
+		}
+		if dup {
+			f.add(field, ReasonDuplicate, "remove one of them", "community %s is there twice", s)
+		}
+	}
+}
+
+// numbers reads exactly count numbers of at most bits bits, separated by colons.
+func numbers(s string, count, bits int) ([]uint32, bool) {
+	fields := strings.Split(s, ":")
+	if len(fields) != count {
+		return nil, false
+	}
+	out := make([]uint32, count)
+	for i, t := range fields {
+		v, err := strconv.ParseUint(t, 10, bits)
+		if err != nil {
+			return nil, false
+		}
+		out[i] = uint32(v)
+	}
+	return out, true
+}

@@ -1,0 +1,153 @@
+package translate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/steelyard-lb/steelyard/config"
+	networkingv1 "k8s.io/api/networking/v1"
+)
+
+const (
+	// IngressController is spec.controller of the IngressClasses that are ours.
+	IngressController = "steelyard.io/ingress"
+	// AnnotationIngressClass chose the class before spec.ingressClassName.
+	AnnotationIngressClass = "kubernetes.io/ingress.class"
+)
+
+// Classes are the IngressClasses that are ours, sorted; Default tells that an
+// Ingress without a class is ours too.
+type Classes struct {
+	Names   []string
+	Default bool
+}
+
+// Equal tells whether c and o choose the same Ingresses.
+func (c Classes) Equal(o Classes) bool {
+	return c.Default == o.Default && slices.Equal(c.Names, o.Names)
+}
+
+// IngressClasses finds the classes of controller among list. If several
+// classes are marked as default, the newest is, as the API server does it.
+func IngressClasses(list []*networkingv1.IngressClass, controller string) Classes {
+	var out Classes
+	var def *networkingv1.IngressClass
+	for _, o := range list {
+		if o.Spec.Controller == controller {
+			out.Names = append(out.Names, o.Name)
+		}
+		if o.Annotations[networkingv1.AnnotationIsDefaultIngressClass] == "true" && (def == nil || newer(o, def)) {
+			def = o
+		}
+	}
+	out.Default = def != nil && def.Spec.Controller == controller
+	slices.Sort(out.Names)
+	return out
+}
+
+func newer(a, b *networkingv1.IngressClass) bool {
+	if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
+		return c > 0
+	}
+	return a.Name < b.Name
+}
+
+// Ours tells whether Ingress o is of one of the classes.
+func (c Classes) Ours(o *networkingv1.Ingress) bool {
+	if o.Spec.IngressClassName != nil {
+		return slices.Contains(c.Names, *o.Spec.IngressClassName)
+	}
+	if name, ok := o.Annotations[AnnotationIngressClass]; ok {
+		return slices.Contains(c.Names, name)
+	}
+	return c.Default
+}
+
+// Ingress translates an Ingress; it is nil if it is not of our classes. What
+// is wrong with one rule leaves the others alone.
+func Ingress(o *networkingv1.Ingress, classes Classes) (*config.Ingress, []config.Problem) {
+	if !classes.Ours(o) {
+		return nil, nil
+	}
+	f := faultsOf(config.KindIngress, o)
+	in := &config.Ingress{Key: keyOf(o), UID: string(o.UID), Created: o.CreationTimestamp.UTC()}
+	if b := o.Spec.DefaultBackend; b != nil {
+		in.Default = ingressBackend(f, in.Key, "spec.defaultBackend", b)
+	}
+	for i, r := range o.Spec.Rules {
+		in.Rules = append(in.Rules, ingressRules(f, in, i, r)...)
+	}
+	for i, t := range o.Spec.TLS {
+		if t.SecretName == "" {
+			f.add(fmt.Sprintf("spec.tls[%d].secretName", i), ReasonInvalid,
+				"name a Secret of type kubernetes.io/tls", "no certificate is named")
+			continue
+		}
+		hosts := make([]string, len(t.Hosts))
+		for j, h := range t.Hosts {
+			hosts[j] = strings.ToLower(h)
+		}
+		in.TLS = append(in.TLS, config.IngressTLS{
+			Hosts: hosts, Secret: config.Key{Namespace: o.Namespace, Name: t.SecretName}})
+	}
+	for _, s := range o.Status.LoadBalancer.Ingress {
+		if addr, err := parseAddr(s.IP); err == nil {
+			in.Status = append(in.Status, addr)
+		}
+	}
+	return in, f.problems
+}
+
+// ingressRules makes one rule of every path. A host without paths is a rule
+// without path or backend: it claims the host for the default backend. A path
+// whose backend is unreadable keeps its place with no backend, so that its
+// requests fail instead of falling through to a shorter path.
+func ingressRules(f *faults, in *config.Ingress, i int, r networkingv1.IngressRule) []config.IngressRule {
+	host := strings.ToLower(r.Host)
+	if r.HTTP == nil {
+		return []config.IngressRule{{Host: host}}
+	}
+	var out []config.IngressRule
+	for j := range r.HTTP.Paths {
+		p := &r.HTTP.Paths[j]
+		field := fmt.Sprintf("spec.rules[%d].http.paths[%d]", i, j)
+		rule := config.IngressRule{Host: host, Path: p.Path, Type: config.PathImplementationSpecific, Field: field}
+		if p.PathType != nil {
+			rule.Type = config.PathType(*p.PathType)
+		}
+		if rule.Path == "" {
+			rule.Path = "/"
+		}
+		if !strings.HasPrefix(rule.Path, "/") {
+			f.add(field+".path", ReasonInvalid, "begin it with /", "%q is not a path", p.Path)
+			continue
+		}
+		switch rule.Type {
+		case config.PathExact, config.PathPrefix, config.PathImplementationSpecific:
+		default:
+			f.add(field+".pathType", ReasonInvalid, "use Exact or Prefix", "%q is unknown", rule.Type)
+			continue
+		}
+		if b := ingressBackend(f, in.Key, field+".backend", &p.Backend); b != nil {
+			rule.Backend = *b
+		}
+		out = append(out, rule)
+	}
+	return out
+}
+
+func ingressBackend(f *faults, key config.Key, field string, b *networkingv1.IngressBackend) *config.IngressBackend {
+	switch {
+	case b.Service == nil || b.Service.Name == "":
+		f.add(field, ReasonInvalid, "name a Service; other resources are not supported", "the backend names no Service")
+	case b.Service.Port.Name == "" && port(b.Service.Port.Number) == 0:
+		f.add(field+".service.port", ReasonInvalid, "set its name or number", "the backend names no port")
+	default:
+		return &config.IngressBackend{
+			Service: config.Key{Namespace: key.Namespace, Name: b.Service.Name},
+			Port:    port(b.Service.Port.Number), PortName: b.Service.Port.Name,
+		}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package controller
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// tellProblems makes an event of every problem that was not told yet.
+func (r *reign) tellProblems() {
+	now := make(map[config.Problem]bool, len(r.snap.Problems))
+	for _, p := range slices.Concat(r.snap.Problems, r.routing) {
+		uid, ok := r.subject(p)
+		if !ok {
+			continue
+		}
+		if now[p] = true; !r.problems[p] {
+			level.Info(r.logger).Log("msg", "problem", "object", p.Object, "reason", p.Reason, "err", p.String())
+			r.api.Event(p.Object, uid, true, p.Reason, p.String())
+		}
+	}
+	r.problems = now
+}
+
+// subject finds the object that p is about. It is none of ours to speak of if
+// it is a Service that we do not serve, and told already by the Service's own
+// condition if it is about what the Service asks for.
+func (r *reign) subject(p config.Problem) (uid string, ok bool) {
+	switch p.Object.Kind {
+	case config.KindService:
+		svc, ok := r.snap.Services.Get(p.Object.Key)
+		if !ok || !ours(svc, r.opts.Class) || svc.Want.Problem != nil && *svc.Want.Problem == p {
+			return "", false
+		}
+		return svc.UID, true
+	case config.KindIngress:
+		if ing, ok := r.snap.Ingresses.Get(p.Object.Key); ok {
+			return ing.UID, true
+		}
+	case config.KindNode:
+		if node, ok := r.snap.Nodes.Get(p.Object.Name); ok {
+			return node.UID, true
+		}
+	}
+	return "", true
+}
+
+// finish takes in how a write ended.
+func (r *reign) finish(res result, now time.Time) {
+	w := res.write
+	r.out.end(w, res.err, now)
+	switch {
+	case res.err == nil:
+		r.tellWritten(w, now)
+	case errors.Is(res.err, config.ErrGone), errors.Is(res.err, config.ErrConflict):
+		level.Debug(r.logger).Log("msg", "write not taken", "object", w.ref, "err", res.err)
+	default:
+		level.Warn(r.logger).Log("msg", "write failed", "object", w.ref, "err", res.err)
+	}
+}
+
+func (r *reign) tellWritten(w *write, now time.Time) {
+	if w.ref.Kind == config.KindService {
+		r.logService(w)
+	}
+	for _, e := range w.events {
+		r.api.Event(w.ref, w.uid(), e.warning, e.reason, e.message)
+	}
+	if !w.asked.IsZero() {
+		r.metrics.latency.Observe(now.Sub(w.asked).Seconds())
+	}
+	w.events = nil // told
+}
+
+func (r *reign) logService(w *write) {
+	logger := level.Info(r.logger)
+	if len(w.events) == 0 {
+		logger = level.Debug(r.logger)
+	}
+	reason := ""
+	if w.status.Condition != nil {
+		reason = w.status.Condition.Reason
+	}
+	logger.Log("msg", "service status written", "svc", w.service.Key, "addr", addrTexts(w.status.Addrs), "pool", w.status.Pool, "reason", reason)
+}

@@ -1,0 +1,117 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// write is what some object's status shall say. Which field counts depends on
+// the kind of the object.
+type write struct {
+	ref     config.Ref
+	basis   any             // the object in the snapshot, by pointer; nil: not in it
+	service *config.Service // for KindService
+	status  config.ServiceStatus
+	ingress *config.Ingress // for KindIngress
+	addrs   []netip.Addr
+	pool    config.PoolStatus // for KindIPAddressPool; of our other kinds only the conditions
+
+	events []event   // told once the write succeeded
+	asked  time.Time // when the Service was first seen without an address; zero: not timed
+}
+
+// same tells whether w and o say the same of the same object.
+func (w *write) same(o *write) bool {
+	if w.uid() != o.uid() {
+		return false
+	}
+	switch w.ref.Kind {
+	case config.KindService:
+		return w.status.Equal(o.status)
+	case config.KindIngress:
+		return slices.Equal(w.addrs, o.addrs)
+	}
+	return w.pool.Equal(o.pool)
+}
+
+// uid tells objects of one name apart; "" for kinds without one in the snapshot.
+func (w *write) uid() string {
+	switch {
+	case w.service != nil:
+		return w.service.UID
+	case w.ingress != nil:
+		return w.ingress.UID
+	}
+	return ""
+}
+
+// event is one line in the life of an object.
+type event struct {
+	warning         bool
+	reason, message string
+}
+
+// result is how a write ended.
+type result struct {
+	write *write
+	err   error
+}
+
+// routineWrite writes what it is given until ctx ends.
+func (c *Controller) routineWrite(ctx context.Context, jobs <-chan *write, results chan<- result) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case w := <-jobs:
+			res := result{w, c.perform(ctx, w)}
+			select {
+			case results <- res:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (c *Controller) perform(ctx context.Context, w *write) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.WriteTimeout)
+	defer cancel()
+	var err error
+	switch w.ref.Kind {
+	case config.KindService:
+		err = c.api.PatchService(ctx, w.service, w.status)
+	case config.KindIngress:
+		err = c.api.PatchIngress(ctx, w.ingress, w.addrs)
+	case config.KindIPAddressPool:
+		err = c.api.PatchPool(ctx, w.ref.Key, w.pool)
+	default:
+		err = c.api.PatchConditions(ctx, w.ref, w.pool.Conditions)
+	}
+	c.metrics.writes.WithLabelValues(string(w.ref.Kind), outcome(err)).Inc()
+	if err != nil {
+		return fmt.Errorf("writing status of %v: %w", w.ref, err)
+	}
+	return nil
+}
+
+// outcome is err as a bounded label.
+func outcome(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, config.ErrConflict):
+		return "conflict"
+	case errors.Is(err, config.ErrGone):
+		return "gone"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	}
+	return "error"
+}

@@ -1,0 +1,189 @@
+package ipam
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// Request is one Service that the ledger must know of.
+type Request struct {
+	Service *config.Service
+	Labels  map[string]string // of its namespace
+	// Bystander: not ours to serve (another class, or no longer of type
+	// LoadBalancer), but its status shows addresses. They stay occupied for as
+	// long as they are shown; it is given nothing and told nothing.
+	Bystander bool
+}
+
+// Ledger knows who has which address. It is immutable; the zero Ledger is
+// empty and ready to use.
+type Ledger struct {
+	layout *layout
+	book   config.Table[config.Key, *Entry]
+	waits  config.Table[config.Key, map[string]string] // who lacks something → namespace labels
+	groups config.Table[group, []netip.Addr]           // addresses that are shared, sorted
+	used4  space
+	used6  space
+}
+
+// Entry is all that the ledger knows of one Service. It must not be modified.
+type Entry struct {
+	Service   *config.Service
+	Bystander bool
+	Held      []Held       // in the order of the Service's families
+	Leaving   []netip.Addr // not its own any more, but its status still shows them
+	Refusal   *Refusal     // why something is missing or amiss; nil: all is well
+}
+
+// Held is one address of a Service.
+type Held struct {
+	Addr netip.Addr
+	Pool string // where it came from; "" if never known
+	Gone bool   // that pool no longer holds the address: kept until somebody decides
+}
+
+// Addrs are the addresses held, in order.
+func (e *Entry) Addrs() []netip.Addr {
+	if e == nil || len(e.Held) == 0 {
+		return nil
+	}
+	out := make([]netip.Addr, len(e.Held))
+	for i, h := range e.Held {
+		out[i] = h.Addr
+	}
+	return out
+}
+
+// Pools names the pools that the addresses came from, as the annotation
+// steelyard.io/ip-allocated-from-pool does: one name, or one for each address,
+// with commas between, if they differ.
+func (e *Entry) Pools() string {
+	if e == nil || len(e.Held) == 0 {
+		return ""
+	}
+	names := make([]string, len(e.Held))
+	for i, h := range e.Held {
+		names[i] = h.Pool
+	}
+	if len(slices.Compact(slices.Clone(names))) == 1 {
+		return names[0]
+	}
+	return strings.Join(names, ",")
+}
+
+// empty tells whether there is nothing to remember.
+func (e *Entry) empty() bool {
+	return len(e.Held) == 0 && len(e.Leaving) == 0 && e.Refusal == nil
+}
+
+// waitsOnly tells whether e has no address in any way.
+func (e *Entry) waitsOnly() bool {
+	return e != nil && len(e.Held)+len(e.Leaving) == 0
+}
+
+// leaves tells whether e had addr and lost it, and its status still shows it.
+func (e *Entry) leaves(addr netip.Addr) bool {
+	return e != nil && !e.Bystander && !e.foreign() && slices.Contains(e.Leaving, addr)
+}
+
+// foreign tells whether the Service's status was written by somebody else.
+func (e *Entry) foreign() bool {
+	return e.Refusal != nil && e.Refusal.Reason == ForeignAddress
+}
+
+// occupies tells whether addr is held or leaving.
+func (e *Entry) occupies(addr netip.Addr) bool {
+	return e.holds(addr) || slices.Contains(e.Leaving, addr)
+}
+
+func (e *Entry) holds(addr netip.Addr) bool {
+	for i := range e.Held {
+		if e.Held[i].Addr == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// Change is what one round of planning changed for one Service.
+type Change struct {
+	Key     config.Key
+	Was     *Entry // nil: nothing was known
+	Now     *Entry // nil: nothing is left
+	Dropped []Drop // addresses that Was held, or the status showed, and Now does not hold
+}
+
+// Drop is an address taken from a Service, and why.
+type Drop struct {
+	Addr netip.Addr
+	Why  string
+}
+
+// Entry returns what is known of a Service, or nil.
+func (l Ledger) Entry(key config.Key) *Entry {
+	e, _ := l.book.Get(key)
+	return e
+}
+
+// Len is the number of Services with an entry.
+func (l Ledger) Len() int { return l.book.Len() }
+
+// Refusals lists every Service that waits for something, oldest first.
+func (l Ledger) Refusals() []*Refusal {
+	var waiting []*Entry
+	for key := range l.waits.All() {
+		waiting = append(waiting, l.Entry(key))
+	}
+	slices.SortFunc(waiting, func(a, b *Entry) int { return elder(a.Service, b.Service) })
+	out := make([]*Refusal, len(waiting))
+	for i, e := range waiting {
+		out[i] = e.Refusal
+	}
+	return out
+}
+
+// Waiting counts the Services that wait for something, by reason.
+func (l Ledger) Waiting() map[Reason]int {
+	out := map[Reason]int{}
+	for key := range l.waits.All() {
+		out[l.Entry(key).Refusal.Reason]++
+	}
+	return out
+}
+
+// Holders lists the Services that occupy addr, holders and those it is leaving.
+func (l Ledger) Holders(addr netip.Addr) []config.Key {
+	var out []config.Key
+	for _, e := range l.tenants(addr).all() {
+		out = append(out, e.Service.Key)
+	}
+	slices.SortFunc(out, config.Key.Compare)
+	return out
+}
+
+func (l *Ledger) tenants(addr netip.Addr) tenants {
+	if addr.Is4() {
+		return l.used4.get(wideOf(addr))
+	}
+	return l.used6.get(wideOf(addr))
+}
+
+// all lists the entries of t.
+func (t tenants) all() []*Entry {
+	var out []*Entry
+	for at := &t; at != nil && at.first != nil; at = at.more {
+		out = append(out, at.first)
+	}
+	return out
+}
+
+// elder orders Services by age, then by name: who asked first is served first.
+func elder(a, b *config.Service) int {
+	if c := a.Created.Compare(b.Created); c != 0 {
+		return c
+	}
+	return a.Key.Compare(b.Key)
+}

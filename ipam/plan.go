@@ -1,0 +1,229 @@
+package ipam
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// Plan folds the pools and everything that is asked for into the ledger. It is
+// the definition; [Update] is the quick way to the same result when little
+// changed. Services in prev that want does not name are gone, their addresses
+// free. want must not name a Service twice.
+func Plan(prev Ledger, pools []*config.Pool, want []Request) (Ledger, []Change) {
+	d := newDraft(prev)
+	repooled := prev.layout == nil || !slices.Equal(prev.layout.pools, pools)
+	if repooled {
+		d.next.layout = layoutOf(pools)
+	}
+	var changed, waiting []Request
+	known := 0
+	for _, req := range want {
+		e, ok := prev.book.Get(req.Service.Key)
+		if ok {
+			known++
+		}
+		switch {
+		case repooled || !ok || e.Service != req.Service || e.Bystander != req.Bystander:
+			changed = append(changed, req)
+		case e.Refusal != nil:
+			waiting = append(waiting, req)
+		}
+	}
+	works := d.settle(changed, missing(prev, want, known))
+	d.serve(d.recall(works, waiting))
+	return d.done()
+}
+
+// missing lists the Services in prev that want does not name, of which known
+// are named.
+func missing(prev Ledger, want []Request, known int) []config.Key {
+	if known == prev.Len() {
+		return nil
+	}
+	named := make(map[config.Key]bool, len(want))
+	for _, req := range want {
+		named[req.Service.Key] = true
+	}
+	var gone []config.Key
+	for key := range prev.book.All() {
+		if !named[key] {
+			gone = append(gone, key)
+		}
+	}
+	return gone
+}
+
+// Update is [Plan] for the pools and namespace labels of before, when only the
+// changed Services differ and the gone ones are no longer wanted. Its cost
+// grows with the change and, if something became free, with those who wait. If
+// nothing did, those who wait are not looked at: they wait on, each for the
+// reason that was found first.
+func Update(prev Ledger, changed []Request, gone []config.Key) (Ledger, []Change) {
+	d := newDraft(prev)
+	if prev.layout == nil {
+		d.next.layout = layoutOf(nil)
+	}
+	changed = slices.DeleteFunc(slices.Clone(changed), func(req Request) bool {
+		e, ok := prev.book.Get(req.Service.Key)
+		return ok && e.Service == req.Service && e.Bystander == req.Bystander
+	})
+	works := d.settle(changed, gone)
+	if d.freed {
+		works = d.recall(works, d.waiting(works, gone))
+	}
+	d.serve(works)
+	return d.done()
+}
+
+// draft is a ledger in the making.
+type draft struct {
+	prev, next Ledger
+	made       *edit
+	book       *config.Edit[config.Key, *Entry]
+	waits      *config.Edit[config.Key, map[string]string]
+	groups     map[group][]netip.Addr // those that differ from next.groups
+	freed      bool                   // somebody who waits may now be served
+	changes    []Change
+}
+
+// work is one Service in a round: what was known, and what becomes of it.
+type work struct {
+	Request
+	was     *Entry
+	now     *Entry
+	foreign bool // its status was written by somebody else
+	dropped []Drop
+}
+
+func newDraft(prev Ledger) *draft {
+	next := prev
+	next.used4.v4 = true
+	return &draft{
+		prev: prev, next: next, made: new(edit),
+		book: prev.book.Edit(), waits: prev.waits.Edit(),
+		groups: map[group][]netip.Addr{},
+	}
+}
+
+func (d *draft) done() (Ledger, []Change) {
+	d.next.book, d.next.waits = d.book.Done(), d.waits.Done()
+	if len(d.groups) > 0 {
+		e := d.next.groups.Edit()
+		for g, addrs := range d.groups {
+			if len(addrs) == 0 {
+				e.Delete(g)
+			} else {
+				e.Set(g, addrs)
+			}
+		}
+		d.next.groups = e.Done()
+	}
+	return d.next, d.changes
+}
+
+// serve grants, oldest first, and writes down what became of everybody.
+func (d *draft) serve(works []work) {
+	for i := range works {
+		d.grant(&works[i])
+	}
+	d.changes = slices.Grow(d.changes, len(works))
+	for i := range works {
+		d.review(&works[i])
+		d.commit(&works[i])
+	}
+}
+
+func sortElder(works []work) {
+	slices.SortFunc(works, func(a, b work) int { return elder(a.Service, b.Service) })
+}
+
+// forget removes a Service that is gone.
+func (d *draft) forget(key config.Key) {
+	e, ok := d.prev.book.Get(key)
+	if !ok {
+		return
+	}
+	d.vacate(e)
+	d.book.Delete(key)
+	d.waits.Delete(key)
+	d.freed = d.freed || len(e.Held)+len(e.Leaving) > 0
+	var drops []Drop
+	for _, h := range e.Held {
+		drops = append(drops, Drop{h.Addr, "the Service is gone"})
+	}
+	d.changes = append(d.changes, Change{Key: key, Was: e, Dropped: drops})
+}
+
+// waiting lists the Services that wait, but for those at work and gone.
+func (d *draft) waiting(works []work, gone []config.Key) (out []Request) {
+	skip := make(map[config.Key]bool, len(works)+len(gone))
+	for i := range works {
+		skip[works[i].Service.Key] = true
+	}
+	for _, key := range gone {
+		skip[key] = true
+	}
+	for key, labels := range d.prev.waits.All() {
+		if e, _ := d.prev.book.Get(key); !skip[key] {
+			out = append(out, Request{Service: e.Service, Labels: labels})
+		}
+	}
+	return out
+}
+
+// recall adds Services that wait and did not change: there may be something
+// for them now. What they have, they keep.
+func (d *draft) recall(works []work, waiting []Request) []work {
+	for _, req := range waiting {
+		was, _ := d.prev.book.Get(req.Service.Key)
+		now := &Entry{Service: was.Service, Held: slices.Clone(was.Held), Leaving: was.Leaving}
+		d.vacate(was)
+		for _, h := range now.Held {
+			d.put(h.Addr, now)
+			d.join(h.Addr, now.Service)
+		}
+		for _, addr := range now.Leaving {
+			d.put(addr, now)
+		}
+		works = append(works, work{Request: req, was: was, now: now, foreign: was.foreign()})
+	}
+	if len(waiting) > 0 {
+		sortElder(works)
+	}
+	return works
+}
+
+// commit writes what became of one Service into the draft.
+func (d *draft) commit(w *work) {
+	key := w.Service.Key
+	if w.was.waitsOnly() && w.now.waitsOnly() && sameOutcome(w.was, w.now) && w.was.Service == w.Service {
+		return // as before
+	}
+	switch {
+	case !w.now.empty():
+		d.book.Set(key, w.now)
+	case w.was == nil:
+		return
+	default:
+		d.book.Delete(key)
+		w.now = nil
+	}
+	if w.now != nil && w.now.Refusal != nil {
+		d.waits.Set(key, w.Labels)
+	} else if w.was != nil && w.was.Refusal != nil {
+		d.waits.Delete(key)
+	}
+	if len(w.dropped) > 0 || !sameOutcome(w.was, w.now) {
+		d.changes = append(d.changes, Change{Key: key, Was: w.was, Now: w.now, Dropped: w.dropped})
+	}
+}
+
+// sameOutcome tells whether a and b mean the same to the Service.
+func sameOutcome(a, b *Entry) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return slices.Equal(a.Held, b.Held) && a.Refusal.same(b.Refusal)
+}

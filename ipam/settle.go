@@ -1,0 +1,224 @@
+package ipam
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// settle forgets who is gone and lets those who changed keep what is valid.
+// First those who held something before, then those whose status shows
+// something that this ledger did not know of: what is held cannot be taken by
+// writing it into a status. Within each turn the elder goes first. Last comes
+// what nobody holds and some status still shows.
+func (d *draft) settle(changed []Request, gone []config.Key) []work {
+	for _, key := range gone {
+		d.forget(key)
+	}
+	works := make([]work, len(changed))
+	for i, req := range changed {
+		was, _ := d.prev.book.Get(req.Service.Key)
+		works[i] = work{Request: req, was: was, now: &Entry{Service: req.Service, Bystander: req.Bystander}}
+		d.vacate(was)
+	}
+	sortElder(works)
+	d.keepAll(works)
+	for i := range works {
+		w := &works[i]
+		if w.Bystander {
+			w.retire()
+		}
+		d.leave(w)
+		d.freed = d.freed || gaveWay(w.was, w.now)
+	}
+	return works
+}
+
+func (d *draft) keepAll(works []work) {
+	for turn := range claimOrder {
+		for i := range works {
+			w := &works[i]
+			if w.Bystander || claimTurn(w) != turn {
+				continue
+			}
+			held := []Held(nil)
+			if turn < claimOrder-1 {
+				held = w.was.Held
+			} else {
+				held, w.foreign = d.shown(w)
+			}
+			d.keep(w, held)
+		}
+	}
+}
+
+// claimTurn is when w may claim what it has: those who did not change (but the
+// pools did) before those who did, and last those who hold nothing yet.
+func claimTurn(w *work) int {
+	switch {
+	case w.was == nil || len(w.was.Held) == 0:
+		return claimOrder - 1
+	case w.was.Service != w.Service:
+		return 1
+	}
+	return 0
+}
+
+const claimOrder = 3
+
+// retire notes what w loses by not being ours to serve any more.
+func (w *work) retire() {
+	if w.was == nil {
+		return
+	}
+	for _, h := range w.was.Held {
+		w.dropped = append(w.dropped, Drop{h.Addr, "the Service is no longer ours to serve"})
+	}
+}
+
+// shown turns the addresses in a Service's status into claims. They are
+// somebody else's if one lies in no pool and we never said we gave it. What it
+// is known to be leaving was judged before, unless the Service now asks for it.
+func (d *draft) shown(w *work) (held []Held, foreign bool) {
+	svc := w.Service
+	var from []string
+	if svc.AllocatedFrom != "" {
+		from = strings.Split(svc.AllocatedFrom, ",")
+	}
+	for i, addr := range svc.Addrs {
+		h := Held{Addr: addr.Unmap()}
+		if w.was.leaves(h.Addr) && wishOf(svc, config.FamilyOf(h.Addr)) != h.Addr {
+			continue
+		}
+		if len(from) > 0 {
+			h.Pool = strings.TrimSpace(from[min(i, len(from)-1)])
+		} else if d.next.layout.poolOf(h.Addr) == nil {
+			return nil, true
+		}
+		held = append(held, h)
+	}
+	return held, false
+}
+
+// keep gives w what it may keep of held and notes why it loses the rest.
+func (d *draft) keep(w *work, held []Held) {
+	for _, h := range held {
+		h = d.attribute(h, w.Service)
+		why := unwanted(w, h)
+		if why == "" {
+			if by, how := d.blocker(h.Addr, w.Service, true); by != nil {
+				why = strings.TrimSpace(fmt.Sprintf("it belongs to %v, which %s", by.Service.Key, how))
+			}
+		}
+		if why != "" {
+			if !w.was.leaves(h.Addr) { // else it was told before
+				w.dropped = append(w.dropped, Drop{h.Addr, why})
+			}
+			continue
+		}
+		w.now.Held = append(w.now.Held, h)
+		d.put(h.Addr, w.now)
+		d.join(h.Addr, w.Service)
+	}
+	sortHeld(w.now.Held, w.Service)
+}
+
+// attribute finds the pool that h is of today. A pool edit that leaves the
+// address without a pool, or moves it out of the one that the Service names,
+// does not take it away.
+func (d *draft) attribute(h Held, svc *config.Service) Held {
+	p := d.next.layout.poolOf(h.Addr)
+	h.Gone = p == nil || (svc.Want.Pool != "" && svc.Want.Pool == h.Pool && p.Name != h.Pool)
+	if !h.Gone {
+		h.Pool = p.Name
+	}
+	return h
+}
+
+// unwanted says why the Service itself no longer asks for h, or "".
+func unwanted(w *work, h Held) string {
+	svc := w.Service
+	if svc.Want.Problem != nil {
+		return "" // what it asks for cannot be read: leave it as it is
+	}
+	f := config.FamilyOf(h.Addr)
+	if !slices.Contains(familiesOf(svc), f) {
+		return fmt.Sprintf("the Service has no external %v address any more", f)
+	}
+	for _, other := range w.now.Held {
+		if config.FamilyOf(other.Addr) == f {
+			return fmt.Sprintf("the Service has %v already", other.Addr)
+		}
+	}
+	if wish := wishOf(svc, f); wish.IsValid() && wish != h.Addr {
+		return fmt.Sprintf("the Service asks for %v", wish)
+	}
+	if svc.Want.Pool != "" && svc.Want.Pool != h.Pool {
+		return fmt.Sprintf("the Service asks for pool %q", svc.Want.Pool)
+	}
+	return ""
+}
+
+// leave occupies what w's status shows and nobody holds.
+func (d *draft) leave(w *work) {
+	for _, addr := range w.Service.Addrs {
+		addr = addr.Unmap()
+		if !w.now.occupies(addr) {
+			w.now.Leaving = append(w.now.Leaving, addr)
+			d.put(addr, w.now)
+		}
+	}
+}
+
+// gaveWay tells whether was stood in somebody's way and now does not.
+func gaveWay(was, now *Entry) bool {
+	if was == nil {
+		return false
+	}
+	for _, h := range was.Held {
+		if !now.occupies(h.Addr) {
+			return true
+		}
+	}
+	for _, addr := range was.Leaving {
+		if !now.occupies(addr) || now.holds(addr) { // held again, it may be shared
+			return true
+		}
+	}
+	return len(was.Held) > 0 && !sameShare(was.Service, now.Service)
+}
+
+// vacate removes e from the address space.
+func (d *draft) vacate(e *Entry) {
+	if e == nil {
+		return
+	}
+	for _, h := range e.Held {
+		d.pull(h.Addr, e)
+	}
+	for _, addr := range e.Leaving {
+		d.pull(addr, e)
+	}
+}
+
+func (d *draft) put(addr netip.Addr, e *Entry) {
+	d.assign(addr, d.tenants(addr).add(e))
+}
+
+func (d *draft) pull(addr netip.Addr, e *Entry) {
+	d.assign(addr, d.tenants(addr).without(e))
+	d.part(addr, e.Service)
+}
+
+func (d *draft) assign(addr netip.Addr, t tenants) {
+	if addr.Is4() {
+		d.next.used4 = d.next.used4.set(d.made, wideOf(addr), t)
+	} else {
+		d.next.used6 = d.next.used6.set(d.made, wideOf(addr), t)
+	}
+}
+
+func (d *draft) tenants(addr netip.Addr) tenants { return d.next.tenants(addr) }

@@ -1,0 +1,190 @@
+package l4proxy
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// Options are what a table depends on besides the snapshot.
+type Options struct {
+	Node      string          // this node
+	NodeAddrs []netip.Addr    // addresses of this node that carry node ports
+	Dead      map[string]bool // nodes that membership calls dead; see boundDead
+	Class     string          // the loadBalancerClass we serve, "" for none
+}
+
+// Build makes the forwarding table of one node.
+func Build(snap *config.Snapshot, o Options) Table {
+	return Update(Table{}, snap, o)
+}
+
+// Update gives the table that Build gives, reusing what prev has. If snap is
+// the successor of the snapshot of prev, only the Services in snap.Changed are
+// looked at; otherwise all are, and unchanged ones are recognised by identity.
+func Update(prev Table, snap *config.Snapshot, o Options) Table {
+	b := newBasis(snap, o)
+	same := prev.self != nil && b.sameAs(&prev.basis)
+	e := editor{
+		prev: prev, basis: &b, snap: snap, reuse: same,
+		parts: prev.parts.Edit(), claims: prev.claims.Edit(),
+		addrs: newCounter(prev.addrs), locals: newCounter(prev.locals),
+	}
+	ch := snap.Changed
+	if same && prev.basis.revision+1 == snap.Revision && !ch.All && !ch.Config {
+		for key := range unique(ch.Services) {
+			e.service(key)
+		}
+	} else {
+		e.everything()
+	}
+	return Table{
+		parts: e.parts.Done(), claims: e.claims.Done(), addrs: e.addrs.done(), locals: e.locals.done(),
+		basis: b, self: &lineage{}, base: prev.self, touched: e.touched,
+	}
+}
+
+func newBasis(snap *config.Snapshot, o Options) basis {
+	b := basis{revision: snap.Revision, pools: snap.Pools, class: o.Class, node: o.Node,
+		dead: boundDead(o.Dead, o.Node, snap.Nodes)}
+	for _, a := range o.NodeAddrs {
+		if a = a.Unmap(); a.IsValid() && !slices.Contains(b.addrs, a) {
+			b.addrs = append(b.addrs, a)
+		}
+	}
+	slices.SortFunc(b.addrs, netip.Addr.Compare)
+	return b
+}
+
+// sameAs tells whether parts built on o hold on b as well. Pools are immutable,
+// so the same pointers are the same pools.
+func (b *basis) sameAs(o *basis) bool {
+	return b.class == o.class && b.node == o.node && slices.Equal(b.pools, o.pools) &&
+		slices.Equal(b.addrs, o.addrs) && maps.Equal(b.dead, o.dead)
+}
+
+// editor carries one Update.
+type editor struct {
+	prev    Table
+	basis   *basis
+	snap    *config.Snapshot
+	reuse   bool // same basis: a part of the same objects is the same part
+	parts   *config.Edit[config.Key, *part]
+	claims  *config.Edit[Frontend, claimants]
+	addrs   *counter
+	locals  *counter
+	touched []config.Key
+	now     map[Frontend]claimants // claims edited so far
+}
+
+func (e *editor) everything() {
+	for key := range e.prev.parts.All() {
+		if _, ok := e.snap.Services.Get(key); !ok {
+			e.service(key)
+		}
+	}
+	for key := range e.snap.Services.All() {
+		e.service(key)
+	}
+}
+
+// service replaces the part of one Service.
+func (e *editor) service(key config.Key) {
+	old, _ := e.prev.parts.Get(key)
+	svc, ok := e.snap.Services.Get(key)
+	var fresh *part
+	if ok {
+		eps, _ := e.snap.Endpoints.Get(key)
+		if e.reuse && old != nil && old.svc == svc && old.eps == eps {
+			return
+		}
+		fresh = buildPart(svc, eps, old, e.basis)
+	}
+	switch {
+	case fresh == nil && old == nil:
+		return
+	case fresh == nil:
+		e.parts.Delete(key)
+	default:
+		e.parts.Set(key, fresh)
+	}
+	if fresh != nil && old != nil && fresh.sameAs(old) {
+		return // new objects, nothing to write
+	}
+	e.touched = append(e.touched, key)
+	e.withdraw(old)
+	e.claim(fresh)
+}
+
+func (e *editor) withdraw(p *part) {
+	if p == nil {
+		return
+	}
+	for _, en := range p.entries {
+		left := slices.DeleteFunc(slices.Clone(e.claimsOf(en.Frontend)), func(c claimant) bool { return c.svc == p.svc.Key })
+		e.setClaims(en.Frontend, left)
+		if en.external {
+			e.addrs.add(en.Addr.Addr(), -1)
+		}
+	}
+	e.countLocals(p, -1)
+}
+
+func (e *editor) claim(p *part) {
+	if p == nil {
+		return
+	}
+	for _, en := range p.entries {
+		c := append(slices.Clone(e.claimsOf(en.Frontend)), claimant{p.svc.Key, p.svc.Created, en.Target})
+		slices.SortFunc(c, func(a, b claimant) int {
+			return cmp.Or(a.created.Compare(b.created), a.svc.Compare(b.svc))
+		})
+		e.setClaims(en.Frontend, c)
+		if en.external {
+			e.addrs.add(en.Addr.Addr(), +1)
+		}
+	}
+	e.countLocals(p, +1)
+}
+
+func (e *editor) claimsOf(f Frontend) claimants {
+	if c, ok := e.now[f]; ok {
+		return c
+	}
+	c, _ := e.prev.claims.Get(f)
+	return c
+}
+
+func (e *editor) setClaims(f Frontend, c claimants) {
+	if e.now == nil {
+		e.now = map[Frontend]claimants{}
+	}
+	e.now[f] = c
+	if len(c) == 0 {
+		e.claims.Delete(f)
+	} else {
+		e.claims.Set(f, c)
+	}
+}
+
+func (e *editor) countLocals(p *part, by int) {
+	for _, g := range p.groups {
+		for _, b := range g.Backends {
+			if b.Local {
+				e.locals.add(b.Addr.Addr(), by)
+			}
+		}
+	}
+}
+
+// unique lists every key once.
+func unique(keys []config.Key) map[config.Key]struct{} {
+	out := make(map[config.Key]struct{}, len(keys))
+	for _, k := range keys {
+		out[k] = struct{}{}
+	}
+	return out
+}

@@ -1,0 +1,98 @@
+package l4proxy
+
+import (
+	"net/netip"
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// model is a data plane that does what a Delta says, and complains about what
+// a kernel would not do.
+type model struct {
+	frontends map[Frontend]uint64
+	groups    map[uint64]*Group
+	addrs     map[netip.Addr]bool
+	locals    map[netip.Addr]bool
+}
+
+func newModel() *model {
+	return &model{map[Frontend]uint64{}, map[uint64]*Group{}, map[netip.Addr]bool{}, map[netip.Addr]bool{}}
+}
+
+func (m *model) apply(t *testing.T, d Delta) {
+	t.Helper()
+	for _, g := range d.NewGroups {
+		if m.groups[g.ID] != nil {
+			t.Fatalf("group %v added twice", g.Key)
+		}
+		m.groups[g.ID] = g
+	}
+	for _, c := range d.ChangedGroups {
+		if m.groups[c.New.ID] != c.Old {
+			t.Fatalf("group %v changed from what it is not", c.New.Key)
+		}
+		m.groups[c.New.ID] = c.New
+	}
+	for _, c := range d.Frontends {
+		if id, ok := m.frontends[c.Frontend]; ok != (c.Old.Action != Pass) || id != c.Old.id() {
+			t.Fatalf("frontend %v changed from what it is not", c.Frontend)
+		}
+		if c.New.Action == Pass {
+			delete(m.frontends, c.Frontend)
+		} else {
+			m.frontends[c.Frontend] = c.New.id()
+		}
+	}
+	for _, g := range d.OldGroups {
+		if m.groups[g.ID] != g {
+			t.Fatalf("group %v removed that is not there", g.Key)
+		}
+		delete(m.groups, g.ID)
+	}
+	for f, id := range m.frontends {
+		if m.groups[id] == nil {
+			t.Fatalf("frontend %v leads to a group that is gone", f)
+		}
+	}
+	toggle(t, m.addrs, d.NewAddrs, d.OldAddrs)
+	toggle(t, m.locals, d.NewLocals, d.OldLocals)
+}
+
+func toggle(t *testing.T, set map[netip.Addr]bool, added, gone []netip.Addr) {
+	t.Helper()
+	for _, a := range added {
+		if set[a] {
+			t.Fatalf("%v added twice", a)
+		}
+		set[a] = true
+	}
+	for _, a := range gone {
+		if !set[a] {
+			t.Fatalf("%v removed that is not there", a)
+		}
+		delete(set, a)
+	}
+}
+
+func (m *model) check(t *testing.T, want Table) {
+	t.Helper()
+	n := 0
+	for f, target := range want.Frontends() {
+		n++
+		if m.frontends[f] != target.id() {
+			t.Fatalf("%v: leads to %x, want %x", f, m.frontends[f], target.id())
+		}
+		if g := m.groups[target.id()]; !reflect.DeepEqual(g, target.Group) {
+			t.Fatalf("%v: group is %+v, want %+v", f, g, target.Group)
+		}
+	}
+	groups := 0
+	for range want.Groups() {
+		groups++
+	}
+	if n != len(m.frontends) || groups != len(m.groups) || len(slices.Collect(want.Addrs())) != len(m.addrs) ||
+		len(slices.Collect(want.Locals())) != len(m.locals) {
+		t.Fatalf("left-overs: %d frontends, %d groups, %d addresses, %d locals", len(m.frontends)-n, len(m.groups)-groups, len(m.addrs), len(m.locals))
+	}
+}

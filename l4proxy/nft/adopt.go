@@ -1,0 +1,118 @@
+package nft
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/google/nftables"
+
+	"github.com/steelyard-lb/steelyard/l4proxy"
+)
+
+// adopt compares what the kernel has with t, element by element, and plans the
+// difference. It also returns the frontends that t does not have any more.
+func (f *family) adopt(k *kernel, t l4proxy.Table) (*plan, []l4proxy.Frontend, error) {
+	conn, err := k.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	want := f.everything(t)
+	p := &plan{}
+	var gone []l4proxy.Frontend
+	var last []op
+	for _, set := range f.elementSets() { // in the order in which additions are safe
+		have, err := conn.GetSetElements(set)
+		if err != nil {
+			k.close()
+			return nil, nil, fmt.Errorf("dump set %s: %w", set.Name, err)
+		}
+		swap, add, del := compare(have, want[set.Name])
+		if set == f.frontends {
+			gone = f.decode(del)
+		}
+		p.units = append(p.units, swaps(set, swap)...)
+		p.add(set, false, add)
+		last = append(last, op{set, true, keysOnly(del)})
+	}
+	slices.Reverse(last)
+	for _, o := range last {
+		p.add(o.set, true, o.elems)
+	}
+	return p, gone, nil
+}
+
+// everything is all elements that t needs, by set.
+func (f *family) everything(t l4proxy.Table) map[string][]nftables.SetElement {
+	d := l4proxy.Diff(l4proxy.Table{}, t)
+	out, size := map[string][]nftables.SetElement{}, map[string]int{}
+	units := f.planDelta(&d).units
+	for _, unit := range units {
+		for _, o := range unit {
+			size[o.set.Name] += len(o.elems)
+		}
+	}
+	for _, unit := range units {
+		for _, o := range unit {
+			if out[o.set.Name] == nil {
+				out[o.set.Name] = make([]nftables.SetElement, 0, size[o.set.Name])
+			}
+			out[o.set.Name] = append(out[o.set.Name], o.elems...)
+		}
+	}
+	return out
+}
+
+// compare splits the difference into elements whose value changes, new ones
+// and those to delete.
+func compare(have, want []nftables.SetElement) (swap, add, del []nftables.SetElement) {
+	if len(have) == 0 {
+		return nil, want, nil
+	}
+	known := make(map[string]string, len(have))
+	for _, e := range have {
+		known[elementKey(e)] = string(e.Val)
+	}
+	for _, e := range want {
+		key := elementKey(e)
+		switch val, ok := known[key]; {
+		case !ok:
+			add = append(add, e)
+		case val != string(e.Val):
+			swap = append(swap, e)
+		}
+		delete(known, key)
+	}
+	for _, e := range have {
+		if _, stale := known[elementKey(e)]; stale {
+			del = append(del, e)
+		}
+	}
+	return swap, add, del
+}
+
+func elementKey(e nftables.SetElement) string {
+	if e.IntervalEnd {
+		return string(e.Key) + "end"
+	}
+	return string(e.Key)
+}
+
+// swaps gives elements another value: each is deleted and added at once.
+func swaps(set *nftables.Set, elems []nftables.SetElement) [][]op {
+	var units [][]op
+	for chunk := range slices.Chunk(elems, perMessage) {
+		units = append(units, []op{{set, true, keysOnly(slices.Clone(chunk))}, {set, false, chunk}})
+	}
+	return units
+}
+
+// decode reads the keys of the map frontends.
+func (f *family) decode(elems []nftables.SetElement) []l4proxy.Frontend {
+	var out []l4proxy.Frontend
+	for _, e := range elems {
+		if fr, ok := f.parseFrontend(e.Key); ok {
+			out = append(out, fr)
+		}
+	}
+	return out
+}

@@ -1,0 +1,31 @@
+// Package nft is the kernel data plane: it makes two nftables tables, "ip
+// steelyard" and "ip6 steelyard", equal to an [l4proxy.Table]. It is the door
+// to nftables and conntrack over netlink; it never runs the nft command.
+//
+// The rules are fixed; Services are elements of maps and sets:
+//
+//	frontends  address . protocol . port → group ID, or "reject", or "drop"
+//	backends   group ID . slot           → address . port
+//	addrs      external addresses, whose other ports are refused
+//	locals     address . address of backends on this node
+//	sources    group ID . client address, intervals: loadBalancerSourceRanges
+//
+// A new connection is translated in the nat hooks of prerouting and output at
+// priority -110, just before kube-proxy and everything else at -100; the
+// first translation wins, the others are not asked. Unserved ports are
+// refused in filter chains at -50, when served packets already carry the
+// backend's address. Postrouting (nat, 90) masquerades connections of ours
+// whose backend is on another node, and hairpins.
+//
+// Packet marks are neither read nor written. One bit of the connection mark,
+// inside a configurable mask, is set on connections that we translated, and on
+// no others, and tells postrouting which ones are ours; what else has to be
+// remembered of a connection is its address translation, which conntrack keeps.
+// The default mask, [DefaultMarkMask], is clear of the known users of marks, so
+// that a CONNMARK --restore-mark of anybody's puts nothing into a packet mark
+// that somebody else reads. (Only a --save-mark without a mask, in the mangle
+// table of POSTROUTING, would make us miss a masquerade.)
+//
+// Established connections need no look-up at all and survive a restart of the
+// process, which finds its tables in the kernel and writes the difference.
+package nft

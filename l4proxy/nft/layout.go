@@ -1,0 +1,109 @@
+package nft
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// TableName is the name of our table in the families ip and ip6.
+const TableName = "steelyard"
+
+// Chain priorities; the package comment says why.
+const (
+	prioTranslate = -110
+	prioRefuse    = -50
+	prioSource    = 90
+)
+
+// family is everything fixed about one of the two tables.
+type family struct {
+	fam     config.Family
+	table   *nftables.Table
+	addrLen int    // bytes of an address
+	icmp    byte   // protocol number of ICMP
+	echo    byte   // ICMP type of an echo request
+	unreach byte   // ICMP code for "port unreachable"
+	src     uint32 // offset of the source address in the IP header
+	dst     uint32
+
+	markMask uint32 // bits of the connection mark that are ours
+
+	frontends, backends, addrs, locals, sources *nftables.Set
+	dispatch                                    *nftables.Set // group ID flags → chain
+}
+
+func newFamily(fam config.Family, markMask uint32) *family {
+	f := &family{fam: fam, addrLen: 4, icmp: unix.IPPROTO_ICMP, echo: 8, unreach: 3, src: 12, dst: 16, markMask: markMask,
+		table: &nftables.Table{Name: TableName, Family: nftables.TableFamilyIPv4}}
+	addr := nftables.TypeIPAddr
+	if fam == config.IPv6 {
+		f.addrLen, f.icmp, f.echo, f.unreach, f.src, f.dst = 16, unix.IPPROTO_ICMPV6, 128, 4, 8, 24
+		f.table.Family = nftables.TableFamilyIPv6
+		addr = nftables.TypeIP6Addr
+	}
+	u32, proto, port := nftables.TypeMark, nftables.TypeInetProto, nftables.TypeInetService
+	concat := nftables.MustConcatSetType
+	f.frontends = f.set("frontends", concat(addr, proto, port), concat(u32, u32, u32))
+	f.backends = f.set("backends", concat(u32, u32, u32), concat(addr, port))
+	f.addrs = f.set("addrs", addr, nftables.SetDatatype{})
+	f.locals = f.set("locals", concat(addr, addr), nftables.SetDatatype{})
+	f.dispatch = f.set("dispatch", u32, nftables.TypeVerdict)
+	f.sources = f.set("sources", nftables.TypeInteger, nftables.SetDatatype{})
+	// One plain integer instead of a concatenation: group and client address
+	// sort as one number, and so the kernel takes a tree that changes element
+	// by element instead of a structure that is rebuilt with each transaction.
+	f.sources.KeyType.Bytes = uint32(8 + f.addrLen)
+	f.sources.Concatenation, f.sources.Interval = false, true
+	return f
+}
+
+// markBit is the value of our bits on connections that we translated.
+func (f *family) markBit() uint32 { return f.markMask & -f.markMask }
+
+func (f *family) set(name string, key, data nftables.SetDatatype) *nftables.Set {
+	return &nftables.Set{Table: f.table, Name: name, KeyType: key, DataType: data,
+		IsMap: data.Name != "", Concatenation: len(nftables.ConcatSetTypeElements(key)) > 1}
+}
+
+// elementSets are the sets that hold what an l4proxy.Table says.
+func (f *family) elementSets() []*nftables.Set {
+	return []*nftables.Set{f.sources, f.backends, f.locals, f.frontends, f.addrs}
+}
+
+// chain is a chain with its rules, each a list of expressions. Hook is nil for
+// a chain that others jump to.
+type chain struct {
+	name  string
+	kind  nftables.ChainType
+	hook  *nftables.ChainHook
+	prio  int
+	rules [][]expr.Any
+}
+
+// marker names the rules of f by their content. A chain of that name, without
+// rules, tells a later process whether the rules in the kernel are its own.
+func (f *family) marker(chains []chain) (string, error) {
+	h := sha256.New()
+	for _, c := range chains {
+		fmt.Fprintf(h, "%s %s %v %d\n", c.name, c.kind, c.hook != nil, c.prio)
+		for _, rule := range c.rules {
+			for _, e := range rule {
+				b, err := expr.Marshal(byte(f.table.Family), e)
+				if err != nil {
+					return "", fmt.Errorf("rule of chain %s: %w", c.name, err)
+				}
+				h.Write(b)
+			}
+		}
+	}
+	for _, s := range append(f.elementSets(), f.dispatch) {
+		fmt.Fprintf(h, "%s %d %d\n", s.Name, s.KeyType.Bytes, s.DataType.Bytes)
+	}
+	return fmt.Sprintf("layout-%x", h.Sum(nil)[:8]), nil
+}

@@ -1,0 +1,118 @@
+package nft
+
+import (
+	"net/netip"
+
+	"github.com/google/nftables"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/l4proxy"
+)
+
+// planDelta turns a difference of tables into writes, ordered so that no
+// frontend ever leads to a group that is not there yet or no more.
+func (f *family) planDelta(d *l4proxy.Delta) *plan {
+	p, a := &plan{}, &arena{}
+	var sources []nftables.SetElement
+	slots := make([]nftables.SetElement, 0, f.countSlots(d.NewGroups))
+	for _, g := range d.NewGroups {
+		if g.Key.Family == f.fam {
+			slots, sources = a.slots(slots, g), a.sources(sources, g)
+		}
+	}
+	p.add(f.sources, false, sources)
+	p.add(f.backends, false, slots)
+	p.add(f.locals, false, a.addrs(f.mine(d.NewLocals), 2))
+	for _, c := range d.ChangedGroups {
+		if c.New.Key.Family == f.fam {
+			f.planGroup(p, a, c)
+		}
+	}
+	f.planFrontends(p, a, d.Frontends)
+	p.add(f.addrs, false, a.addrs(f.mine(d.NewAddrs), 1))
+	p.add(f.addrs, true, a.addrs(f.mine(d.OldAddrs), 1))
+	p.add(f.locals, true, a.addrs(f.mine(d.OldLocals), 2))
+	slots, sources = nil, nil
+	for _, g := range d.OldGroups {
+		if g.Key.Family == f.fam {
+			slots, sources = a.slots(slots, g), a.sources(sources, g)
+		}
+	}
+	p.add(f.backends, true, keysOnly(slots))
+	p.add(f.sources, true, sources)
+	return p
+}
+
+// planGroup replaces the slots whose backend differs.
+func (f *family) planGroup(p *plan, a *arena, c l4proxy.GroupChange) {
+	var del, add []nftables.SetElement
+	for s := range max(len(c.Old.Slots), len(c.New.Slots)) {
+		was, is := s < len(c.Old.Slots), s < len(c.New.Slots)
+		if was && is && c.Old.Backends[c.Old.Slots[s]].Addr == c.New.Backends[c.New.Slots[s]].Addr {
+			continue
+		}
+		if was {
+			del = append(del, a.slot(c.Old, s))
+		}
+		if is {
+			add = append(add, a.slot(c.New, s))
+		}
+	}
+	p.unit(op{f.backends, true, keysOnly(del)}, op{f.backends, false, add})
+	// A restricted group has intervals only while it has slots.
+	if gone, came := a.sources(nil, c.Old), a.sources(nil, c.New); len(gone) == 0 || len(came) == 0 {
+		p.add(f.sources, false, came)
+		p.add(f.sources, true, gone)
+	}
+}
+
+func (f *family) planFrontends(p *plan, a *arena, changes []l4proxy.FrontendChange) {
+	var del, add []nftables.SetElement
+	flush := func() {
+		p.unit(op{f.frontends, true, keysOnly(del)}, op{f.frontends, false, add})
+		del, add = nil, nil
+	}
+	for _, c := range changes {
+		if config.FamilyOf(c.Addr.Addr()) != f.fam {
+			continue
+		}
+		if c.Old.Action != l4proxy.Pass {
+			del = append(del, a.frontend(c.Frontend, c.Old))
+		}
+		if c.New.Action != l4proxy.Pass {
+			add = append(add, a.frontend(c.Frontend, c.New))
+		}
+		if max(len(del), len(add)) == perMessage {
+			flush()
+		}
+	}
+	flush()
+}
+
+// keysOnly strips the values, which a deletion does not need.
+func keysOnly(elems []nftables.SetElement) []nftables.SetElement {
+	for i := range elems {
+		elems[i].Val = nil
+	}
+	return elems
+}
+
+func (f *family) mine(addrs []netip.Addr) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range addrs {
+		if config.FamilyOf(a) == f.fam {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func (f *family) countSlots(groups []*l4proxy.Group) int {
+	n := 0
+	for _, g := range groups {
+		if g.Key.Family == f.fam {
+			n += len(g.Slots)
+		}
+	}
+	return n
+}

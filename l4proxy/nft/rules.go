@@ -1,0 +1,160 @@
+package nft
+
+import (
+	"fmt"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/l4proxy"
+)
+
+// chains are all chains of f, those that are jumped to before those that jump.
+func (f *family) chains() []chain {
+	jump := func(to string) [][]expr.Any { return [][]expr.Any{verdict(expr.VerdictJump, to)} }
+	nat, filter := nftables.ChainTypeNAT, nftables.ChainTypeFilter
+	return append(f.variants(),
+		chain{name: "translate", rules: f.translate()},
+		chain{name: "answer", rules: f.answer()},
+		chain{name: "stray", rules: f.stray()},
+		chain{name: "refuse", rules: f.refuse()},
+		chain{name: "hide-client", rules: f.hideClient()},
+		chain{"nat-prerouting", nat, nftables.ChainHookPrerouting, prioTranslate, jump("translate")},
+		chain{"nat-output", nat, nftables.ChainHookOutput, prioTranslate, jump("translate")},
+		chain{"filter-prerouting", filter, nftables.ChainHookPrerouting, prioRefuse, jump("refuse")},
+		chain{"filter-output", filter, nftables.ChainHookOutput, prioRefuse, jump("refuse")},
+		chain{"nat-postrouting", nat, nftables.ChainHookPostrouting, prioSource, f.postrouting()},
+	)
+}
+
+// translate sends a new connection to its backend. The first rule serves the
+// common groups with two look-ups; a group ID with flags is not a key of
+// backends, so that all other groups pass on to their own chain.
+func (f *family) translate() [][]expr.Any {
+	common := join(f.loadGroup(), f.pick(l4proxy.Classes[0], false))
+	others := join(f.loadGroup(), []expr.Any{
+		mask(f.group(), f.group(), flagBytes(l4proxy.IDFlags), make([]byte, 4)),
+		&expr.Lookup{SourceRegister: f.group(), SetName: f.dispatch.Name, IsDestRegSet: true, DestRegister: unix.NFT_REG_VERDICT},
+	})
+	ping := join(f.isEcho(), f.destIn(f.addrs), []expr.Any{&expr.Redir{}})
+	return [][]expr.Any{common, others, ping}
+}
+
+// variants are the chains behind dispatch, one for each combination of slot
+// table size, affinity and source ranges except the common one.
+func (f *family) variants() []chain {
+	var out []chain
+	for flags, name := range variantNames() {
+		class, affinity, restricted := l4proxy.SplitFlags(flags)
+		c := chain{name: name}
+		if restricted {
+			c.rules = append(c.rules, join(f.loadGroup(), f.clear(flags), []expr.Any{
+				f.loadAddr(f.src, f.group()+2),
+				&expr.Lookup{SourceRegister: f.group(), SetName: f.sources.Name, Invert: true},
+				&expr.Verdict{Kind: expr.VerdictDrop},
+			}))
+		}
+		c.rules = append(c.rules, join(f.loadGroup(), f.clear(flags), f.pick(l4proxy.Classes[class], affinity)))
+		out = append(out, c)
+	}
+	sortChains(out)
+	return out
+}
+
+// variantNames maps the flags of a group ID to the chain that serves it.
+func variantNames() map[uint64]string {
+	out := map[uint64]string{}
+	for class, size := range l4proxy.Classes {
+		base := l4proxy.ClassFlags(class)
+		out[base] = fmt.Sprintf("slots-%d", size)
+		out[base|l4proxy.IDAffinity] = fmt.Sprintf("slots-%d-affinity", size)
+		out[base|l4proxy.IDRestricted] = fmt.Sprintf("slots-%d-sources", size)
+		out[base|l4proxy.IDAffinity|l4proxy.IDRestricted] = fmt.Sprintf("slots-%d-affinity-sources", size)
+	}
+	delete(out, l4proxy.ClassFlags(0))
+	return out
+}
+
+// pick hashes the client into one of size slots and translates the packet to
+// the backend there. The group ID is in its registers.
+func (f *family) pick(size int, affinity bool) []expr.Any {
+	slot := f.group() + 2
+	in := slot + 1
+	load, length := []expr.Any{f.loadAddr(f.src, in)}, uint32(f.addrLen)
+	if !affinity {
+		load = append(load, loadPort(0, in+uint32(f.addrLen/4)))
+		length += 4
+	}
+	mark := slot // free again after the look-up
+	return append(load,
+		&expr.Hash{SourceRegister: in, DestRegister: slot, Length: length,
+			Modulus: uint32(size), Seed: l4proxy.Seed, Type: expr.HashTypeJenkins},
+		&expr.Lookup{SourceRegister: f.group(), SetName: f.backends.Name, IsDestRegSet: true, DestRegister: reg(0)},
+		&expr.Ct{Key: expr.CtKeyMARK, Register: mark},
+		mask(mark, mark, native(^f.markMask), native(f.markBit())),
+		&expr.Ct{Key: expr.CtKeyMARK, Register: mark, SourceRegister: true},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(f.table.Family), Specified: true,
+			RegAddrMin: reg(0), RegProtoMin: reg(uint32(f.addrLen / 4))})
+}
+
+// refuse answers new connections to what we own but do not serve. Packets of
+// established connections are not looked up.
+func (f *family) refuse() [][]expr.Any {
+	known := native(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
+	return [][]expr.Any{
+		join(flagsSet(&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, known), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}),
+		join(f.lookupFrontend(), []expr.Any{equal(f.padding(), groupValue(dropID)), &expr.Verdict{Kind: expr.VerdictDrop}}),
+		join(f.lookupFrontend(), []expr.Any{equal(f.padding(), groupValue(rejectID))}, verdict(expr.VerdictGoto, "answer")),
+		join(f.destIn(f.addrs), verdict(expr.VerdictGoto, "stray")),
+	}
+}
+
+// stray ends packets to an external address that no frontend took. Errors are
+// not answered to ICMP (neighbour discovery is among it), nor a reset to a
+// packet that conntrack finds out of place: it may belong to a connection that
+// lives on elsewhere.
+func (f *family) stray() [][]expr.Any {
+	invalid := native(expr.CtStateBitINVALID)
+	return [][]expr.Any{
+		join(isProto(f.icmp), []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}),
+		join(flagsSet(&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, invalid), []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}),
+		verdict(expr.VerdictGoto, "answer"),
+	}
+}
+
+func (f *family) answer() [][]expr.Any {
+	return [][]expr.Any{
+		join(isProto(unix.IPPROTO_TCP), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}),
+		{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: f.unreach}},
+	}
+}
+
+// postrouting finds the connections that were translated by us.
+func (f *family) postrouting() [][]expr.Any {
+	return [][]expr.Any{{
+		&expr.Ct{Key: expr.CtKeyMARK, Register: reg(0)},
+		mask(reg(0), reg(0), native(f.markMask), native(0)),
+		equal(reg(0), native(f.markBit())),
+		&expr.Verdict{Kind: expr.VerdictJump, Chain: "hide-client"},
+	}}
+}
+
+// hideClient hides the client from backends whose answers would not come back
+// through this node: those on other nodes, and the client itself (hairpin).
+func (f *family) hideClient() [][]expr.Any {
+	second := reg(uint32(f.addrLen / 4))
+	pair := func(first uint32) []expr.Any {
+		return []expr.Any{f.loadAddr(first, reg(0)), f.loadAddr(f.dst, second),
+			&expr.Lookup{SourceRegister: reg(0), SetName: f.locals.Name}}
+	}
+	masq := &expr.Masq{FullyRandom: true} // concurrent clients must not race for a port
+	loopback := binaryutil.NativeEndian.PutUint16(unix.ARPHRD_LOOPBACK)
+	return [][]expr.Any{
+		{&expr.Meta{Key: expr.MetaKeyOIFTYPE, Register: reg(0)}, equal(reg(0), loopback), &expr.Verdict{Kind: expr.VerdictReturn}},
+		append(pair(f.src), masq),
+		append(pair(f.dst), &expr.Verdict{Kind: expr.VerdictReturn}),
+		{masq},
+	}
+}

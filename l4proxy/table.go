@@ -1,0 +1,230 @@
+package l4proxy
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// Frontend is an address, port and protocol that clients connect to.
+type Frontend struct {
+	Addr  netip.AddrPort
+	Proto config.Proto
+}
+
+// Action is what happens to a new connection to a frontend.
+type Action uint8
+
+// The actions. The zero Action means that the frontend is none of ours.
+const (
+	Pass    Action = iota
+	Forward        // to a backend of the group
+	Reject         // no endpoint anywhere: TCP RST or ICMP port unreachable
+	Drop           // policy Local and no endpoint on this node
+)
+
+// Target is where a frontend leads. Group is nil only with Pass; with Reject
+// and Drop it has no backends but may have draining ones.
+type Target struct {
+	Action Action
+	Group  *Group
+}
+
+// GroupKey identifies a group: one Service port, in one family, under one
+// external traffic policy, with or without source ranges.
+type GroupKey struct {
+	Service    config.Key
+	Port       string
+	Proto      config.Proto
+	Family     config.Family
+	Local      bool // externalTrafficPolicy: Local
+	Restricted bool // loadBalancerSourceRanges apply
+}
+
+// Group is a set of backends and the slots that spread clients over them.
+type Group struct {
+	Key      GroupKey
+	ID       uint64    // stable across restarts and nodes; see [groupID]
+	Class    int       // index into Classes
+	Affinity bool      // the client's port is not hashed
+	Backends []Backend // sorted by address
+	Draining []Drain   // sorted; get no new connections, keep the old ones
+	Slots    []uint16  // len Classes[Class]; index into Backends; nil without backends
+
+	// Sources are the only clients allowed, sorted and disjoint. They count
+	// if Key.Restricted is set; none then means nobody.
+	Sources []config.Range
+}
+
+// Backend is an endpoint that takes new connections.
+type Backend struct {
+	Addr  netip.AddrPort
+	Local bool // on this node: the client's address is kept
+}
+
+// Drain is an endpoint that takes no new connections.
+type Drain struct {
+	Addr    netip.AddrPort
+	Serving bool // still answers; UDP flows stay with it too
+}
+
+// Pick is the backend of a client.
+func (g *Group) Pick(client netip.AddrPort) Backend {
+	return g.Backends[g.Slots[Slot(client, g.Affinity, len(g.Slots))]]
+}
+
+// Keeps tells whether a connection of long standing to addr goes on: addr is
+// still a backend, or an endpoint that drains. A UDP flow has no end that
+// could be waited for and stays only with an endpoint that serves.
+func (g *Group) Keeps(addr netip.AddrPort) bool {
+	if slices.ContainsFunc(g.Backends, func(b Backend) bool { return b.Addr == addr }) {
+		return true
+	}
+	return slices.ContainsFunc(g.Draining, func(d Drain) bool {
+		return d.Addr == addr && (d.Serving || g.Key.Proto != config.UDP)
+	})
+}
+
+// Allows tells whether the source ranges admit client.
+func (g *Group) Allows(client netip.Addr) bool {
+	if !g.Key.Restricted {
+		return true
+	}
+	for _, r := range g.Sources {
+		if r.Contains(client.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Table is an immutable forwarding table. The zero Table is empty.
+type Table struct {
+	parts  config.Table[config.Key, *part]
+	claims config.Table[Frontend, claimants]
+	addrs  config.Table[netip.Addr, int] // external addresses → frontends there
+	locals config.Table[netip.Addr, int] // local backends → groups they are in
+
+	basis   basis
+	self    *lineage     // identity of this table
+	base    *lineage     // the table it was derived from
+	touched []config.Key // parts that differ from base
+}
+
+// lineage gives a table an identity; it has a size, so that every pointer to
+// one is different.
+type lineage struct{ _ byte }
+
+// basis is what a table was built from, apart from Services and endpoints.
+type basis struct {
+	revision uint64
+	pools    []*config.Pool
+	class    string
+	node     string
+	addrs    []netip.Addr
+	dead     map[string]bool // after bounding
+}
+
+// part is what one Service contributes to a table.
+type part struct {
+	svc     *config.Service
+	eps     *config.Endpoints
+	entries []entry
+	groups  []*Group
+}
+
+// entry is one frontend of a part. External ones have unserved ports refused.
+type entry struct {
+	Frontend
+	Target
+	external bool
+}
+
+// claimants are all Services that want a frontend, the winner first.
+type claimants []claimant
+
+type claimant struct {
+	svc     config.Key
+	created time.Time
+	target  Target
+}
+
+// Conflict is a frontend that two Services claim; the older one keeps it.
+type Conflict struct {
+	Frontend
+	Winner, Loser config.Key
+}
+
+// Len is the number of frontends.
+func (t Table) Len() int { return t.claims.Len() }
+
+// Target returns where a frontend leads. Its Action is Pass if the frontend is
+// none of ours.
+func (t Table) Target(f Frontend) Target {
+	c, ok := t.claims.Get(f)
+	if !ok {
+		return Target{}
+	}
+	return c[0].target
+}
+
+// Frontends ranges over all frontends in no particular order.
+func (t Table) Frontends() iter.Seq2[Frontend, Target] {
+	return func(yield func(Frontend, Target) bool) {
+		for f, c := range t.claims.All() {
+			if !yield(f, c[0].target) {
+				return
+			}
+		}
+	}
+}
+
+// Groups ranges over all groups in no particular order.
+func (t Table) Groups() iter.Seq[*Group] {
+	return func(yield func(*Group) bool) {
+		for _, p := range t.parts.All() {
+			for _, g := range p.groups {
+				if !yield(g) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Serves tells whether addr is an external address with at least one frontend
+// in the table. All its other ports are refused.
+func (t Table) Serves(addr netip.Addr) bool {
+	_, ok := t.addrs.Get(addr)
+	return ok
+}
+
+// Addrs ranges over the external addresses in no particular order.
+func (t Table) Addrs() iter.Seq[netip.Addr] { return keys(t.addrs) }
+
+// Locals ranges over the addresses of backends on this node.
+func (t Table) Locals() iter.Seq[netip.Addr] { return keys(t.locals) }
+
+// Conflicts lists the frontends that more than one Service claims.
+func (t Table) Conflicts() []Conflict {
+	var out []Conflict
+	for f, c := range t.claims.All() {
+		for _, loser := range c[1:] {
+			out = append(out, Conflict{Frontend: f, Winner: c[0].svc, Loser: loser.svc})
+		}
+	}
+	return out
+}
+
+func keys[K comparable, V any](t config.Table[K, V]) iter.Seq[K] {
+	return func(yield func(K) bool) {
+		for k := range t.All() {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}

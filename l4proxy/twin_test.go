@@ -1,0 +1,181 @@
+package l4proxy
+
+import (
+	"cmp"
+	"net/netip"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// slowTrace answers for one packet straight from the cluster's objects, with
+// no table at all: the plain meaning of Kubernetes' rules.
+func slowTrace(w *world, p Packet) (v Verdict, candidates []netip.AddrPort) {
+	var all []*config.Service
+	for _, s := range w.services {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b *config.Service) int {
+		return cmp.Or(a.Created.Compare(b.Created), a.Key.Compare(b.Key))
+	})
+	ours := false
+	for _, s := range all {
+		external := s.Type == config.LoadBalancer && s.Class == "" && slices.Contains(s.Addrs, p.Dst.Addr()) &&
+			config.PoolOf(w.pools, p.Dst.Addr()) != nil
+		ours = ours || external
+		for _, port := range s.Ports {
+			if port.Proto != p.Proto {
+				continue
+			}
+			switch {
+			case external && port.Port == p.Dst.Port():
+				return slowForward(w, s, port, p, len(s.SourceRanges) > 0)
+			case slices.Contains(w.o.NodeAddrs, p.Dst.Addr()) && port.NodePort == p.Dst.Port() && s.Type != config.ClusterIP &&
+				(s.Families == nil || slices.Contains(s.Families, config.FamilyOf(p.Dst.Addr()))):
+				return slowForward(w, s, port, p, false)
+			}
+		}
+	}
+	if ours {
+		return Verdict{Action: Reject}, nil
+	}
+	return Verdict{}, nil
+}
+
+func slowForward(w *world, s *config.Service, port config.ServicePort, p Packet, restricted bool) (Verdict, []netip.AddrPort) {
+	dead := func(node string) bool {
+		n := 0
+		for d := range w.o.Dead {
+			if d != w.o.Node {
+				n++
+			}
+		}
+		return node != w.o.Node && w.o.Dead[node] && n*2 <= len(w.nodes)
+	}
+	var tiers [4][]config.Backend
+	for _, b := range w.eps[s.Key].Port(port.Name, port.Proto) {
+		a := b.Addr.Addr()
+		if a.Is4() != p.Dst.Addr().Is4() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
+			continue
+		}
+		late := b.Serving && b.Terminating
+		if b.Ready && !dead(b.Node) {
+			tiers[0] = append(tiers[0], b)
+		} else if late && !b.Ready && !dead(b.Node) {
+			tiers[1] = append(tiers[1], b)
+		} else if b.Ready {
+			tiers[2] = append(tiers[2], b)
+		} else if late {
+			tiers[3] = append(tiers[3], b)
+		}
+	}
+	anyone := false
+	for _, tier := range tiers {
+		var fit []netip.AddrPort
+		at := map[netip.AddrPort]string{}
+		for _, b := range tier {
+			anyone = true
+			if !s.Local || b.Node == w.o.Node {
+				fit = append(fit, b.Addr)
+				at[b.Addr] = b.Node
+			}
+		}
+		if len(fit) == 0 {
+			continue
+		}
+		if restricted && !slices.ContainsFunc(s.SourceRanges, func(r netip.Prefix) bool { return r.Contains(p.Src.Addr()) }) {
+			return Verdict{Action: Drop}, nil
+		}
+		return Verdict{Action: Forward}, fit
+	}
+	if anyone && s.Local {
+		return Verdict{Action: Drop}, nil
+	}
+	return Verdict{Action: Reject}, nil
+}
+
+// packets are all destinations worth trying, from two clients.
+func packets(w *world) []Packet {
+	var dsts []netip.Addr
+	for i := range 16 {
+		dsts = append(dsts, netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}))
+	}
+	dsts = append(dsts, netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::5"))
+	dsts = append(dsts, w.o.NodeAddrs...)
+	var out []Packet
+	for _, d := range dsts {
+		for _, port := range []uint16{80, 81, 82, 83, 30001, 30007, 30012, 30020} {
+			for _, proto := range []config.Proto{config.TCP, config.UDP} {
+				for _, src := range []string{"10.77.0.1", "11.0.0.1", "10.1.0.7"} {
+					if d.Is6() {
+						src = map[string]string{"10.77.0.1": "fd77::1", "11.0.0.1": "2001::1", "10.1.0.7": "fd00::7"}[src]
+					}
+					out = append(out, Packet{Proto: proto, Dst: netip.AddrPortFrom(d, port),
+						Src: netip.AddrPortFrom(netip.MustParseAddr(src), uint16(1024+w.r.IntN(60000)))})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// TestTwin walks packets through tables of random clusters and compares with
+// the slow twin; it also compares Update with Build and replays every Diff.
+func TestTwin(t *testing.T) {
+	seeds, actions := uint64(12), map[Action]int{}
+	for seed := range seeds {
+		w := newWorld(seed)
+		var table Table
+		kernel := newModel()
+		for range 25 {
+			w.step()
+			snap := w.snapshot()
+			next := Update(table, snap, w.o)
+			checkSame(t, next, Build(snap, w.o))
+			kernel.apply(t, Diff(table, next))
+			kernel.check(t, next)
+			if d := Diff(next, next); !d.Empty() {
+				t.Fatalf("seed %d: a table differs from itself: %+v", seed, d)
+			}
+			table = next
+			for _, p := range packets(w) {
+				got := table.Trace(p)
+				want, fit := slowTrace(w, p)
+				actions[want.Action]++
+				if got.Action != want.Action || want.Action == Forward && !slices.Contains(fit, got.Backend) {
+					t.Fatalf("seed %d: %+v: got %+v, the plain version says %+v %v", seed, p, got, want, fit)
+				}
+			}
+		}
+	}
+	for _, a := range []Action{Pass, Forward, Reject, Drop} {
+		if actions[a] < 100 {
+			t.Errorf("the test hardly saw action %d: %v", a, actions)
+		}
+	}
+}
+
+func checkSame(t *testing.T, got, want Table) {
+	t.Helper()
+	if got.Len() != want.Len() {
+		t.Fatalf("Update gives %d frontends, Build %d", got.Len(), want.Len())
+	}
+	for f, target := range want.Frontends() {
+		if !reflect.DeepEqual(got.Target(f), target) {
+			t.Fatalf("%v: Update gives %+v, Build %+v", f, got.Target(f), target)
+		}
+	}
+	for _, sets := range [][2][]netip.Addr{{slices.Collect(got.Addrs()), slices.Collect(want.Addrs())},
+		{slices.Collect(got.Locals()), slices.Collect(want.Locals())}} {
+		slices.SortFunc(sets[0], netip.Addr.Compare)
+		slices.SortFunc(sets[1], netip.Addr.Compare)
+		if !slices.Equal(sets[0], sets[1]) {
+			t.Fatalf("Update gives %v, Build %v", sets[0], sets[1])
+		}
+	}
+	if len(got.Conflicts()) != len(want.Conflicts()) {
+		t.Fatalf("Update gives conflicts %v, Build %v", got.Conflicts(), want.Conflicts())
+	}
+}

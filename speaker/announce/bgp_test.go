@@ -1,0 +1,131 @@
+package announce
+
+import (
+	"net/netip"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+var (
+	peer4 = &config.Peer{Name: "a", Addr: netip.MustParseAddr("192.0.2.254")}
+	peer6 = &config.Peer{Name: "b", Addr: netip.MustParseAddr("2001:db8::fe")}
+)
+
+func bgpWorld() *world {
+	w := newWorld(2)
+	w.snap.L2 = nil
+	w.snap.Peers = []*config.Peer{peer4, peer6}
+	w.snap.BGP = []*config.BGPAdvertisement{{Name: "all", Length4: 32, Length6: 128}}
+	w.serve(web, []string{"n1", "n2"}, addr4, addr6)
+	return w
+}
+
+func prefixes(s Session) (out []string) {
+	for _, r := range s.Routes {
+		out = append(out, r.Prefix.String())
+	}
+	return out
+}
+
+func TestRoutes(t *testing.T) {
+	both := []string{"192.0.2.10/32", "2001:db8::10/128"}
+	tests := []struct {
+		name  string
+		setup func(w *world)
+		want  []string // on the session with peer4
+	}{
+		{"both families", func(*world) {}, both},
+		{"no endpoints", func(w *world) { w.serve(web, nil, addr4) }, nil},
+		{"local without endpoint here", func(w *world) { w.serve(web, []string{"n2"}, addr4).Local = true }, nil},
+		{"cluster with endpoint elsewhere", func(w *world) { w.serve(web, []string{"n2"}, addr4) }, both[:1]},
+		{"endpoint on a dead node", func(w *world) { w.serve(web, []string{"n2"}, addr4); w.member("n2").Alive = false }, nil},
+		{"forwarder not ready", func(w *world) { w.forward["n1"] = Forwarding{} }, nil},
+		{"forwarder ready for one", func(w *world) {
+			w.forward["n1"] = Forwarding{Ready: map[netip.Addr]struct{}{addr4: {}}}
+		}, both[:1]},
+		{"excluded node", func(w *world) { w.nodes["n1"].Labels[config.ExcludeLabel] = "" }, nil},
+		{"leaving node", func(w *world) { w.member("n1").Leaving = true }, nil},
+		{"advertisement for other peers", func(w *world) { w.snap.BGP[0].Peers = []string{"b"} }, nil},
+		{"advertisement for other nodes", func(w *world) {
+			w.snap.BGP[0].NodeSelectors = []config.Selector{{Requirements: []config.Requirement{
+				{Key: "name", Op: config.In, Values: []string{"n2"}}}}}
+		}, nil},
+		{"aggregate of one pool", func(w *world) { w.snap.BGP[0].Length4 = 24; w.snap.BGP[0].Pools = []string{"four"} },
+			[]string{"192.0.2.0/24"}},
+		{"aggregate stays while one address is up", func(w *world) {
+			w.snap.BGP[0].Length4 = 24
+			w.serve(web, nil, addr4)
+			w.serve(config.Key{Name: "up"}, []string{"n1"}, addr4.Next())
+		}, []string{"192.0.2.0/24"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := bgpWorld()
+			tt.setup(w)
+			p := w.decide("n1")
+			if len(p.Sessions) != 2 {
+				t.Fatalf("a silent node keeps its sessions: %+v", p.Sessions)
+			}
+			if got := prefixes(p.Sessions[0]); !slices.Equal(got, tt.want) {
+				t.Errorf("routes %q, want %q; silences %+v", got, tt.want, p.Silences)
+			}
+			if tt.want == nil && p.reason(web, BGP) == "" && len(w.snap.BGP[0].Peers) == 0 {
+				t.Errorf("silent without a reason: %+v", p.Silences)
+			}
+		})
+	}
+}
+
+func TestMergedAttributes(t *testing.T) {
+	w := bgpWorld()
+	large := config.LargeCommunity{Global: 64512, Local1: 1}
+	w.snap.BGP = []*config.BGPAdvertisement{
+		{Name: "x", Length4: 32, Communities: []uint32{2, 1}, LocalPref: 100, PoolChoice: config.PoolChoice{Pools: []string{"four"}}},
+		{Name: "y", Length4: 32, Communities: []uint32{2, 3}, Large: []config.LargeCommunity{large}, PoolChoice: config.PoolChoice{Pools: []string{"four"}}},
+	}
+	got := w.decide("n1").Sessions[0].Routes
+	want := []Route{{Prefix: netip.MustParsePrefix("192.0.2.10/32"), LocalPref: 100,
+		Communities: []uint32{1, 2, 3}, Large: []config.LargeCommunity{large}}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if !slices.Equal(w.snap.BGP[0].Communities, []uint32{2, 1}) {
+		t.Error("the snapshot was changed")
+	}
+}
+
+func TestNextHopAndRouterID(t *testing.T) {
+	w := bgpWorld()
+	p := w.decide("n1")
+	if hop := p.Sessions[0].Routes[1].NextHop; hop != netip.MustParseAddr("2001:db8::1") {
+		t.Errorf("IPv6 over the IPv4 session: next hop %v", hop)
+	}
+	if hop := p.Sessions[1].Routes[0].NextHop; hop.IsValid() {
+		t.Errorf("IPv4 over the IPv6 session: next hop %v, want the session's", hop)
+	}
+	if id := p.Sessions[0].RouterID; id != w.nodes["n1"].Addrs[0] {
+		t.Errorf("router id %v", id)
+	}
+
+	w.nodes["n1"].Addrs = nil
+	w.hosts["n1"] = hostWith(link("eth0", "192.0.2.1/24"))
+	w.snap.Peers = []*config.Peer{peer4}
+	p = w.decide("n1")
+	if got := prefixes(p.Sessions[0]); !slices.Equal(got, []string{"192.0.2.10/32"}) || p.reason(web, BGP) != ReasonNoNextHop {
+		t.Errorf("without IPv6 on the node: %q, %+v", got, p.Silences)
+	}
+	if id := p.Sessions[0].RouterID; !id.Is4() || !id.IsGlobalUnicast() {
+		t.Errorf("derived router id %v", id)
+	}
+}
+
+func TestUnheard(t *testing.T) {
+	w := bgpWorld()
+	w.snap.Peers = nil
+	if got := w.decide("n1").reason(web, BGP); got != ReasonNoPeer {
+		t.Errorf("reason %q", got)
+	}
+}

@@ -1,0 +1,39 @@
+package announce
+
+import (
+	"net/netip"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/host"
+)
+
+// Input is everything that [Decide] looks at.
+type Input struct {
+	Snap    *config.Snapshot
+	Self    string   // name of this node
+	Members []Member // of all nodes, this one included
+	Host    host.State
+	Forward Forwarding
+	Class   string // loadBalancerClass we serve; "": Services without one
+
+	ExcludedLinks      LinkPatterns
+	IgnoreExcludeLabel bool // announce from nodes labelled [config.ExcludeLabel] too
+}
+
+// Forwarding tells which addresses this node's forwarder is ready to take.
+type Forwarding struct {
+	Off   bool // nobody waits: kube-proxy or a CNI forwards
+	Ready map[netip.Addr]struct{}
+}
+
+// ForwardingOff is the state of a node that announces only.
+var ForwardingOff = Forwarding{Off: true}
+
+// Takes tells whether traffic to addr would be forwarded.
+func (f Forwarding) Takes(addr netip.Addr) bool {
+	if f.Off {
+		return true
+	}
+	_, ok := f.Ready[addr]
+	return ok
+}

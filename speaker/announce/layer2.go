@@ -1,0 +1,151 @@
+package announce
+
+import "slices"
+
+// decideLayer2 goes through the addresses; Services that share one are decided
+// together.
+func (v *view) decideLayer2() {
+	for rest := v.wants; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].addr == rest[0].addr {
+			n++
+		}
+		group := make([]want, 0, n)
+		for _, w := range rest[:n] {
+			if len(w.l2) > 0 {
+				group = append(group, w)
+			}
+		}
+		if len(group) > 0 {
+			v.decideAddr(group)
+		}
+		rest = rest[n:]
+	}
+}
+
+// decideAddr claims the address of group or says why not.
+func (v *view) decideAddr(group []want) {
+	addr := group[0].addr
+	claim := Claim{Addr: addr}
+	if rec, ok := v.in.Snap.Claims.Get(addr); ok {
+		claim.Held, claim.Previous, claim.Epoch = rec.Owner == v.in.Self, rec.Owner, rec.Epoch
+	}
+	owner := v.owner(addr, v.candidates(group), claim.Previous)
+	mine := owner >= 0 && v.nodes[owner].name == v.in.Self
+	yield := !mine && owner >= 0 && claim.Held && v.mayYield()
+	claim.Links, claim.OffLink = v.claimLinks(group, yield)
+	if !mine && !yield || len(claim.Links) == 0 || !v.in.Forward.Takes(addr) || v.joining && !claim.Held {
+		v.silenceGroup(group, owner)
+		return
+	}
+	claim.Yielding = yield
+	if claim.Held {
+		claim.Previous = ""
+	}
+	for i := range group {
+		w := &group[i]
+		if reason, message := v.unserved(w); reason != "" && !yield {
+			v.silence(w.svc.Key, addr, Layer2, reason, message)
+			continue
+		}
+		claim.Services = append(claim.Services, w.svc.Key)
+	}
+	v.plan.Claims = append(v.plan.Claims, claim)
+}
+
+// mayYield tells whether this node, no longer entitled to what the record
+// gives it, goes on answering until the successor has written its claim: a
+// planned move has no moment without an answer. A node that counts as dead
+// stops at once.
+func (v *view) mayYield() bool {
+	return v.self != nil && !v.self.OutOfService && (v.mute == nil || v.mute.Reason != ReasonNoMembership)
+}
+
+// claimLinks finds the interfaces to answer on: those an advertisement names,
+// else those on the address's subnet, else all usable ones. A node that yields
+// answers on what it had, although no advertisement may select it any more.
+func (v *view) claimLinks(group []want, yield bool) (names []string, offLink bool) {
+	var near, named, all []string
+	addr := group[0].addr
+	for i := range group {
+		for _, ad := range group[i].l2 {
+			if !v.ads[ad].picks && !yield {
+				continue
+			}
+			for _, l := range v.ads[ad].links {
+				all = append(all, l.Name)
+				if l.On(addr) {
+					near = append(near, l.Name)
+				}
+				if len(v.ads[ad].ad.Interfaces) > 0 {
+					named = append(named, l.Name)
+				}
+			}
+		}
+	}
+	names = slices.Concat(near, named)
+	if len(names) == 0 {
+		names = all
+	}
+	slices.Sort(names)
+	return slices.Compact(names), len(near) == 0
+}
+
+// silenceGroup gives each Service of the group its reason; owner is the place
+// of the node that should own the address, -1 if there is none.
+func (v *view) silenceGroup(group []want, owner int) {
+	for i := range group {
+		w := &group[i]
+		reason, message := v.unserved(w)
+		if reason == "" {
+			reason, message = v.whyNotOwner(owner)
+		} else if owner >= 0 {
+			message += "; " + v.nodes[owner].name + " owns it"
+		}
+		v.silence(w.svc.Key, w.addr, Layer2, reason, message)
+	}
+}
+
+func (v *view) whyNotOwner(owner int) (reason, message string) {
+	switch {
+	case owner < 0:
+		return ReasonNoAdvertisement, "no node can announce the address"
+	case v.nodes[owner].name != v.in.Self:
+		return ReasonNotOwner, "node " + v.nodes[owner].name + " owns it"
+	case v.joining:
+		return ReasonNoMembership, "node " + v.in.Self + " is still looking for the other members"
+	default:
+		return ReasonForwarderNotReady, "the forwarder of this node is not ready for the address"
+	}
+}
+
+// unserved finds why this node could not serve w even if nobody else did;
+// reason is "" if it could.
+func (v *view) unserved(w *want) (reason, message string) {
+	if v.mute != nil {
+		return v.mute.Reason, v.mute.Message
+	}
+	if reason, message := v.unreachable(w); reason != "" {
+		return reason, message
+	}
+	picked := slices.ContainsFunc(w.l2, func(ad int) bool { return v.ads[ad].picks })
+	if !picked {
+		return ReasonNoAdvertisement, "no L2Advertisement selects node " + v.in.Self
+	}
+	able := slices.ContainsFunc(w.l2, func(ad int) bool { return v.ads[ad].picks && len(v.ads[ad].links) > 0 })
+	if !able {
+		return ReasonNoInterface, "node " + v.in.Self + " has no interface that is up and that the L2Advertisement allows"
+	}
+	return "", ""
+}
+
+// unreachable finds why traffic for w that came to this node would go nowhere.
+func (v *view) unreachable(w *want) (reason, message string) {
+	if !w.reach.any {
+		return ReasonNoEndpoints, "the Service has no ready endpoint"
+	}
+	if w.svc.Local && !w.reach.on(v.in.Self) {
+		return ReasonNoLocalEndpoints, "externalTrafficPolicy is Local and node " + v.in.Self + " has no ready endpoint"
+	}
+	return "", ""
+}

@@ -1,0 +1,67 @@
+package layer2
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/steelyard-lb/steelyard/config/host"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+// linkKey is one incarnation of an interface: made anew, or with another
+// hardware address, it is another one.
+type linkKey struct {
+	name  string
+	index int
+	mac   [6]byte
+}
+
+func (k linkKey) hardware() net.HardwareAddr { return k.mac[:] }
+
+// claimSet holds the addresses to answer for, by link. It is read-only once
+// it was published.
+type claimSet map[linkKey]map[netip.Addr]struct{}
+
+func (c claimSet) owns(link linkKey, addr netip.Addr) bool {
+	_, ok := c[link][addr]
+	return ok
+}
+
+// claimsOn places claims on the links that are there and up.
+func claimsOn(claims []announce.Claim, state host.State) claimSet {
+	keys := make(map[string]linkKey, len(state.Links))
+	for _, l := range state.Links {
+		if l.Up && len(l.MAC) == 6 {
+			keys[l.Name] = linkKey{l.Name, l.Index, [6]byte(l.MAC)}
+		}
+	}
+	set := claimSet{}
+	for _, c := range claims {
+		for _, name := range c.Links {
+			key, ok := keys[name]
+			if !ok {
+				continue
+			}
+			if set[key] == nil {
+				set[key] = map[netip.Addr]struct{}{}
+			}
+			set[key][c.Addr] = struct{}{}
+		}
+	}
+	return set
+}
+
+// byFamily lists the addresses of one link, sorted.
+func byFamily(addrs map[netip.Addr]struct{}) (v4, v6 []netip.Addr) {
+	for a := range addrs {
+		if a.Is4() {
+			v4 = append(v4, a)
+		} else {
+			v6 = append(v6, a)
+		}
+	}
+	slices.SortFunc(v4, netip.Addr.Compare)
+	slices.SortFunc(v6, netip.Addr.Compare)
+	return v4, v6
+}

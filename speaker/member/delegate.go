@@ -1,0 +1,102 @@
+package member
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/hashicorp/memberlist"
+
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+// delegate is what memberlist calls back. It only notes what it hears; the
+// goroutine of Run does the rest.
+type delegate struct {
+	self string
+	log  log.Logger
+	wake chan struct{}
+	look chan struct{} // somebody is missing
+
+	mu    sync.Mutex
+	view  view
+	phase phase           // of this node
+	links []announce.Link // of this node; nil: not known yet
+	met   bool            // the others were looked for once
+}
+
+// change runs fn under the lock and wakes Run.
+func (d *delegate) change(fn func(now time.Time)) {
+	d.mu.Lock()
+	fn(time.Now())
+	d.mu.Unlock()
+	nudge(d.wake)
+}
+
+// snapshot is all members, this one included, sorted.
+func (d *delegate) snapshot(now time.Time) (all []announce.Member, next time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	others, next := d.view.members(now)
+	self := announce.Member{Node: d.self, Alive: true, Leaving: d.phase == leaving || d.phase == gone,
+		Restarting: d.phase == restarting, Joining: !d.met, Links: d.links}
+	i := 0
+	for i < len(others) && others[i].Node < d.self {
+		i++
+	}
+	all = append(all, others[:i]...)
+	all = append(all, self)
+	return append(all, others[i:]...), next
+}
+
+func (d *delegate) up(n *memberlist.Node) {
+	if n.Name == d.self {
+		return
+	}
+	addr, _ := netip.AddrFromSlice(n.Addr)
+	m := decodeMeta(n.Meta)
+	d.change(func(now time.Time) { d.view.up(n.Name, netip.AddrPortFrom(addr.Unmap(), n.Port), m, now) })
+}
+
+// NotifyJoin implements memberlist.EventDelegate.
+func (d *delegate) NotifyJoin(n *memberlist.Node) { d.up(n) }
+
+// NotifyUpdate implements memberlist.EventDelegate.
+func (d *delegate) NotifyUpdate(n *memberlist.Node) { d.up(n) }
+
+// NotifyLeave implements memberlist.EventDelegate.
+func (d *delegate) NotifyLeave(n *memberlist.Node) {
+	if n.Name != d.self {
+		d.change(func(now time.Time) { d.view.down(n.Name, now) })
+		nudge(d.look) // if it lives after all, a call settles that at once
+	}
+}
+
+// NotifyConflict implements memberlist.ConflictDelegate.
+func (d *delegate) NotifyConflict(existing, other *memberlist.Node) {
+	level.Warn(d.log).Log("msg", "two members have the same node name", "node", existing.Name,
+		"addr", existing.Address(), "peer", other.Address())
+}
+
+// NodeMeta implements memberlist.Delegate.
+func (d *delegate) NodeMeta(limit int) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return metaOf(d.phase, d.links).encode(limit)
+}
+
+// The rest of memberlist.Delegate: we gossip nothing else.
+
+// NotifyMsg ignores messages, which no version of ours sends.
+func (d *delegate) NotifyMsg([]byte) {}
+
+// GetBroadcasts has none.
+func (d *delegate) GetBroadcasts(int, int) [][]byte { return nil }
+
+// LocalState has none.
+func (d *delegate) LocalState(bool) []byte { return nil }
+
+// MergeRemoteState ignores what no version of ours sends.
+func (d *delegate) MergeRemoteState([]byte, bool) {}
