@@ -37,6 +37,9 @@ type BGPAdvertisementSpec struct {
 	AggregationLengthV6 *int32 `json:"aggregationLengthV6,omitempty"`
 	// LocalPref is the BGP LOCAL_PREF, for iBGP only.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=4294967295
+	// +kubebuilder:validation:Format=int64
 	LocalPref uint32 `json:"localPref,omitempty"`
 	// Communities: "A:B" (16 bit each) or "large:A:B:C" (32 bit each).
 	// +optional

@@ -27,17 +27,19 @@ type BGPPeer struct {
 // BGPPeerSpec holds the parameters of the session.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.peerASN) && self.peerASN != 0 ? !has(self.dynamicASN) : has(self.dynamicASN)",message="set exactly one of peerASN and dynamicASN"
-// +kubebuilder:validation:XValidation:rule="!(has(self.password) && self.password != ” && has(self.passwordSecret))",message="set password or passwordSecret, not both"
+// +kubebuilder:validation:XValidation:rule="!(has(self.password) && size(self.password) > 0 && has(self.passwordSecret))",message="set password or passwordSecret, not both"
 // +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHop) || !self.ebgpMultiHop || !has(self.peerASN) || self.peerASN != self.myASN",message="ebgpMultiHop is for eBGP: myASN and peerASN are equal"
 type BGPPeerSpec struct {
 	// MyASN is the AS number of this side.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=4294967295
+	// +kubebuilder:validation:Format=int64
 	MyASN uint32 `json:"myASN"`
 	// PeerASN is the AS number of the router.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=4294967295
+	// +kubebuilder:validation:Format=int64
 	PeerASN uint32 `json:"peerASN,omitempty"`
 	// DynamicASN accepts what the router says, if it is the same AS (internal)
 	// or another one (external).
@@ -58,12 +60,12 @@ type BGPPeerSpec struct {
 	// SourceAddress is the address to connect from.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self)",message="must be an IP address"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self)",message="must be an IP address"
 	SourceAddress string `json:"sourceAddress,omitempty"`
 	// RouterID, as an IPv4 address; default: derived from the node.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self == '' || (isIP(self) && ip(self).family() == 4)",message="must be an IPv4 address"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || (isIP(self) && ip(self).family() == 4)",message="must be an IPv4 address"
 	RouterID string `json:"routerID,omitempty"`
 	// HoldTime is the requested hold time, at least 3s; default 90s.
 	// +optional

@@ -30,7 +30,7 @@ type IPAddressPoolSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1024
 	// +kubebuilder:validation:items:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.all(a, a.trim() != '' && (a.contains('/') ? isCIDR(a.trim()) : (a.split('-').size() == 2 && a.split('-').all(p, isIP(p.trim())))))",message="each address must be a CIDR such as 192.0.2.0/24 or a range such as 192.0.2.10-192.0.2.20"
+	// +kubebuilder:validation:XValidation:rule="self.all(a, a.matches('^ *[0-9a-fA-F.:]+ *(/[0-9]{1,3}|- *[0-9a-fA-F.:]+) *$'))",message="each address must be a CIDR such as 192.0.2.0/24 or a range such as 192.0.2.10-192.0.2.20"
 	Addresses []string `json:"addresses"`
 
 	// AutoAssign lets Services that name no pool have addresses of this one.

@@ -169,8 +169,26 @@ func (v *view) nextHop(addr netip.Addr, peer *config.Peer) (hop netip.Addr, ok b
 	if addr.Unmap().Is4() || !peer.Addr.Unmap().Is4() {
 		return netip.Addr{}, true
 	}
-	hop = v.global6()
+	if hop = v.besidePeer(peer.Addr); !hop.IsValid() {
+		hop = v.global6()
+	}
 	return hop, hop.IsValid()
+}
+
+// besidePeer is this node's IPv6 address on the link it shares with a peer: a
+// router that is next to us need not know a way to any other of our addresses.
+func (v *view) besidePeer(peer netip.Addr) netip.Addr {
+	for _, l := range v.in.Host.Links {
+		if !l.Up || !slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool { return p.Contains(peer) }) {
+			continue
+		}
+		for _, p := range l.Prefixes {
+			if a := p.Addr(); a.Is6() && a.IsGlobalUnicast() && p.Bits() < 128 {
+				return a
+			}
+		}
+	}
+	return netip.Addr{}
 }
 
 // global6 is this node's IPv6 address: that of the Node object, else the first

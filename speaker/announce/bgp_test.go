@@ -110,6 +110,11 @@ func TestNextHopAndRouterID(t *testing.T) {
 		t.Errorf("router id %v", id)
 	}
 
+	w.hosts["n1"] = hostWith(link("eth0", "192.0.2.1/24"), link("eth1", peer4.Addr.String()+"/24", "2001:db8:ffff::1/64"))
+	if hop := w.decide("n1").Sessions[0].Routes[1].NextHop; hop != netip.MustParseAddr("2001:db8:ffff::1") {
+		t.Errorf("IPv6 over an IPv4 session on another link: next hop %v, want the address on that link", hop)
+	}
+
 	w.nodes["n1"].Addrs = nil
 	w.hosts["n1"] = hostWith(link("eth0", "192.0.2.1/24"))
 	w.snap.Peers = []*config.Peer{peer4}
