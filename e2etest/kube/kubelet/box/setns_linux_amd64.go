@@ -1,0 +1,3 @@
+package box
+
+const sysSetns = 308

@@ -1,0 +1,97 @@
+package router
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Config says what a router is and whom it talks to.
+type Config struct {
+	ID    netip.Addr // router ID, an IPv4 address of its own
+	Local []netip.Addr
+	ASN   uint32
+	Peers []Peer
+	BFD   bool // sessions are guarded by BFD (RFC 5882)
+}
+
+// Peer is one node that may connect.
+type Peer struct {
+	Name  string
+	ASN   uint32
+	Addrs []netip.Addr // one session per address
+}
+
+// FRRConfig is the text of frr.conf for zebra, bgpd and bfdd together.
+func FRRConfig(c Config) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("hostname frr")
+	line("log stdout informational")
+	line("router bgp %d", c.ASN)
+	line(" bgp router-id %v", c.ID)
+	line(" no bgp ebgp-requires-policy") // accept routes without an import policy (RFC 8212 off)
+	line(" no bgp default ipv4-unicast")
+	line(" bgp bestpath as-path multipath-relax")
+	line(" bgp graceful-restart") // keep forwarding over a peer's restart (RFC 4724)
+	var all []string
+	for _, p := range c.Peers {
+		for _, addr := range p.Addrs {
+			all = append(all, addr.String())
+			line(" neighbor %v remote-as %d", addr, p.ASN)
+			line(" neighbor %v description %s", addr, p.Name)
+			line(" neighbor %v passive", addr)
+			if c.BFD {
+				line(" neighbor %v bfd", addr)
+			}
+		}
+	}
+	for _, family := range []string{"ipv4", "ipv6"} {
+		line(" address-family %s unicast", family)
+		for _, addr := range all {
+			line("  neighbor %s activate", addr)
+		}
+		line("  maximum-paths 16")
+		line(" exit-address-family")
+	}
+	return b.String()
+}
+
+// BIRDConfig is the text of bird.conf.
+func BIRDConfig(c Config) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("log stderr all;")
+	line("router id %v;", c.ID)
+	line("protocol device { scan time 5; }")
+	line("protocol kernel k4 { ipv4 { export all; import none; }; merge paths on limit 16; }")
+	line("protocol kernel k6 { ipv6 { export all; import none; }; merge paths on limit 16; }")
+	if c.BFD {
+		line("protocol bfd { }")
+	}
+	line("template bgp node {")
+	line("  local as %d; passive; hold time 90; graceful restart on;", c.ASN)
+	line("  ipv4 { import all; export none; extended next hop on; };") // RFC 8950
+	line("  ipv6 { import all; export none; };")
+	line("}")
+	for _, p := range c.Peers {
+		for i, addr := range p.Addrs {
+			bfd := ""
+			if c.BFD {
+				bfd = " bfd on;"
+			}
+			line("protocol bgp %s_%d from node { neighbor %v as %d;%s }", birdName(p.Name), i, addr, p.ASN, bfd)
+		}
+	}
+	return b.String()
+}
+
+// birdName makes a symbol of BIRD's grammar of a node's name.
+func birdName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '.' {
+			return '_'
+		}
+		return r
+	}, name)
+}

@@ -1,0 +1,47 @@
+package router
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+var sample = Config{
+	ID: netip.MustParseAddr("172.31.0.1"), ASN: 64500, BFD: true,
+	Peers: []Peer{
+		{Name: "n1", ASN: 64512, Addrs: []netip.Addr{netip.MustParseAddr("172.31.0.11"), netip.MustParseAddr("fd00:31::11")}},
+		{Name: "node-2.x", ASN: 64512, Addrs: []netip.Addr{netip.MustParseAddr("172.31.0.12")}},
+	},
+}
+
+func TestFRRConfig(t *testing.T) {
+	got := FRRConfig(sample)
+	for _, want := range []string{
+		"router bgp 64500\n bgp router-id 172.31.0.1\n",
+		" neighbor fd00:31::11 remote-as 64512\n neighbor fd00:31::11 description n1\n neighbor fd00:31::11 passive\n neighbor fd00:31::11 bfd\n",
+		" address-family ipv6 unicast\n  neighbor 172.31.0.11 activate\n  neighbor fd00:31::11 activate\n  neighbor 172.31.0.12 activate\n  maximum-paths 16\n exit-address-family\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks\n%s\nin\n%s", want, got)
+		}
+	}
+}
+
+func TestBIRDConfig(t *testing.T) {
+	got := BIRDConfig(sample)
+	for _, want := range []string{
+		"router id 172.31.0.1;\n",
+		"protocol bgp n1_1 from node { neighbor fd00:31::11 as 64512; bfd on; }\n",
+		"protocol bgp node_2_x_0 from node { neighbor 172.31.0.12 as 64512; bfd on; }\n",
+		"  ipv6 { import all; export none; };\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("lacks\n%s\nin\n%s", want, got)
+		}
+	}
+	sample := sample
+	sample.BFD = false
+	if strings.Contains(BIRDConfig(sample), "bfd") {
+		t.Error("BFD is on without being asked for")
+	}
+}

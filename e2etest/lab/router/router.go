@@ -1,0 +1,180 @@
+package router
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/e2etest/lab/network"
+	"github.com/steelyard-lb/steelyard/e2etest/lab/proc"
+)
+
+// frrDir is where Debian's frr package has its daemons.
+const frrDir = "/usr/lib/frr"
+
+// Router is a running router.
+type Router struct {
+	Name string
+
+	ns    *network.Netns
+	dir   string
+	show  func(command string) []string // argv of the router's own shell
+	procs []*proc.Proc
+}
+
+// StartFRR runs zebra, bfdd and bgpd in a namespace; their sockets and their
+// configuration are in dir, logs in logs.
+func StartFRR(ns *network.Netns, dir, logs string, c Config) (*Router, error) {
+	if err := writeFRRDir(dir, FRRConfig(c)); err != nil {
+		return nil, err
+	}
+	r := &Router{Name: ns.Name, ns: ns, dir: dir, show: func(command string) []string {
+		return []string{"vtysh", "--vty_socket", dir, "-c", command}
+	}}
+	zserv := filepath.Join(dir, "zserv.api")
+	for _, daemon := range []string{"zebra", "bfdd", "bgpd"} {
+		argv := []string{
+			filepath.Join(frrDir, daemon), "-u", "frr", "-g", "frr", "--vty_socket", dir,
+			"-i", filepath.Join(dir, daemon+".pid"), "-f", filepath.Join(dir, "frr.conf"),
+			"-A", "127.0.0.1", "-P", "0", "-z", zserv, "--log", "stdout",
+		}
+		if daemon == "bfdd" {
+			argv = append(argv, "--bfdctl", filepath.Join(dir, "bfdd.sock"))
+		}
+		if err := r.start(logs, daemon, argv); err != nil {
+			return nil, err
+		}
+		// bgpd and bfdd look for zebra once a second at first: give it its socket.
+		if daemon == "zebra" {
+			if err := r.waitFor(zserv); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r, r.waitPort()
+}
+
+// StartBIRD runs bird in a namespace.
+func StartBIRD(ns *network.Netns, dir, logs string, c Config) (*Router, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	conf, ctl := filepath.Join(dir, "bird.conf"), filepath.Join(dir, "ctl")
+	if err := os.WriteFile(conf, []byte(BIRDConfig(c)), 0o644); err != nil {
+		return nil, err
+	}
+	r := &Router{Name: ns.Name, ns: ns, dir: dir, show: func(command string) []string {
+		return []string{"birdc", "-s", ctl, command}
+	}}
+	if err := r.start(logs, "bird", []string{"bird", "-f", "-c", conf, "-s", ctl, "-P", filepath.Join(dir, "pid")}); err != nil {
+		return nil, err
+	}
+	return r, r.waitPort()
+}
+
+// Show runs a command in the router's own shell (vtysh or birdc).
+func (r *Router) Show(command string) (string, error) {
+	return proc.Output(r.ns, nil, r.show(command)...)
+}
+
+// Routes are the router's kernel routes that have gateways.
+func (r *Router) Routes() ([]network.Route, error) { return r.ns.Routes() }
+
+// Signal sends a signal to one of the router's daemons: zebra, bfdd, bgpd, bird.
+func (r *Router) Signal(daemon string, sig syscall.Signal) error {
+	for _, p := range r.procs {
+		if p.Name == r.Name+"-"+daemon {
+			return p.Signal(sig)
+		}
+	}
+	return fmt.Errorf("router %s runs no %s", r.Name, daemon)
+}
+
+// Stop ends the router's daemons, the last started first.
+func (r *Router) Stop() {
+	for i := len(r.procs) - 1; i >= 0; i-- {
+		r.procs[i].Stop(3 * time.Second)
+	}
+}
+
+func (r *Router) start(logs, daemon string, argv []string) error {
+	p, err := proc.Start(r.ns, logs, proc.Spec{Name: r.Name + "-" + daemon, Argv: argv})
+	if err != nil {
+		return err
+	}
+	r.procs = append(r.procs, p)
+	return nil
+}
+
+// startTimeout is generous: the machine may be busy building.
+const startTimeout = 15 * time.Second
+
+func (r *Router) waitFor(path string) error {
+	return r.await(path, func() bool {
+		_, err := os.Stat(path)
+		return err == nil
+	})
+}
+
+// waitPort waits until the router takes BGP connections.
+func (r *Router) waitPort() error {
+	return r.await("port 179", func() bool {
+		open := false
+		r.ns.Do(func() error {
+			conn, err := net.DialTimeout("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 179).String(), time.Second)
+			if err == nil {
+				open = true
+				conn.Close()
+			}
+			return nil
+		})
+		return open
+	})
+}
+
+// await polls until ok, a daemon has ended, or time is up.
+func (r *Router) await(what string, ok func() bool) error {
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(30 * time.Millisecond) {
+		if ok() {
+			return nil
+		}
+		for _, p := range r.procs {
+			select {
+			case <-p.Done():
+				return fmt.Errorf("router %s: %s ended: %s", r.Name, p.Name, p.Tail(5))
+			default:
+			}
+		}
+	}
+	return fmt.Errorf("router %s: %s not there after %v, see %s", r.Name, what, startTimeout, r.procs[len(r.procs)-1].Log)
+}
+
+// writeFRRDir makes the directory with frr.conf, owned by the user that the
+// daemons drop to: FRR refuses to run as root.
+func writeFRRDir(dir, config string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	owner, err := user.Lookup("frr")
+	if err != nil {
+		return fmt.Errorf("user of the FRR daemons, made by Debian package frr: %w", err)
+	}
+	uid, _ := strconv.Atoi(owner.Uid) // numeric on Linux
+	gid, _ := strconv.Atoi(owner.Gid)
+	conf := filepath.Join(dir, "frr.conf")
+	if err := os.WriteFile(conf, []byte(config), 0o640); err != nil {
+		return err
+	}
+	for _, path := range []string{dir, conf} {
+		if err := os.Chown(path, uid, gid); err != nil {
+			return err
+		}
+	}
+	return nil
+}

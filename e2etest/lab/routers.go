@@ -1,0 +1,60 @@
+package lab
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/steelyard-lb/steelyard/e2etest/lab/router"
+	"golang.org/x/sync/errgroup"
+)
+
+// Router returns a running router.
+func (l *Lab) Router(name string) (*router.Router, error) {
+	if r, ok := l.routers[name]; ok {
+		return r, nil
+	}
+	return nil, fmt.Errorf("the lab has no router %q", name)
+}
+
+// startRouters starts the routers of the topology beside each other.
+func (l *Lab) startRouters() error {
+	specs := append(l.Topo.Of(FRR), l.Topo.Of(BIRD)...)
+	started := make([]*router.Router, len(specs))
+	var group errgroup.Group
+	for i, spec := range specs {
+		group.Go(func() (err error) {
+			started[i], err = l.startRouter(spec)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, r := range started {
+		l.routers[r.Name] = r
+	}
+	return nil
+}
+
+func (l *Lab) startRouter(spec HostSpec) (*router.Router, error) {
+	host, err := l.Host(spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	config := l.Topo.routerConfig(spec)
+	dir := filepath.Join(l.Dir, "routers", spec.Name)
+	if spec.Kind == FRR {
+		return router.StartFRR(host.Netns, dir, l.Logs(), config)
+	}
+	return router.StartBIRD(host.Netns, dir, l.Logs(), config)
+}
+
+// routerConfig makes every node a peer, over both of its fabric addresses.
+func (t Topology) routerConfig(spec HostSpec) router.Config {
+	local := spec.Addrs(Fabric)
+	c := router.Config{ID: local[0], Local: local, ASN: spec.ASN}
+	for _, node := range t.Of(Node) {
+		c.Peers = append(c.Peers, router.Peer{Name: node.Name, ASN: t.NodeASN, Addrs: node.Addrs(Fabric)})
+	}
+	return c
+}
