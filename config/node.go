@@ -41,4 +41,5 @@ type SpeakerStatus struct {
 	Node           string
 	ForwarderReady bool
 	Forwarder      string // "nft", or "off"
+	Sessions       []SessionReport
 }

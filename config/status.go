@@ -14,6 +14,10 @@ const ConditionAllocated = "steelyard.io/Allocated"
 // used, and if not, why.
 const ConditionValid = "Valid"
 
+// ConditionEstablished is the condition on a BGPPeer that says whether every
+// node that should has a session with it.
+const ConditionEstablished = "Established"
+
 // Errors that a status writer wraps, so that its caller can tell what to do.
 var (
 	// ErrConflict: the object changed meanwhile; look at the next snapshot.

@@ -40,6 +40,12 @@ func verdicts(snap *config.Snapshot, use []ipam.PoolUse, namespace string) map[c
 		status.Conditions = []config.Condition{invalid(list)}
 		out[ref] = status
 	}
+	for _, p := range snap.Peers {
+		ref := peerRef(p, namespace)
+		status := out[ref]
+		status.Conditions = append(status.Conditions, sessionsOf(p, snap).condition())
+		out[ref] = status
+	}
 	return out
 }
 

@@ -20,6 +20,7 @@ type reign struct {
 	ingress  []netip.Addr            // what every Ingress of ours shall show
 	configs  map[config.Ref]bool     // our configuration objects
 	routing  []config.Problem        // of Ingresses together
+	sessions []config.Problem        // of BGP sessions that are down
 	problems map[config.Problem]bool // told
 	foreign  map[config.Key]string   // told of a status that is not ours
 }
@@ -54,6 +55,7 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	r.reviewIngresses(full, now)
 	r.reviewRoutes(full)
 	r.reviewConfig(now)
+	r.sessions = sessionProblems(snap, r.opts.Namespace)
 	r.tellProblems()
 	r.metrics.plan(r.ledger, changes)
 }

@@ -13,7 +13,7 @@ import (
 // tellProblems makes an event of every problem that was not told yet.
 func (r *reign) tellProblems() {
 	now := make(map[config.Problem]bool, len(r.snap.Problems))
-	for _, p := range slices.Concat(r.snap.Problems, r.routing) {
+	for _, p := range slices.Concat(r.snap.Problems, r.routing, r.sessions) {
 		uid, ok := r.subject(p)
 		if !ok {
 			continue

@@ -49,7 +49,6 @@ func (w wide) minus(o wide) wide {
 	return wide{hi, lo}
 }
 
-func (w wide) or(o wide) wide  { return wide{w.hi | o.hi, w.lo | o.lo} }
 func (w wide) xor(o wide) wide { return wide{w.hi ^ o.hi, w.lo ^ o.lo} }
 
 // shl and shr shift by n bits; n may be 128 or more.

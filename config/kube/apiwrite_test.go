@@ -9,7 +9,6 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/kubernetes/scheme"
 )
@@ -22,7 +21,7 @@ func readBody(r *http.Request) map[string]any {
 		if err != nil {
 			panic(err)
 		}
-		raw, _ = json.Marshal(o.(runtime.Object))
+		raw, _ = json.Marshal(o)
 	}
 	_ = json.Unmarshal(raw, &out)
 	return out

@@ -44,6 +44,12 @@ func Speaker(o *v1beta1.SpeakerStatus) *config.SpeakerStatus {
 	if o.Status.Forwarder.State == config.ForwarderOff || o.Status.Forwarder.State == "" {
 		s.Forwarder = "off"
 	}
+	for _, r := range o.Status.Sessions {
+		addr, _ := parseAddr(r.Address) // only shown
+		s.Sessions = append(s.Sessions, config.SessionReport{
+			Peer: r.Peer, Addr: addr, State: r.State, Since: r.Since.UTC(), Prefixes: int(r.Prefixes), LastDrop: r.LastDrop,
+		})
+	}
 	return s
 }
 

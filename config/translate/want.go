@@ -16,7 +16,7 @@ const AnnotationAllocatedFrom = "steelyard.io/ip-allocated-from-pool"
 // An annotation of ours comes first, then its aliases.
 var (
 	annotationPool  = []string{"steelyard.io/address-pool", "metallb.io/address-pool", "metallb.universe.tf/address-pool"}
-	annotationIPs   = []string{"steelyard.io/load-balancer-ips", "metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs"}
+	annotationIPs   = []string{"steelyard.io/load-balancer-ips", "steelyard.io/loadBalancerIPs", "metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs"}
 	annotationShare = []string{"steelyard.io/allow-shared-ip", "metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip"}
 )
 

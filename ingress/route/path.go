@@ -9,7 +9,7 @@ import (
 // agree on what it means, so that one is asked and the other answers.
 var (
 	ErrNotAbsolute = errors.New("the path does not begin with /")
-	ErrAboveRoot   = errors.New("the path climbs above the root with ..")
+	ErrAboveRoot   = errors.New("the path climbs above the root by dot segments")
 	ErrHiddenDots  = errors.New("the path hides a dot segment behind escapes, backslashes or parameters")
 	ErrEscape      = errors.New("the path holds an invalid percent escape")
 	ErrNUL         = errors.New("the path holds a NUL byte")

@@ -14,7 +14,6 @@ import (
 var (
 	ourMAC   = net.HardwareAddr{2, 0, 0, 0, 0, 1}
 	theirMAC = net.HardwareAddr{2, 0, 0, 0, 0, 9}
-	peer4    = netip.MustParseAddr("192.0.2.1")
 	peer6    = netip.MustParseAddr("2001:db8::1")
 )
 
