@@ -45,7 +45,7 @@ Every flag may also be set by an environment variable: --log-level is
 STEELYARD_LOG_LEVEL. The command line wins.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
@@ -100,7 +100,6 @@ func (c *common) register(cmd *cobra.Command, healthAddr, metricsAddr string) {
 	f.StringVar(&c.metricsAddr, "metrics-address", metricsAddr, "address that answers /metrics; empty: none")
 	f.BoolVar(&c.metricsTLS, "metrics-tls", false, "serve metrics by HTTPS, only to bearer tokens that may get /metrics (TokenReview)")
 	f.StringVar(&c.metricsCertDir, "metrics-cert-dir", "", "directory with tls.crt and tls.key for --metrics-tls; empty: self-made")
-	daemon.DescribeEnv(f)
 }
 
 // logger reads the environment into the flags and makes the logger.

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"github.com/spf13/cobra"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -105,7 +107,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	})
 	events := kube.NewEvents(p.client, "steelyard-speaker", o.node, p.with("events"))
 	parts := speaker.Parts{
-		Node: o.node, Class: o.class, Version: version, GossipPort: o.gossipPort,
+		Node: o.node, Class: o.class, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
 		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
 		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, LAN: lan, Routers: routers,
 		Claims: p.client, Reports: p.client, Events: events, Health: p.health,
@@ -119,14 +121,24 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 			return nil, fmt.Errorf("forwarder: %w", err)
 		}
 		parts.Forwarder = forwarder
-		parts.HostFaults = func() []config.Problem { return nft.Check(o.node, os.DirFS("/proc/sys")) }
+		parts.HostFaults = o.hostFaults(forwarder, p.with("nft"))
 	case "off":
-		parts.HostFaults = func() []config.Problem { return nil }
 		p.health.Ready("forwarder")
 	default:
 		return nil, usageError{fmt.Errorf("--forwarder %q: use nft or off", o.forwarder)}
 	}
 	return speaker.New(p.with("agent"), parts), nil
+}
+
+// hostFaults finds what of this host keeps packets from being forwarded.
+func (o *speakerFlags) hostFaults(forwarder *nft.Forwarder, logger log.Logger) func() []config.Problem {
+	return func() []config.Problem {
+		faults, err := forwarder.CheckFirewall(o.node)
+		if err != nil {
+			level.Debug(logger).Log("msg", "foreign firewall not looked at", "err", err)
+		}
+		return append(faults, nft.Check(o.node, os.DirFS("/proc/sys"))...)
+	}
 }
 
 func (o *speakerFlags) gossip() (key []byte, addr netip.Addr, err error) {

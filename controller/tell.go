@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -85,5 +86,5 @@ func (r *reign) logService(w *write) {
 	if w.status.Condition != nil {
 		reason = w.status.Condition.Reason
 	}
-	logger.Log("msg", "service status written", "svc", w.service.Key, "addr", addrTexts(w.status.Addrs), "pool", w.status.Pool, "reason", reason)
+	logger.Log("msg", "service status written", "svc", w.service.Key, "addr", strings.Join(addrTexts(w.status.Addrs), ","), "pool", w.status.Pool, "reason", reason)
 }

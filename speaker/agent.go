@@ -3,14 +3,15 @@ package speaker
 import (
 	"context"
 	"net/netip"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/feed"
 	"github.com/steelyard-lb/steelyard/config/host"
-	"github.com/steelyard-lb/steelyard/l4proxy"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
@@ -25,37 +26,44 @@ type Agent struct {
 	log     log.Logger
 	claims  *claimer
 	reports *reporter
+	faults  *feed.Latest[[]config.Problem]
+	going   atomic.Bool // on the way out: tasks may end
 
 	// What was last seen.
 	snap    *config.Snapshot
 	members []announce.Member
 	host    host.State
+	ailing  []config.Problem // faults of this host
+	seen    inputs           // spoken at least once
+	fresh   inputs           // changed since the last decision
+	changed config.Changes   // of the snapshots since the last decision
 
 	// What was last done.
-	table     l4proxy.Table
-	forward   announce.Forwarding
-	fault     error // of the forwarder, nil when it is ready
+	table     forwarding
 	over      overlay
+	orphans   map[netip.Addr]*config.L2Claim // records to delete
+	stray     bool                           // there may be other orphans
 	plan      announce.Plan
-	announced map[netip.Addr]bool // told of in an event
+	announced map[announcement]bool // told of in an event
+	apiFault  bool                  // the last writes of claims failed
 }
+
+// inputs are the sources that a decision is made from.
+type inputs struct{ snap, members, host bool }
 
 // New makes an agent of its parts.
 func New(logger log.Logger, parts Parts) *Agent {
-	a := &Agent{
+	return &Agent{
 		Parts: parts, log: logger,
 		claims: newClaimer(parts.Claims, parts.Node), reports: newReporter(logger, parts.Reports),
-		over: overlay{}, announced: map[netip.Addr]bool{},
+		faults: feed.NewLatest[[]config.Problem](nil),
+		over:   overlay{}, announced: map[announcement]bool{},
 	}
-	if parts.Forwarder == nil {
-		a.forward = announce.ForwardingOff
-	}
-	return a
 }
 
 // loop takes in what changed and acts on it, until ctx ends.
 func (a *Agent) loop(ctx context.Context) {
-	retry := time.NewTimer(retryAfter)
+	retry := time.NewTicker(retryAfter)
 	defer retry.Stop()
 	for {
 		again := true
@@ -64,130 +72,134 @@ func (a *Agent) loop(ctx context.Context) {
 			return
 		case snap := <-a.Snapshots:
 			a.take(snap)
-		case a.members = <-a.Members.Members():
-		case a.host = <-a.Hosts:
-			a.Members.Apply(announce.UsableLinks(a.host, a.ExcludedLinks))
-		case done := <-a.claims.results:
-			a.swapped(done)
+		case members := <-a.Members.Members():
+			a.meet(members)
+		case state := <-a.Hosts:
+			a.look(state)
+		case <-a.claims.ready:
 		case <-retry.C:
+			a.findOrphans()
 			again = a.unfinished()
-			retry.Reset(retryAfter)
+		case a.ailing = <-a.faults.C():
+			again = false
 		case <-a.Routers.Changed():
-			a.report()
 			again = false
 		}
-		if again && a.complete() {
+		if !again {
+			a.report()
+			continue
+		}
+		a.absorb()
+		if a.complete() {
 			a.reconcile(ctx)
 		}
 	}
 }
 
+// absorb takes in what has come meanwhile, so that one decision serves all.
+func (a *Agent) absorb() {
+	select {
+	case snap := <-a.Snapshots:
+		a.take(snap)
+	default:
+	}
+	select {
+	case members := <-a.Members.Members():
+		a.meet(members)
+	default:
+	}
+	select {
+	case state := <-a.Hosts:
+		a.look(state)
+	default:
+	}
+	a.swapped(a.claims.Take())
+}
+
 // take makes snap the current snapshot. The members are told whom to talk to.
 func (a *Agent) take(snap *config.Snapshot) {
-	a.snap = snap
+	a.changed = a.changed.Merge(snap.Changed)
+	a.snap, a.seen.snap, a.fresh.snap = snap, true, true
 	if snap.Changed.All || len(snap.Changed.Nodes) > 0 {
-		var addrs []netip.AddrPort
-		for name, node := range snap.Nodes.All() {
-			if name != a.Node && len(node.Addrs) > 0 {
-				addrs = append(addrs, netip.AddrPortFrom(node.Addrs[0], a.GossipPort))
-			}
-		}
-		a.Members.Join(addrs)
+		a.Members.Join(a.others())
 	}
+}
+
+// others are where the speakers of the other nodes can be met: at the address
+// of the family that this node's own gossip has, since no other is listened on.
+func (a *Agent) others() []netip.AddrPort {
+	addrs := []netip.AddrPort{}
+	for name, node := range a.snap.Nodes.All() {
+		if name == a.Node {
+			continue
+		}
+		i := slices.IndexFunc(node.Addrs, func(addr netip.Addr) bool {
+			return !a.GossipAddr.IsValid() || addr.Unmap().Is4() == a.GossipAddr.Unmap().Is4()
+		})
+		if i >= 0 {
+			addrs = append(addrs, netip.AddrPortFrom(node.Addrs[i].Unmap(), a.GossipPort))
+		}
+	}
+	slices.SortFunc(addrs, netip.AddrPort.Compare)
+	return addrs
+}
+
+// meet makes members the current ones. If this node is not among them, the
+// decision is to be silent.
+func (a *Agent) meet(members []announce.Member) {
+	a.members, a.seen.members, a.fresh.members = members, true, true
+}
+
+// look makes state what this host looks like. The others are told.
+func (a *Agent) look(state host.State) {
+	a.host, a.seen.host, a.fresh.host = state, true, true
+	a.Members.Apply(announce.UsableLinks(state, a.ExcludedLinks))
 }
 
 // complete tells whether every source has spoken once.
-func (a *Agent) complete() bool {
-	return a.snap != nil && a.members != nil && len(a.host.Links) > 0
-}
+func (a *Agent) complete() bool { return a.seen == inputs{true, true, true} }
 
 // unfinished tells whether something failed and should be tried again.
 func (a *Agent) unfinished() bool {
-	if a.fault != nil {
-		return true
-	}
-	for _, c := range a.plan.Claims {
-		if !c.Held {
-			return true
-		}
-	}
-	return len(a.over) > 0
+	return a.table.fault != nil || len(a.orphans) > 0 || a.over.unwritten() ||
+		slices.ContainsFunc(a.plan.Claims, func(c announce.Claim) bool { return !c.Held && !c.Yielding })
 }
 
-// reconcile decides from what was last seen and applies it, in order.
+// reconcile decides from what was last seen and applies it, in order: nothing
+// is announced that the forwarder has not taken.
 func (a *Agent) reconcile(ctx context.Context) {
-	a.forwardTable()
-	view := a.decide()
+	a.forwardTable(time.Now())
+	a.decide()
 	a.LAN.Apply(held(a.plan.Claims), a.host)
-	a.Routers.Apply(a.plan.Sessions)
-	a.swap(ctx, view)
+	if a.Forwarder == nil || a.table.written {
+		// Not before: the first routes are to be complete, or routers drop what
+		// they kept of this node's former life.
+		a.Routers.Apply(a.plan.Sessions)
+	}
+	a.stray = a.stray || a.fresh.members || a.changed.All || len(a.changed.Claims) > 0 || len(a.changed.Services) > 0
+	a.swap(ctx)
 	a.tell()
 	a.Health.Ready("decision")
 	a.report()
+	a.fresh, a.changed = inputs{}, config.Changes{}
 }
 
-// decide makes the plan and returns the view that it was made from.
-func (a *Agent) decide() *config.Snapshot {
-	view := a.over.Over(a.snap)
+// decide makes the plan.
+func (a *Agent) decide() {
+	a.over.settle(a.snap, a.alive())
 	a.plan = announce.Decide(announce.Input{
-		Snap: view, Self: a.Node, Members: a.members, Host: a.host, Forward: a.forward,
+		Snap: a.over.Over(a.snap), Self: a.Node, Members: a.members, Host: a.host, Forward: a.forwards(),
 		Class: a.Class, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
 	})
-	return view
+	a.over.keepUnwritten(a.plan.Claims)
 }
 
-// forwardTable brings the kernel's table up to date. What it could not write
-// is not announced for the first time; what it wrote before stays.
-func (a *Agent) forwardTable() {
-	if a.Forwarder == nil {
-		return
-	}
-	table := l4proxy.Update(a.table, a.snap, l4proxy.Options{
-		Node: a.Node, NodeAddrs: a.nodeAddrs(), Dead: dead(a.members), Class: a.Class,
-	})
-	err := a.Forwarder.Apply(table)
-	if err != nil {
-		if a.fault == nil || a.fault.Error() != err.Error() {
-			level.Error(a.log).Log("msg", "forwarding table not written", "err", err)
-		}
-		a.fault = err
-		a.Health.NotReady("forwarder", err.Error())
-		return
-	}
-	if a.fault != nil {
-		level.Info(a.log).Log("msg", "forwarding table written again")
-	}
-	a.table, a.fault = table, nil
-	a.forward = announce.Forwarding{Ready: map[netip.Addr]struct{}{}}
-	for addr := range table.Addrs() {
-		a.forward.Ready[addr] = struct{}{}
-	}
-	a.Health.Ready("forwarder")
-}
-
-// nodeAddrs are the addresses of this node that carry node ports.
-func (a *Agent) nodeAddrs() []netip.Addr {
-	if node, ok := a.snap.Nodes.Get(a.Node); ok {
-		return node.Addrs
-	}
-	return nil
-}
-
-func dead(members []announce.Member) map[string]bool {
-	out := map[string]bool{}
-	for _, m := range members {
-		if m.Dead() {
+// alive are the nodes whose speakers live.
+func (a *Agent) alive() map[string]bool {
+	out := make(map[string]bool, len(a.members))
+	for _, m := range a.members {
+		if m.Alive {
 			out[m.Node] = true
-		}
-	}
-	return out
-}
-
-func held(claims []announce.Claim) []announce.Claim {
-	var out []announce.Claim
-	for _, c := range claims {
-		if c.Held {
-			out = append(out, c)
 		}
 	}
 	return out

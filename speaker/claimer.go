@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
-	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
 // swapLimit bounds the claims written at one time: a takeover of many
@@ -27,136 +26,130 @@ type claimStore interface {
 	DeleteClaim(ctx context.Context, claim *config.L2Claim) error
 }
 
-// swapped is the outcome of one swap.
-type swapped struct {
-	addr  netip.Addr
-	claim *config.L2Claim // the new record, if err is nil
-	err   error
+// change is a write of one record.
+type change struct {
+	addr netip.Addr
+	prev *config.L2Claim // the record to replace, nil if there is none
+	drop bool            // delete it
 }
 
-// claimer swaps claims in, several at a time, away from the agent's loop.
-type claimer struct {
-	store   claimStore
-	self    string
-	results chan swapped
+// outcome is how a change went.
+type outcome struct {
+	change
+	claim *config.L2Claim // the new record, if err is nil
+	err   error
+	again bool // the write before failed too
+}
 
-	mu     sync.Mutex
-	flying map[netip.Addr]bool
-	slots  chan struct{}
-	tasks  sync.WaitGroup
+// claimer writes claims, several at a time, away from the agent's loop. The
+// loop says what it wants now, the newest list counts; outcomes wait until it
+// takes them, so that a loop that looks elsewhere holds nobody up.
+type claimer struct {
+	store claimStore
+	self  string
+	ready chan struct{} // outcomes wait to be taken
+	tasks sync.WaitGroup
+
+	mu      sync.Mutex
+	queue   []change
+	busy    map[netip.Addr]bool // being written, or the outcome is not taken
+	done    []outcome
+	workers int
+
+	failed map[netip.Addr]time.Time // of the loop: last failure, if no success since
 }
 
 func newClaimer(store claimStore, self string) *claimer {
 	return &claimer{
-		store: store, self: self, results: make(chan swapped),
-		flying: map[netip.Addr]bool{}, slots: make(chan struct{}, swapLimit),
+		store: store, self: self, ready: make(chan struct{}, 1),
+		busy: map[netip.Addr]bool{}, failed: map[netip.Addr]time.Time{},
 	}
 }
 
-// Swap starts to take over addr from the record prev, unless that is under way.
-func (c *claimer) Swap(ctx context.Context, addr netip.Addr, prev *config.L2Claim) {
-	c.start(ctx, addr, func(ctx context.Context) (*config.L2Claim, error) {
-		return c.store.SwapClaim(ctx, addr, prev, c.self, time.Now())
-	})
-}
-
-// Drop starts to delete a record that nobody needs any more.
-func (c *claimer) Drop(ctx context.Context, claim *config.L2Claim) {
-	c.start(ctx, claim.Addr, func(ctx context.Context) (*config.L2Claim, error) {
-		return nil, c.store.DeleteClaim(ctx, claim)
-	})
-}
-
-func (c *claimer) start(ctx context.Context, addr netip.Addr, write func(context.Context) (*config.L2Claim, error)) {
+// Want makes list all that is to be written. What is being written goes on;
+// what failed less than a second ago has to wait for the next call.
+func (c *claimer) Want(ctx context.Context, list []change) {
+	now := time.Now()
+	for addr, at := range c.failed {
+		if now.Sub(at) > time.Minute {
+			delete(c.failed, addr) // long not wanted
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.flying[addr] {
-		return
+	c.queue = c.queue[:0]
+	for _, w := range list {
+		at, failed := c.failed[w.addr]
+		if !c.busy[w.addr] && (!failed || now.Sub(at) >= retryAfter) {
+			c.queue = append(c.queue, w)
+		}
 	}
-	c.flying[addr] = true
-	c.tasks.Go(func() {
-		select {
-		case c.slots <- struct{}{}:
-		case <-ctx.Done():
+	for range min(len(c.queue), swapLimit-c.workers) {
+		c.workers++
+		c.tasks.Go(func() { c.work(ctx) })
+	}
+}
+
+// work writes what is wanted until nothing is left or ctx ends.
+func (c *claimer) work(ctx context.Context) {
+	for {
+		w, ok := c.next(ctx)
+		if !ok {
 			return
 		}
-		defer func() { <-c.slots }()
-		limited, cancel := context.WithTimeout(ctx, swapTimeout)
-		defer cancel()
-		claim, err := write(limited)
+		o := outcome{change: w}
+		o.claim, o.err = c.write(ctx, w)
 		c.mu.Lock()
-		delete(c.flying, addr)
+		c.done = append(c.done, o)
 		c.mu.Unlock()
 		select {
-		case c.results <- swapped{addr, claim, err}:
-		case <-ctx.Done():
+		case c.ready <- struct{}{}:
+		default:
 		}
-	})
+	}
 }
 
-// Wait returns when every write has ended.
-func (c *claimer) Wait() { c.tasks.Wait() }
-
-// overlay holds what this node knows of claims before its snapshot shows it:
-// records it wrote itself, and takeovers it decided while the API was away.
-type overlay map[netip.Addr]*config.L2Claim
-
-// Over is the claims of the snapshot with what is newer in o. Entries that the
-// snapshot has caught up with are forgotten.
-func (o overlay) Over(snap *config.Snapshot) *config.Snapshot {
-	for addr, mine := range o {
-		if seen, ok := snap.Claims.Get(addr); ok && seen.Epoch >= mine.Epoch {
-			delete(o, addr)
+func (c *claimer) next(ctx context.Context) (change, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.queue) > 0 && ctx.Err() == nil {
+		w := c.queue[0]
+		c.queue = c.queue[1:]
+		if !c.busy[w.addr] {
+			c.busy[w.addr] = true
+			return w, true
 		}
 	}
-	if len(o) == 0 {
-		return snap
-	}
-	edit := snap.Claims.Edit()
-	for addr, mine := range o {
-		edit.Set(addr, mine)
-	}
-	view := *snap
-	view.Claims = edit.Done()
-	return &view
+	c.workers--
+	return change{}, false
 }
 
-// orphans are the records that this node should delete: of addresses that no
-// Service has, owned by this node, or by nobody alive if this node is the
-// first of the living.
-func orphans(snap *config.Snapshot, self string, members []announce.Member) []*config.L2Claim {
-	alive, first := map[string]bool{}, ""
-	for _, m := range members {
-		if m.Alive {
-			alive[m.Node] = true
-			if first == "" || m.Node < first {
-				first = m.Node
-			}
-		}
+func (c *claimer) write(ctx context.Context, w change) (*config.L2Claim, error) {
+	limited, cancel := context.WithTimeout(ctx, swapTimeout)
+	defer cancel()
+	if w.drop {
+		return nil, c.store.DeleteClaim(limited, w.prev)
 	}
-	var served map[netip.Addr]bool
-	var out []*config.L2Claim
-	for addr, claim := range snap.Claims.All() {
-		mine := claim.Owner == self || (!alive[claim.Owner] && first == self)
-		if !mine || claim.Version == "" {
+	return c.store.SwapClaim(limited, w.addr, w.prev, c.self, time.Now())
+}
+
+// Take returns the outcomes since the last call.
+func (c *claimer) Take() []outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.done
+	c.done = nil
+	for i, o := range out {
+		delete(c.busy, o.addr)
+		if o.err == nil {
+			delete(c.failed, o.addr)
 			continue
 		}
-		if served == nil {
-			served = servedAddrs(snap)
-		}
-		if !served[addr] {
-			out = append(out, claim)
-		}
+		_, out[i].again = c.failed[o.addr]
+		c.failed[o.addr] = time.Now()
 	}
 	return out
 }
 
-func servedAddrs(snap *config.Snapshot) map[netip.Addr]bool {
-	served := make(map[netip.Addr]bool, snap.Services.Len())
-	for _, svc := range snap.Services.All() {
-		for _, addr := range svc.Addrs {
-			served[addr] = true
-		}
-	}
-	return served
-}
+// Wait returns when every write has ended; nothing may be wanted meanwhile.
+func (c *claimer) Wait() { c.tasks.Wait() }

@@ -13,9 +13,12 @@ import (
 
 // Parts are what an agent is made of.
 type Parts struct {
-	Node       string // name of this node
-	Class      string // loadBalancerClass that is served, "" for none
-	Version    string
+	Node    string // name of this node
+	Class   string // loadBalancerClass that is served, "" for none
+	Version string
+	// GossipAddr is this node's own; others are met at addresses of its family.
+	// Without it their first address counts.
+	GossipAddr netip.Addr
 	GossipPort uint16 // the same on all nodes
 
 	ExcludedLinks      announce.LinkPatterns
@@ -27,7 +30,8 @@ type Parts struct {
 	Forwarder Forwarder // nil: somebody else forwards
 	LAN       LAN
 	Routers   Routers
-	// HostFaults finds what of this host keeps packets from being forwarded.
+	// HostFaults finds what of this host keeps packets from being forwarded; nil
+	// if nobody looks. It is called by one goroutine, every half minute.
 	HostFaults func() []config.Problem
 
 	Claims  claimStore
@@ -36,7 +40,8 @@ type Parts struct {
 	Ask     standing
 	Health  health
 
-	// Tasks run as long as the agent does; the end of one ends it.
+	// Tasks run as long as the agent does; the end of one ends it, with or
+	// without an error.
 	Tasks []func(context.Context) error
 }
 

@@ -12,8 +12,10 @@ import (
 	"github.com/steelyard-lb/steelyard/config/feed"
 )
 
-// reportEvery is the least time between two writes of a node's SpeakerStatus.
-const reportEvery = time.Second
+const (
+	reportEvery   = time.Second     // at least, between two writes of a node's SpeakerStatus
+	reportTimeout = 5 * time.Second // for one write
+)
 
 // reporter writes the node's reports, the newest only and on a change only.
 type reporter struct {
@@ -33,34 +35,48 @@ func (r *reporter) Put(report config.SpeakerReport) { r.box.Put(report) }
 // the newest report there is by then.
 func (r *reporter) Run(ctx context.Context) error {
 	var written *config.SpeakerReport
-	failing := false
 	for {
-		var report config.SpeakerReport
 		select {
 		case <-ctx.Done():
 			return nil
-		case report = <-r.box.C():
-		}
-		for written == nil || !reflect.DeepEqual(*written, report) {
-			err := r.store.WriteReport(ctx, report)
-			if err == nil {
-				written, failing = &report, false
-			} else if !failing && ctx.Err() == nil {
-				failing = true
-				level.Warn(r.log).Log("msg", "status of this node not written", "err", err)
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(reportEvery):
-			}
-			if err == nil {
-				break
-			}
-			select {
-			case report = <-r.box.C():
-			default:
+		case report := <-r.box.C():
+			if written == nil || !reflect.DeepEqual(*written, report) {
+				written = r.write(ctx, report)
 			}
 		}
 	}
+}
+
+// write writes report, or a newer one, as often as it takes, and waits before
+// it returns what it wrote; nil if ctx ended before.
+func (r *reporter) write(ctx context.Context, report config.SpeakerReport) *config.SpeakerReport {
+	for failing := false; ; {
+		limited, cancel := context.WithTimeout(ctx, reportTimeout)
+		err := r.store.WriteReport(limited, report)
+		cancel()
+		if ctx.Err() == nil && failing != (err != nil) {
+			failing = err != nil
+			r.say(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(reportEvery):
+		}
+		if err == nil {
+			return &report
+		}
+		select {
+		case report = <-r.box.C():
+		default:
+		}
+	}
+}
+
+func (r *reporter) say(err error) {
+	if err != nil {
+		level.Warn(r.log).Log("msg", "status of this node not written, trying again", "err", err)
+		return
+	}
+	level.Info(r.log).Log("msg", "status of this node is written again")
 }

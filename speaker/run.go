@@ -2,37 +2,68 @@ package speaker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/go-kit/log/level"
 	"golang.org/x/sync/errgroup"
 )
 
+// What going away may take at most; 10.5 s in all, of the 30 s that a pod has.
 const (
-	askLimit   = 1500 * time.Millisecond // for the question why we stop
-	leaveLimit = 5 * time.Second         // for routers and members to take over
+	askLimit  = 1500 * time.Millisecond // for the question why we stop
+	tellLimit = 1500 * time.Millisecond // for the members to hear of it
+	stopLimit = 2 * time.Second         // for routers to drop our routes
+	handLimit = 3 * time.Second         // for other nodes to take over
+	drainTime = time.Second             // for packets that are under way to us
 )
 
+var errEnded = errors.New("ended although nobody told it to")
+
 // Run runs the agent and all its tasks until ctx ends, then restarts or leaves
-// as the cluster says. The error is that of the task that failed first.
+// as the cluster says. If a task fails, Run gives up and returns its error.
 func (a *Agent) Run(ctx context.Context) error {
-	// The tasks outlive ctx: going away in order needs them.
+	// The tasks outlive ctx, and each other's failures: going away in order
+	// needs them.
 	tasks, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	group, failed := errgroup.WithContext(tasks)
-	for _, run := range append(a.Tasks, a.reports.Run, a.beat) {
-		group.Go(func() error { return run(failed) })
-	}
 	loop, end := context.WithCancel(ctx)
 	defer end()
-	defer context.AfterFunc(failed, end)()
+	var group errgroup.Group
+	for _, run := range a.tasks() {
+		group.Go(func() error {
+			defer end()
+			err := run(tasks)
+			switch {
+			case errors.Is(err, context.Canceled) && tasks.Err() != nil:
+				return nil
+			case err == nil && !a.going.Load():
+				return fmt.Errorf("task of the speaker: %w", errEnded)
+			}
+			return err
+		})
+	}
 	a.loop(loop)
 	a.claims.Wait()
+	a.going.Store(true)
+	a.Health.NotReady("decision", "going away")
 	if ctx.Err() != nil {
-		a.goAway(failed)
+		a.goAway(tasks)
+	} else {
+		a.giveUp(tasks)
 	}
 	stop()
 	return group.Wait()
+}
+
+// tasks are all that runs beside the loop.
+func (a *Agent) tasks() []func(context.Context) error {
+	tasks := append([]func(context.Context) error{a.reports.Run, a.beat}, a.Tasks...)
+	if a.HostFaults != nil {
+		tasks = append(tasks, a.watchFaults)
+	}
+	return tasks
 }
 
 // goAway ends this node's part in the cluster, for a moment or for good.
@@ -51,53 +82,89 @@ func (a *Agent) goAway(ctx context.Context) {
 
 // restart goes so that nobody takes over and no router drops a route.
 func (a *Agent) restart(ctx context.Context) {
-	limited, cancel := context.WithTimeout(ctx, askLimit)
-	defer cancel()
-	if err := a.Members.Restarting(limited); err != nil {
-		level.Warn(a.log).Log("msg", "members not told of the restart", "err", err)
+	a.within(ctx, tellLimit, "members not told of the restart", a.Members.Restarting)
+	a.within(ctx, stopLimit, "sessions not closed", a.abandon)
+}
+
+// giveUp goes after a fault. This node may be back at once or never, so others
+// are to take over what is answered for; but the node is not dead, its pods
+// stay in use, and the kernel goes on forwarding for the routes that remain.
+func (a *Agent) giveUp(ctx context.Context) {
+	level.Warn(a.log).Log("msg", "a task failed: addresses are left to others, table and routes stay")
+	a.LAN.Apply(nil, a.host)
+	a.within(ctx, tellLimit, "goodbye not said", a.Members.Leave)
+	a.within(ctx, stopLimit, "sessions not closed", a.abandon)
+}
+
+// abandon lets go of the sessions and waits for that until ctx ends; the end of
+// the process does it as well.
+func (a *Agent) abandon(ctx context.Context) error {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		a.Routers.Abandon()
+	}()
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	a.Routers.Abandon()
 }
 
 // leave hands everything over: routes are withdrawn, addresses answered for
-// until a successor has them, and the forwarder is removed last.
+// until a successor has them, and the forwarder is removed last. Each step has
+// a time of its own, so that one that hangs takes nothing from the others.
 func (a *Agent) leave(ctx context.Context) {
-	limited, cancel := context.WithTimeout(ctx, leaveLimit)
-	defer cancel()
-	if err := a.Members.Leaving(limited); err != nil {
-		level.Warn(a.log).Log("msg", "members not told that this node leaves", "err", err)
-	}
-	if err := a.Routers.Stop(limited); err != nil {
-		level.Warn(a.log).Log("msg", "sessions not closed in order", "err", err)
-	}
-	a.handOver(limited)
+	a.within(ctx, tellLimit, "members not told that this node leaves", a.Members.Leaving)
+	a.within(ctx, stopLimit, "sessions not closed in order", a.Routers.Stop)
+	a.within(ctx, handLimit, "addresses not handed over in time", a.handOver)
 	a.LAN.Apply(nil, a.host)
 	if a.Forwarder != nil {
+		a.drain(ctx)
 		if err := a.Forwarder.Remove(); err != nil {
 			level.Error(a.log).Log("msg", "forwarding table not removed", "err", err)
 		}
 	}
-	if err := a.Members.Leave(limited); err != nil {
-		level.Warn(a.log).Log("msg", "goodbye not said", "err", err)
+	a.within(ctx, tellLimit, "goodbye not said", a.Members.Leave)
+}
+
+// within does a step of going away; its error is only worth a line.
+func (a *Agent) within(ctx context.Context, limit time.Duration, fault string, step func(context.Context) error) {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := step(limited); err != nil {
+		level.Warn(a.log).Log("msg", fault, "err", err)
 	}
 }
 
 // handOver goes on answering for what the records still give to this node,
-// until they name successors.
-func (a *Agent) handOver(ctx context.Context) {
+// until they name successors. Where nobody is left there is none to wait for.
+func (a *Agent) handOver(ctx context.Context) error {
 	for a.complete() && a.othersAlive() {
 		a.decide()
 		mine := held(a.plan.Claims)
 		if a.LAN.Apply(mine, a.host); len(mine) == 0 {
-			return
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return
-		case snap := <-a.Snapshots:
-			a.snap = snap
+			return fmt.Errorf("%d addresses left: %w", len(mine), ctx.Err())
+		case a.snap = <-a.Snapshots:
 		case a.members = <-a.Members.Members():
 		}
+	}
+	return nil
+}
+
+// drain forwards what is still coming, if anything may be.
+func (a *Agent) drain(ctx context.Context) {
+	if len(a.announced) == 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(drainTime):
 	}
 }
 

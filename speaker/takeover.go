@@ -1,133 +1,160 @@
 package speaker
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"net"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
-// swap starts to write the claims that the plan wants and the record lacks,
-// and to delete records that nobody needs.
-func (a *Agent) swap(ctx context.Context, view *config.Snapshot) {
+// swap says which records are to be written: the claims that the plan wants
+// and the record lacks, and those that nobody needs.
+func (a *Agent) swap(ctx context.Context) {
+	var list []change
 	for _, c := range a.plan.Claims {
-		mine, local := a.over[c.Addr]
-		if c.Held && !(local && mine.Version == "") {
+		mine, here := a.over[c.Addr]
+		if c.Yielding || c.Held && (!here || mine.written()) {
 			continue
 		}
-		// A takeover that was decided without the API is still unwritten: the
-		// record to replace is what the API last showed.
-		prev, _ := view.Claims.Get(c.Addr)
-		if local && mine.Version == "" {
-			prev, _ = a.snap.Claims.Get(c.Addr)
+		// The record to replace is what the API last showed, also for a
+		// takeover that was decided without it.
+		prev, _ := a.snap.Claims.Get(c.Addr)
+		list = append(list, change{addr: c.Addr, prev: prev})
+	}
+	for addr, claim := range a.orphans {
+		list = append(list, change{addr: addr, prev: claim, drop: true})
+	}
+	a.claims.Want(ctx, list)
+}
+
+// swapped takes in how writes went.
+func (a *Agent) swapped(outcomes []outcome) {
+	failed, gone := map[netip.Addr]bool{}, false
+	for _, o := range outcomes {
+		switch {
+		case o.err == nil && o.drop:
+			delete(a.orphans, o.addr)
+		case o.err == nil:
+			a.over[o.addr] = local{claim: o.claim, base: o.prev}
+			level.Info(a.log).Log("msg", "claimed", "addr", o.addr, "previous", o.claim.Previous, "epoch", o.claim.Epoch)
+		case errors.Is(o.err, config.ErrConflict):
+			a.lost(o)
+		case errors.Is(o.err, context.Canceled):
+			// this process is going away
+		default:
+			a.refused(o)
+			failed[o.addr] = !o.drop
+			gone = gone || unreachable(o.err)
+			continue
 		}
-		a.claims.Swap(ctx, c.Addr, prev)
+		a.answered()
 	}
-	for _, claim := range orphans(a.snap, a.Node, a.members) {
-		a.claims.Drop(ctx, claim)
-	}
-}
-
-// swapped takes in the outcome of a swap.
-func (a *Agent) swapped(done swapped) {
-	switch {
-	case done.err == nil && done.claim == nil: // a record was deleted
-		delete(a.announced, done.addr)
-	case done.err == nil:
-		a.over[done.addr] = done.claim
-		level.Info(a.log).Log("msg", "claimed", "addr", done.addr, "previous", done.claim.Previous, "epoch", done.claim.Epoch)
-	case errors.Is(done.err, config.ErrConflict):
-		delete(a.over, done.addr) // somebody was faster; the snapshot will show whom
-		level.Info(a.log).Log("msg", "claim lost to another node", "addr", done.addr)
-	default:
-		a.withoutAPI(done)
+	if len(failed) > 0 {
+		// An API server that cannot be reached will not take the next claim
+		// either; to wait for each timeout would take minutes.
+		a.seize(func(addr netip.Addr) bool { return gone || failed[addr] })
 	}
 }
 
-// withoutAPI takes an address over although the record cannot be written, if a
-// majority of all nodes is alive on this side: the rest cannot do the same.
-func (a *Agent) withoutAPI(done swapped) {
-	level.Warn(a.log).Log("msg", "claim not written", "addr", done.addr, "err", done.err)
-	if _, local := a.over[done.addr]; local || a.snap == nil || !a.majority() {
+// lost forgets what somebody else was faster to write; the snapshot will show
+// who it was. A claim written before stands until then.
+func (a *Agent) lost(o outcome) {
+	if o.drop {
+		delete(a.orphans, o.addr)
 		return
 	}
-	claim := &config.L2Claim{Addr: done.addr, Owner: a.Node, Epoch: 1, Since: time.Now()}
-	if prev, ok := a.snap.Claims.Get(done.addr); ok {
-		claim.Previous, claim.Epoch = prev.Owner, prev.Epoch+1
+	if mine, here := a.over[o.addr]; here && !mine.written() {
+		delete(a.over, o.addr)
 	}
-	a.over[done.addr] = claim
-	level.Warn(a.log).Log("msg", "claimed without the API", "addr", done.addr, "previous", claim.Previous, "epoch", claim.Epoch)
+	if !o.again {
+		level.Info(a.log).Log("msg", "claim lost to another node", "addr", o.addr)
+	}
 }
 
-// majority tells whether more than half of the cluster's nodes are alive here.
-// Of two nodes one is not enough; a single node is.
-func (a *Agent) majority() bool {
-	alive := 0
-	for _, m := range a.members {
-		if _, known := a.snap.Nodes.Get(m.Node); known && m.Alive {
-			alive++
-		}
+// refused notes a write that failed for another reason than being late.
+func (a *Agent) refused(o outcome) {
+	if !a.apiFault {
+		a.apiFault = true
+		level.Warn(a.log).Log("msg", "claims not written, trying again", "addr", o.addr, "err", o.err)
 	}
-	return 2*alive > a.snap.Nodes.Len()
 }
 
-// tell writes an event to each Service whose address this node answers for
-// since the last decision.
-func (a *Agent) tell() {
-	now := make(map[netip.Addr]bool, len(a.plan.Claims))
-	for _, c := range held(a.plan.Claims) {
-		now[c.Addr] = true
-		if a.announced[c.Addr] {
+// answered notes that the API server took or judged a write.
+func (a *Agent) answered() {
+	if a.apiFault {
+		a.apiFault = false
+		level.Info(a.log).Log("msg", "claims are written again")
+	}
+}
+
+// unreachable tells whether nobody answered, in contrast to a "no".
+func unreachable(err error) bool {
+	var transport net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &transport)
+}
+
+// seize takes over addresses although the records cannot be written, if a
+// majority of all speakers is alive on this side, so that the rest cannot do
+// the same, and if the recorded owner is not alive.
+func (a *Agent) seize(which func(netip.Addr) bool) {
+	if a.snap == nil || !a.majority() {
+		return
+	}
+	alive, now, count := a.alive(), time.Now(), 0
+	for _, c := range a.plan.Claims {
+		_, here := a.over[c.Addr]
+		prev, _ := a.snap.Claims.Get(c.Addr)
+		if here || c.Held || c.Yielding || !which(c.Addr) || prev != nil && alive[prev.Owner] {
 			continue
 		}
-		level.Info(a.log).Log("msg", "announcing", "addr", c.Addr, "link", strings.Join(c.Links, ","))
-		a.told(c.Services, fmt.Sprintf("announcing %v from node %q with protocol %q", c.Addr, a.Node, "layer2"))
+		claim := &config.L2Claim{Addr: c.Addr, Owner: a.Node, Epoch: 1, Since: now}
+		if prev != nil {
+			claim.Previous, claim.Epoch = prev.Owner, prev.Epoch+1
+		}
+		a.over[c.Addr] = local{claim: claim, base: prev}
+		count++
+		level.Debug(a.log).Log("msg", "claimed without the API", "addr", c.Addr, "previous", claim.Previous, "epoch", claim.Epoch)
 	}
-	a.announced = now
+	if count > 0 {
+		level.Warn(a.log).Log("msg", "claimed without the API", "addrs", count)
+	}
 }
 
-func (a *Agent) told(services []config.Key, message string) {
-	for _, key := range services {
-		if svc, ok := a.snap.Services.Get(key); ok {
-			a.Events.Event(config.Ref{Kind: config.KindService, Key: key}, svc.UID, false, "nodeAssigned", message)
+// majority tells whether more than half of the cluster's speakers are alive
+// here. Speakers are those that were met and those that a record names, as far
+// as they have a Node: a node that runs none has no vote, and this node alone
+// in a new process remembers whom it has not met. Of two one is not enough; a
+// single one is.
+func (a *Agent) majority() bool {
+	alive, all := 0, map[string]bool{}
+	for _, m := range a.members {
+		if _, known := a.snap.Nodes.Get(m.Node); known {
+			all[m.Node] = true
+			if m.Alive {
+				alive++
+			}
 		}
 	}
+	for _, claim := range a.snap.Claims.All() {
+		if _, known := a.snap.Nodes.Get(claim.Owner); known {
+			all[claim.Owner] = true
+		}
+	}
+	return 2*alive > len(all)
 }
 
-// report hands the state of this node to the reporter.
-func (a *Agent) report() {
-	r := config.SpeakerReport{
-		Node: a.Node, Version: a.Version, Forwarder: config.ForwarderReady, Claims: len(held(a.plan.Claims)),
-	}
-	switch {
-	case a.Forwarder == nil:
-		r.Forwarder = config.ForwarderOff
-	case a.fault != nil:
-		r.Forwarder, r.ForwarderMessage = config.ForwarderNotReady, a.fault.Error()
-	}
-	for _, s := range a.Routers.States() {
-		r.Sessions = append(r.Sessions, config.SessionReport{
-			Peer: s.Peer, Addr: s.Addr, State: s.State, Since: s.Since, Prefixes: s.Prefixes, LastDrop: cmp.Or(s.Why(), s.LastDrop.Text),
-		})
-		if s.Problem != "" {
-			r.Problems = append(r.Problems, s.Problem)
+func held(claims []announce.Claim) []announce.Claim {
+	var out []announce.Claim
+	for _, c := range claims {
+		if c.Held {
+			out = append(out, c)
 		}
 	}
-	for _, c := range a.table.Conflicts() {
-		r.Problems = append(r.Problems, fmt.Sprintf("%v %v: wanted by Services %v and %v; the elder, %v, has it",
-			c.Addr, c.Proto, c.Winner, c.Loser, c.Winner))
-	}
-	for _, p := range a.HostFaults() {
-		r.Problems = append(r.Problems, p.String())
-	}
-	slices.Sort(r.Problems)
-	a.reports.Put(r)
+	return out
 }

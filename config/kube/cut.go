@@ -108,6 +108,6 @@ func keepData(s *corev1.Secret, names ...string) {
 func cutSpeaker(o metav1.Object) {
 	cutAnnotations(o)
 	if s, ok := o.(*v1beta1.SpeakerStatus); ok {
-		s.Status = v1beta1.SpeakerStatusStatus{Forwarder: s.Status.Forwarder}
+		s.Status = v1beta1.SpeakerStatusStatus{Forwarder: s.Status.Forwarder, Sessions: s.Status.Sessions}
 	}
 }

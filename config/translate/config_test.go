@@ -151,7 +151,7 @@ var configCases = []struct {
 	{"source of another family", peer("t", tor+", sourceAddress: '2001:db8::1'"), []string{"BGPPeer t spec.sourceAddress Invalid ~ families"}, ""},
 	{"router ID", peer("t", tor+", routerID: '2001:db8::1'"), []string{"BGPPeer t spec.routerID Invalid ~ 2001:db8::1"}, ""},
 	{"hold time too short", peer("t", tor+", holdTime: 2s"), []string{"BGPPeer t spec.holdTime Invalid ~ 2s"}, ""},
-	{"hold time off", peer("t", tor+", holdTime: 0s"), nil, "t"},
+	{"hold time off", peer("t", tor+", holdTime: 0s"), []string{"BGPPeer t spec.holdTime Invalid ~ 0s"}, ""},
 	{"keepalive too long", peer("t", tor+", holdTime: 9s, keepaliveTime: 10s"), []string{"BGPPeer t spec.keepaliveTime Invalid ~ longer"}, ""},
 	{"keepalive gives too short a hold", peer("t", tor+", keepaliveTime: 500ms"), []string{"BGPPeer t spec.holdTime Invalid ~ 1.5s"}, ""},
 	{"connect time", peer("t", tor+", connectTime: 1500ms"), []string{"BGPPeer t spec.connectTime Invalid ~ 1.5s"}, ""},

@@ -100,8 +100,8 @@ func peerTimers(f *faults, p *config.Peer, s *v1beta1.BGPPeerSpec) {
 	if s.KeepaliveTime == nil {
 		keep = hold / 3
 	}
-	if hold != 0 && (hold < minHoldTime || hold > maxTimer) {
-		f.add("spec.holdTime", ReasonInvalid, "use 0s (off) or 3s to 65535s", "%v is not a BGP hold time", hold)
+	if hold < minHoldTime || hold > maxTimer {
+		f.add("spec.holdTime", ReasonInvalid, "use 3s to 65535s; sessions without a hold time are not supported", "%v is not a hold time we can keep", hold)
 	}
 	if keep < 0 || keep > hold {
 		f.add("spec.keepaliveTime", ReasonInvalid, "use a third of the hold time",

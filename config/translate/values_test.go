@@ -43,7 +43,6 @@ func TestPeerTimers(t *testing.T) {
 		{", holdTime: 9s", 9 * time.Second, 3 * time.Second},
 		{", keepaliveTime: 10s", 30 * time.Second, 10 * time.Second},
 		{", holdTime: 9s, keepaliveTime: 9s", 9 * time.Second, 9 * time.Second},
-		{", holdTime: 0s", 0, 0},
 	} {
 		p := Config(world(t, peer("t", tor+c.spec))).Peers[0]
 		if p.HoldTime != c.hold || p.KeepaliveTime != c.keepalive || p.Port != 179 {

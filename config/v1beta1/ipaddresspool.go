@@ -29,8 +29,8 @@ type IPAddressPoolSpec struct {
 	// IPv4 and IPv6. They may not overlap, inside or across pools.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1024
-	// +kubebuilder:validation:items:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.all(a, a.matches('^ *[0-9a-fA-F.:]+ *(/[0-9]{1,3}|- *[0-9a-fA-F.:]+) *$'))",message="each address must be a CIDR such as 192.0.2.0/24 or a range such as 192.0.2.10-192.0.2.20"
+	// +kubebuilder:validation:items:MaxLength=96
+	// +kubebuilder:validation:XValidation:rule="self.all(a, a.contains('/') ? isCIDR(a.trim()) : (a.indexOf('-') > 0 && isIP(a.substring(0, a.indexOf('-')).trim()) && isIP(a.substring(a.indexOf('-') + 1).trim())))",message="each address must be a CIDR such as 192.0.2.0/24 or a range such as 192.0.2.10-192.0.2.20"
 	Addresses []string `json:"addresses"`
 
 	// AutoAssign lets Services that name no pool have addresses of this one.

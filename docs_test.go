@@ -1,0 +1,152 @@
+package main
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/steelyard-lb/steelyard/config/daemon"
+	"github.com/steelyard-lb/steelyard/controller"
+	"github.com/steelyard-lb/steelyard/ingress"
+	"github.com/steelyard-lb/steelyard/ipam"
+	"github.com/steelyard-lb/steelyard/l4proxy/nft"
+	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/layer2"
+	"github.com/steelyard-lb/steelyard/speaker/member"
+)
+
+// register takes the names of all metrics that are registered with it, those
+// without a value yet too.
+type register map[string]bool
+
+var fqName = regexp.MustCompile(`fqName: "(steelyard_[a-z0-9_]+)"`)
+
+func (r register) Register(c prometheus.Collector) error {
+	descs := make(chan *prometheus.Desc, 64)
+	c.Describe(descs)
+	close(descs)
+	for d := range descs {
+		if m := fqName.FindStringSubmatch(d.String()); m != nil {
+			r[m[1]] = true
+		}
+	}
+	return nil
+}
+
+func (r register) MustRegister(list ...prometheus.Collector) {
+	for _, c := range list {
+		_ = r.Register(c) // never fails
+	}
+}
+
+func (r register) Unregister(prometheus.Collector) bool { return false }
+
+// TestEveryMetricIsDocumented holds docs/metrics.md to what the processes
+// register, both ways.
+func TestEveryMetricIsDocumented(t *testing.T) {
+	has := register{}
+	logger := log.NewNopLogger()
+	controller.New(controller.Options{}, nil, logger, has)
+	layer2.New(logger, has, layer2.Options{})
+	if _, err := bgp.New(logger, has, bgp.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := member.New(member.Config{Node: "n1", BindAddr: addr("127.0.0.1"), Key: []byte("x")}, logger, has); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nft.New(logger, has, nft.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ingress.New(ingress.Options{Registerer: has}); err != nil {
+		t.Fatal(err)
+	}
+	families, err := daemon.NewRegistry("x").Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if strings.HasPrefix(f.GetName(), "steelyard_") {
+			has[f.GetName()] = true
+		}
+	}
+	said := register{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(steelyard_[a-z0-9_]+)`").FindAllStringSubmatch(text(t, "docs/metrics.md"), -1) {
+		said[m[1]] = true
+	}
+	if have, doc := slices.Sorted(maps.Keys(has)), slices.Sorted(maps.Keys(said)); !slices.Equal(have, doc) {
+		t.Errorf("registered: %v\ndocumented: %v", have, doc)
+	}
+	if len(has) < 30 {
+		t.Errorf("only %d metrics found: the test looks at the wrong place", len(has))
+	}
+}
+
+func TestEveryReasonIsDocumented(t *testing.T) {
+	doc := text(t, "docs/services.md")
+	for _, r := range ipam.Reasons {
+		if !strings.Contains(doc, "`"+string(r)+"`") {
+			t.Errorf("docs/services.md does not explain %s", r)
+		}
+	}
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+)
+
+// TestLinksLeadSomewhere: files and headings that the documents name are there.
+func TestLinksLeadSomewhere(t *testing.T) {
+	links := 0
+	err := filepath.WalkDir("docs", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
+			return err
+		}
+		for _, m := range link.FindAllStringSubmatch(text(t, path), -1) {
+			file, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(file, "://") {
+				continue
+			}
+			to := path
+			if file != "" {
+				to = filepath.Join(filepath.Dir(path), file)
+			}
+			links++
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s: %v", path, err)
+			} else if anchor != "" && !slices.Contains(anchors(text(t, to)), anchor) {
+				t.Errorf("%s: %s has no heading #%s", path, to, anchor)
+			}
+		}
+		return nil
+	})
+	if err != nil || links == 0 {
+		t.Errorf("%d links, %v", links, err)
+	}
+}
+
+// anchors are the headings of a document as links name them.
+func anchors(doc string) (out []string) {
+	for _, m := range heading.FindAllStringSubmatch(doc, -1) {
+		plain := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		out = append(out, strings.ReplaceAll(plain, " ", "-"))
+	}
+	return out
+}
+
+func text(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,192 @@
+package speaker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/host"
+	"github.com/steelyard-lb/steelyard/l4proxy"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/bgp"
+)
+
+type fakeMembers struct{ *rig }
+
+func (f fakeMembers) Members() <-chan []announce.Member { return f.meets.C() }
+func (f fakeMembers) Join(addrs []netip.AddrPort)       { f.joined = addrs }
+func (f fakeMembers) Apply([]announce.Link)             {}
+
+func (f fakeMembers) Restarting(ctx context.Context) error {
+	f.note("members", "restarting")
+	return f.stall(ctx)
+}
+
+// Leaving also yields the view in which this node leaves, as the real one does.
+func (f fakeMembers) Leaving(ctx context.Context) error {
+	f.note("members", "leaving")
+	var all []announce.Member
+	for _, m := range f.Agent.members {
+		m.Leaving = m.Node == f.Node
+		all = append(all, m)
+	}
+	f.meets.Put(all)
+	return f.stall(ctx)
+}
+
+func (f fakeMembers) Leave(ctx context.Context) error {
+	f.note("members", "goodbye")
+	return f.stall(ctx)
+}
+
+type fakeForwarder struct{ *rig }
+
+func (f fakeForwarder) Apply(t l4proxy.Table) error {
+	f.mu.Lock()
+	f.applies++
+	err := f.tableErr
+	f.mu.Unlock()
+	if err == nil {
+		f.note("table", tableText(t))
+	}
+	return err
+}
+
+func (f fakeForwarder) Remove() error {
+	f.note("table", "removed")
+	return nil
+}
+
+type fakeLAN struct{ *rig }
+
+func (f fakeLAN) Beat() {}
+
+func (f fakeLAN) Apply(claims []announce.Claim, _ host.State) {
+	var addrs []netip.Addr
+	for _, c := range claims {
+		addrs = append(addrs, c.Addr)
+	}
+	f.note("answer", joined(addrs))
+}
+
+type fakeRouters struct{ *rig }
+
+func (f fakeRouters) Apply(sessions []announce.Session) {
+	var out []string
+	for _, s := range sessions {
+		for _, r := range s.Routes {
+			out = append(out, r.Prefix.String())
+		}
+	}
+	if len(sessions) > 0 && len(out) == 0 {
+		out = []string{"none"}
+	}
+	f.note("routes", strings.Join(out, " "))
+}
+
+func (f fakeRouters) States() []bgp.SessionState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.states)
+}
+
+func (f fakeRouters) Changed() <-chan struct{} { return f.changed }
+func (f fakeRouters) Abandon()                 { f.note("routers", "abandoned") }
+
+func (f fakeRouters) Stop(ctx context.Context) error {
+	f.note("routers", "stopped")
+	return f.stall(ctx)
+}
+
+// fakeAPI is the API server as far as an agent writes to it.
+type fakeAPI struct{ *rig }
+
+// trouble is what keeps the API server from answering.
+func (f fakeAPI) trouble(ctx context.Context) error {
+	f.mu.Lock()
+	mode := f.api
+	f.mu.Unlock()
+	switch mode {
+	case "hang":
+		<-ctx.Done()
+		return fmt.Errorf("request: %w", ctx.Err())
+	case "down":
+		return fmt.Errorf("request: %w", &net.OpError{Op: "dial", Err: errDenied})
+	case "deny":
+		return errDenied
+	}
+	return nil
+}
+
+func (f fakeAPI) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2Claim, owner string, now time.Time) (*config.L2Claim, error) {
+	f.mu.Lock()
+	f.swaps++
+	f.mu.Unlock()
+	if err := f.trouble(ctx); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !sameRecord(f.records[addr], prev) {
+		return nil, fmt.Errorf("swap: %w", config.ErrConflict)
+	}
+	f.version++
+	c := &config.L2Claim{Addr: addr, Owner: owner, Epoch: 1, Since: now, Version: fmt.Sprint(f.version)}
+	if prev != nil {
+		c.Previous, c.Epoch = prev.Owner, prev.Epoch+1
+	}
+	f.records[addr] = c
+	f.journal = append(f.journal, fmt.Sprintf("claim %v epoch %d", addr, c.Epoch))
+	if !f.blind {
+		f.publish(config.Changes{Claims: []netip.Addr{addr}})
+	}
+	return c, nil
+}
+
+func (f fakeAPI) DeleteClaim(ctx context.Context, claim *config.L2Claim) error {
+	if err := f.trouble(ctx); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.journal = append(f.journal, "delete "+claim.Addr.String())
+	delete(f.records, claim.Addr)
+	if !f.blind {
+		f.publish(config.Changes{Claims: []netip.Addr{claim.Addr}})
+	}
+	return nil
+}
+
+func (f fakeAPI) WriteReport(ctx context.Context, r config.SpeakerReport) error {
+	if err := f.trouble(ctx); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reports = append(f.reports, r)
+	return nil
+}
+
+func (f fakeAPI) Event(ref config.Ref, _ string, _ bool, reason, message string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events = append(f.events, fmt.Sprintf("%v %s: %s", ref.Key, reason, message))
+}
+
+// Leaves hangs if the API server does, and then knows no better than a restart.
+func (f fakeAPI) Leaves(ctx context.Context) (leave bool, why string) {
+	if !f.leaves {
+		_ = f.trouble(ctx) // only the waiting counts
+	}
+	return f.leaves, "as told"
+}
+
+type fakeHealth struct{ *rig }
+
+func (f fakeHealth) Ready(part string)            { f.note("health "+part, "ready") }
+func (f fakeHealth) NotReady(part, reason string) { f.note("health "+part, reason) }

@@ -1,0 +1,112 @@
+package speaker
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"github.com/steelyard-lb/steelyard/l4proxy"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+// forwarding is the forwarder's table and how writing it went.
+type forwarding struct {
+	table    l4proxy.Table
+	ready    announce.Forwarding // addresses of table
+	problems []string            // Services that want the same frontend
+	dead     map[string]bool     // nodes that table takes for gone
+	written  bool                // at least once
+	fault    error               // of the last attempt
+	tried    time.Time
+}
+
+// forwardTable brings the kernel's table up to date. What it could not write
+// is not announced for the first time; what it wrote before stays.
+func (a *Agent) forwardTable(now time.Time) {
+	if a.Forwarder == nil {
+		a.Health.Ready("forwarder") // somebody else's business
+		return
+	}
+	if !a.tableDue(now) {
+		return
+	}
+	gone := dead(a.members)
+	table := l4proxy.Update(a.table.table, a.snap, l4proxy.Options{
+		Node: a.Node, NodeAddrs: a.nodeAddrs(), Dead: gone, Class: a.Class,
+	})
+	err := a.Forwarder.Apply(table)
+	a.table.tried = now
+	if err != nil {
+		if a.table.fault == nil || a.table.fault.Error() != err.Error() {
+			level.Error(a.log).Log("msg", "forwarding table not written", "err", err)
+		}
+		a.table.fault = err
+		a.Health.NotReady("forwarder", err.Error())
+		return
+	}
+	if a.table.fault != nil {
+		level.Info(a.log).Log("msg", "forwarding table written again")
+	}
+	a.table = forwarding{
+		table: table, ready: readyFor(table), problems: conflicts(table), dead: gone, written: true, tried: now,
+	}
+	a.Health.Ready("forwarder")
+}
+
+// tableDue tells whether the table may differ from the one written. One that
+// could not be written is tried again once a second at most: each attempt
+// reads all that the kernel has.
+func (a *Agent) tableDue(now time.Time) bool {
+	if a.table.fault != nil {
+		return now.Sub(a.table.tried) >= retryAfter
+	}
+	return !a.table.written || a.fresh.snap || a.fresh.members && !maps.Equal(a.table.dead, dead(a.members))
+}
+
+// nodeAddrs are the addresses of this node that carry node ports.
+func (a *Agent) nodeAddrs() []netip.Addr {
+	if node, ok := a.snap.Nodes.Get(a.Node); ok {
+		return node.Addrs
+	}
+	return nil
+}
+
+func readyFor(table l4proxy.Table) announce.Forwarding {
+	ready := map[netip.Addr]struct{}{}
+	for addr := range table.Addrs() {
+		ready[addr] = struct{}{}
+	}
+	return announce.Forwarding{Ready: ready}
+}
+
+func conflicts(table l4proxy.Table) []string {
+	var out []string
+	for _, c := range table.Conflicts() {
+		out = append(out, fmt.Sprintf("%v %v: wanted by Services %v and %v; the elder, %v, has it",
+			c.Addr, c.Proto, c.Winner, c.Loser, c.Winner))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// forwards is what the decision is told of the forwarder.
+func (a *Agent) forwards() announce.Forwarding {
+	if a.Forwarder == nil {
+		return announce.ForwardingOff
+	}
+	return a.table.ready
+}
+
+func dead(members []announce.Member) map[string]bool {
+	out := map[string]bool{}
+	for _, m := range members {
+		if m.Dead() {
+			out[m.Node] = true
+		}
+	}
+	return out
+}

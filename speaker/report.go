@@ -1,0 +1,63 @@
+package speaker
+
+import (
+	"cmp"
+	"context"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// faultsEvery is the time between two looks for faults of this host. They are
+// files of the kernel, several for each interface.
+const faultsEvery = 30 * time.Second
+
+// watchFaults looks for faults of this host now and then, away from the loop.
+func (a *Agent) watchFaults(ctx context.Context) error {
+	ticker := time.NewTicker(faultsEvery)
+	defer ticker.Stop()
+	var last []config.Problem
+	for {
+		if now := a.HostFaults(); !reflect.DeepEqual(now, last) {
+			last = now
+			a.faults.Put(now)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// report hands the state of this node to the reporter, once there is one.
+func (a *Agent) report() {
+	if !a.complete() {
+		return
+	}
+	r := config.SpeakerReport{
+		Node: a.Node, Version: a.Version, Forwarder: config.ForwarderReady, Claims: len(held(a.plan.Claims)),
+	}
+	switch {
+	case a.Forwarder == nil:
+		r.Forwarder = config.ForwarderOff
+	case a.table.fault != nil:
+		r.Forwarder, r.ForwarderMessage = config.ForwarderNotReady, a.table.fault.Error()
+	}
+	for _, s := range a.Routers.States() {
+		r.Sessions = append(r.Sessions, config.SessionReport{
+			Peer: s.Peer, Addr: s.Addr, State: s.State, Since: s.Since, Prefixes: s.Prefixes, LastDrop: cmp.Or(s.Why(), s.LastDrop.Text),
+		})
+		if s.Problem != "" {
+			r.Problems = append(r.Problems, s.Problem)
+		}
+	}
+	r.Problems = append(r.Problems, a.table.problems...)
+	for _, p := range a.ailing {
+		r.Problems = append(r.Problems, p.String())
+	}
+	slices.Sort(r.Problems)
+	a.reports.Put(r)
+}
