@@ -61,11 +61,12 @@ func checkReversePath(node string, proc fs.FS) []config.Problem {
 }
 
 // CheckFirewall looks for a foreign filter that drops forwarded packets by
-// default, as Docker's does.
+// default, as Docker's does. It has a connection of its own and may be called
+// while Apply runs.
 func (f *Forwarder) CheckFirewall(node string) ([]config.Problem, error) {
-	conn, err := f.kernel.open()
+	conn, err := nftables.New(nftables.WithNetNSFd(f.kernel.netns))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open nftables netlink: %w", err)
 	}
 	chains, err := conn.ListChains()
 	if err != nil {

@@ -88,7 +88,8 @@ func (f *Forwarder) Apply(t l4proxy.Table) error {
 	f.mu.Lock()
 	f.applied, f.ready = t, true
 	f.mu.Unlock()
-	return f.purge(t)
+	f.purge(t)
+	return nil
 }
 
 var errUnsynced = errors.New("not compared with the kernel yet")
@@ -131,17 +132,19 @@ func (f *Forwarder) compare(t l4proxy.Table) error {
 	return nil
 }
 
-func (f *Forwarder) purge(t l4proxy.Table) error {
+// purge forgets connections to endpoints that are gone. The table is in effect
+// without it, so a failure is logged, and made good with the next Apply.
+func (f *Forwarder) purge(t l4proxy.Table) {
 	n, err := f.purges.run(f.kernel.netns, f.families[0].markBit(), f.families[0].markMask, t)
 	f.metrics.purged.Add(float64(n))
 	if n > 0 {
 		level.Info(f.log).Log("msg", "connections to vanished endpoints forgotten", "count", n)
 	}
 	if err != nil {
-		return fmt.Errorf("purge conntrack: %w", err)
+		level.Warn(f.log).Log("msg", "connections to vanished endpoints not forgotten", "err", err)
+		return
 	}
 	f.purges = purge{}
-	return nil
 }
 
 // Ready tells whether a table has been applied.
