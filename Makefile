@@ -57,6 +57,8 @@ UNITFLAGS ?= -count=1
 unit: deps
 	@echo "unit tests, race detector on"
 	@CGO_ENABLED=1 $(GO) test -p $(JOBS) -race $(UNITFLAGS) ./...
+	@echo "the test that GoBGP's own variables keep from the race detector (speaker/bgp/plans_test.go)"
+	@$(GO) test $(UNITFLAGS) -run '^TestSpeakerFollowsPlans$$' ./speaker/bgp
 
 e2e: lab-tools
 	@echo "the lab's own Kubernetes"

@@ -58,42 +58,6 @@ func TestNewStartsNothing(t *testing.T) {
 	}
 }
 
-func TestSpeakerFollowsPlans(t *testing.T) {
-	s, err := New(log.NewNopLogger(), prometheus.NewRegistry(), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(context.Background()) }()
-	other := nowhere(func(p *config.Peer) { p.Name = "other" })
-	s.Apply([]announce.Session{sessionTo(nowhere(), route(vip4)), sessionTo(other)})
-	eventually(t, 10*time.Second, "two sessions that are refused", func() bool {
-		st := s.States()
-		return len(st) == 2 && st[0].Peer == "other" && st[0].Failing.Kind == KindRefused && st[1].Failing.Kind == KindRefused
-	})
-	select {
-	case <-s.Changed():
-	default:
-		t.Error("no word of a change")
-	}
-	s.Apply([]announce.Session{sessionTo(nowhere(), route(vip4))})
-	eventually(t, 10*time.Second, "one session", func() bool { return len(s.States()) == 1 })
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := s.Stop(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Stop(ctx); err != nil {
-		t.Errorf("a second Stop: %v", err)
-	}
-	s.Abandon()
-	s.Apply(nil) // must not block
-	s.Apply(nil)
-}
-
 func TestStopWithoutRunHeedsItsDeadline(t *testing.T) {
 	s, err := New(log.NewNopLogger(), prometheus.NewRegistry(), Options{})
 	if err != nil {
