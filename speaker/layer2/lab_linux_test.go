@@ -217,6 +217,22 @@ func (n *node) claim(addrs ...netip.Addr) {
 	n.r.Apply(claims, state)
 }
 
+// waitUp waits until the kernel calls the node's link up; it takes its time,
+// up to a second, after a link was made or set up.
+func (n *node) waitUp() {
+	n.t.Helper()
+	for deadline := time.Now().Add(4 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		var state host.State
+		ok(n.t, inside(n.ns, func() (err error) { state, err = host.Read(); return err }))
+		if l, found := state.Link(n.link); found && l.Up {
+			return
+		}
+		if time.Now().After(deadline) {
+			n.t.Fatalf("link %s does not come up", n.link)
+		}
+	}
+}
+
 func (n *node) count(name string, labels ...string) float64 {
 	n.t.Helper()
 	families, err := n.reg.Gather()

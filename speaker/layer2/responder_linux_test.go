@@ -127,6 +127,7 @@ func TestLinkComesBack(t *testing.T) {
 	sw, n1, _, client := twoNodes(t)
 	resolve := func(what string) {
 		t.Helper()
+		n1.waitUp()
 		n1.claim(vip4, vip6)
 		time.Sleep(150 * time.Millisecond)
 		for _, vip := range []netip.Addr{vip4, vip6} {
