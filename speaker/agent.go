@@ -79,6 +79,7 @@ func (a *Agent) loop(ctx context.Context) {
 		case <-a.claims.ready:
 		case <-retry.C:
 			a.findOrphans()
+			a.inspectTable()
 			again = a.unfinished()
 		case a.ailing = <-a.faults.C():
 			again = false

@@ -79,6 +79,25 @@ func TestForwarderFails(t *testing.T) {
 	})
 }
 
+// Another program flushes the kernel's rules, and nothing changes in the cluster.
+func TestTableDisturbed(t *testing.T) {
+	story(t, 1, func(r *rig) {
+		r.serve(web, addr4, "n1")
+		r.run()
+		r.set(func() { r.journal, r.applies = nil, 0 })
+		r.pass(10 * time.Second)
+		if r.applies > 0 {
+			t.Errorf("written %d times without need", r.applies)
+		}
+		r.set(func() { r.disturbed = errors.New("flushed") })
+		r.pass(1100 * time.Millisecond)
+		if r.applies != 1 || r.logged("flushed") != 1 {
+			t.Errorf("written %d times, said %d times", r.applies, r.logged("flushed"))
+		}
+		r.stop()
+	})
+}
+
 // Routers keep the routes of a node that restarts until they hear what it has
 // now. To say "nothing" because the forwarder is late would cut them.
 func TestFirstRoutesWaitForForwarder(t *testing.T) {

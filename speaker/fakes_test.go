@@ -57,6 +57,14 @@ func (f fakeForwarder) Apply(t l4proxy.Table) error {
 	return err
 }
 
+func (f fakeForwarder) Inspect() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := f.disturbed
+	f.disturbed = nil
+	return err
+}
+
 func (f fakeForwarder) Remove() error {
 	f.note("table", "removed")
 	return nil

@@ -67,6 +67,18 @@ func (a *Agent) tableDue(now time.Time) bool {
 	return !a.table.written || a.fresh.snap || a.fresh.members && !maps.Equal(a.table.dead, dead(a.members))
 }
 
+// inspectTable looks whether somebody else removed the table from the kernel,
+// so that it is written again even if nothing changes in the cluster.
+func (a *Agent) inspectTable() {
+	if a.Forwarder == nil || !a.table.written || a.table.fault != nil {
+		return
+	}
+	if err := a.Forwarder.Inspect(); err != nil {
+		level.Warn(a.log).Log("msg", "forwarding table disturbed, writing it again", "err", err)
+		a.table.fault, a.table.tried = err, time.Time{}
+	}
+}
+
 // nodeAddrs are the addresses of this node that carry node ports.
 func (a *Agent) nodeAddrs() []netip.Addr {
 	if node, ok := a.snap.Nodes.Get(a.Node); ok {

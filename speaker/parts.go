@@ -63,6 +63,8 @@ type Membership interface {
 // Forwarder is the data plane of this node.
 type Forwarder interface {
 	Apply(l4proxy.Table) error
+	// Inspect tells by an error that the kernel has not what was applied last.
+	Inspect() error
 	Remove() error
 }
 

@@ -47,6 +47,7 @@ type rig struct {
 	version   int
 	swaps     int
 	tableErr  error
+	disturbed error // what the next inspection finds
 	applies   int
 	reports   []config.SpeakerReport
 	events    []string

@@ -93,19 +93,35 @@ func (m *Membership) Apply(links []announce.Link) {
 
 // Run takes part until ctx ends, without saying goodbye, and returns nil. It
 // must not be called twice.
+//
+// Until Join this node is in its own view only. A process that knows nothing
+// of the cluster yet, because the API server is away, can announce nothing; if
+// the others met it they would leave it the addresses of its former life.
 func (m *Membership) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	wg.Go(func() { m.publish(ctx) })
-	if !m.open(ctx) {
+	if !m.told(ctx) || !m.open(ctx) {
 		return nil
 	}
 	defer m.close()
 	wg.Go(func() { m.tellOthers(ctx) })
 	m.join(ctx)
 	return nil
+}
+
+// told waits for the first Join; false if ctx ended before.
+func (m *Membership) told(ctx context.Context) bool {
+	for *m.peers.Load() == nil {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-m.joinNow:
+		}
+	}
+	return true
 }
 
 // open starts memberlist, as often as it takes; false if ctx ended before.

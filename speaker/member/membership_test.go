@@ -140,6 +140,10 @@ func TestWrongKey(t *testing.T) {
 	if first := <-ms.Members(); viewText(first) != "n1:joining" {
 		t.Errorf("first view %q", viewText(first))
 	}
+	ms.Join(at[:1])
+	if next := <-ms.Members(); viewText(next) != "n1" {
+		t.Errorf("alone: %q", viewText(next))
+	}
 	stranger := startChild(t, task{Node: "n2", Addr: at[1], Key: "other", Peers: at})
 	deadline := time.Now().Add(5 * time.Second)
 	for testutil.ToFloat64(ms.metrics.undecrypted) < 2 && time.Now().Before(deadline) {
