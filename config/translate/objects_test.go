@@ -77,7 +77,7 @@ spec:
   externalTrafficPolicy: Local
   healthCheckNodePort: 30333
   sessionAffinity: ClientIP
-  loadBalancerSourceRanges: [10.0.0.1/8]
+  loadBalancerSourceRanges: [" 10.0.0.1/8 "]
   ports: [{name: http, port: 80, nodePort: 30080}, {name: dns, protocol: UDP, port: 53}]
 status:
   loadBalancer: {ingress: [{ip: "2001:db8::1", ipMode: Proxy}, {hostname: x}, {ip: 192.0.2.1, ipMode: Proxy}]}

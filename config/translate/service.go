@@ -3,6 +3,7 @@ package translate
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -122,7 +123,7 @@ func affinity(spec *corev1.ServiceSpec) time.Duration {
 func sourceRanges(f *faults, list []string) []netip.Prefix {
 	var out []netip.Prefix
 	for i, s := range list {
-		r, err := netip.ParsePrefix(s)
+		r, err := netip.ParsePrefix(strings.TrimSpace(s)) // the API server takes blanks
 		if err != nil {
 			f.add(fmt.Sprintf("spec.loadBalancerSourceRanges[%d]", i), ReasonInvalid,
 				"write a CIDR such as 192.0.2.0/24", "cannot read %q: %v", s, err)
