@@ -81,7 +81,11 @@ func goneText(e *ipam.Entry) string {
 	var words []string
 	for _, h := range e.Held {
 		if h.Gone {
-			words = append(words, fmt.Sprintf("%v is kept, but pool %s no longer holds it", h.Addr, h.Pool))
+			word := fmt.Sprintf("%v is kept, but pool %s no longer holds it", h.Addr, h.Pool)
+			if h.Lost {
+				word += " and no node announces it"
+			}
+			words = append(words, word)
 		}
 	}
 	if len(words) == 0 {

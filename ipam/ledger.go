@@ -43,6 +43,7 @@ type Held struct {
 	Addr netip.Addr
 	Pool string // where it came from; "" if never known
 	Gone bool   // that pool no longer holds the address: kept until somebody decides
+	Lost bool   // nor does another pool: speakers announce it no more
 }
 
 // Addrs are the addresses held, in order.

@@ -131,7 +131,8 @@ func (d *draft) keep(w *work, held []Held) {
 // does not take it away.
 func (d *draft) attribute(h Held, svc *config.Service) Held {
 	p := d.next.layout.poolOf(h.Addr)
-	h.Gone = p == nil || (svc.Want.Pool != "" && svc.Want.Pool == h.Pool && p.Name != h.Pool)
+	h.Lost = p == nil
+	h.Gone = h.Lost || (svc.Want.Pool != "" && svc.Want.Pool == h.Pool && p.Name != h.Pool)
 	if !h.Gone {
 		h.Pool = p.Name
 	}
