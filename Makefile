@@ -17,7 +17,7 @@ PACKAGES := nftables frr bird2
 
 SHELL   := bash
 
-.PHONY: help build lab-tools demo test unit e2e check format vet lint generated chart bench fuzz generate deps clean
+.PHONY: help build lab-tools demo test unit e2e check format vet lint generated chart bench fuzz soak generate deps clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -103,6 +103,11 @@ FUZZTIME ?= 30s
 fuzz: ## each fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 		echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
+
+SOAK_STEPS ?= 100000
+soak: ## random model tests in full (CI runs them at 1/20), then each fuzz target for a while
+	@STEELYARD_MODEL_STEPS=$(SOAK_STEPS) $(GO) test -count=1 -timeout 60m -run Model ./ipam
+	@$(MAKE) --no-print-directory fuzz
 
 deps: ## install the Debian packages that tests and the demo use
 	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok installed' || echo $$p; done); \

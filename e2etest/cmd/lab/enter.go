@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -48,13 +50,27 @@ func kubectlCommand() *cobra.Command {
 	}
 }
 
-// running is the one lab that is up; with several, the last one started.
+// running is the lab that is up: the one whose directory $LAB names, or the only
+// one. Of several none is taken by guess.
 func running() (sandbox.Running, error) {
 	labs := sandbox.Find(sandbox.Base())
-	if len(labs) == 0 {
-		return sandbox.Running{}, errors.New("no lab is running: start one with make demo")
+	if dir := os.Getenv("LAB"); dir != "" {
+		labs = slices.DeleteFunc(labs, func(r sandbox.Running) bool { return r.Dir != filepath.Clean(dir) })
+		if len(labs) == 0 {
+			return sandbox.Running{}, fmt.Errorf("no lab is running in %s, which $LAB names", dir)
+		}
 	}
-	return labs[len(labs)-1], nil
+	switch len(labs) {
+	case 0:
+		return sandbox.Running{}, errors.New("no lab is running: start one with make demo")
+	case 1:
+		return labs[0], nil
+	}
+	dirs := make([]string, len(labs))
+	for i, r := range labs {
+		dirs[i] = r.Dir
+	}
+	return sandbox.Running{}, fmt.Errorf("several labs are running: choose one by setting LAB to its directory: %s", strings.Join(dirs, ", "))
 }
 
 // enter replaces this process by a command inside the lab's namespaces, in the
