@@ -13,7 +13,7 @@ SLIM    := -trimpath -ldflags "-s -w"
 KCPFLAGS := -p $(JOBS) -trimpath -gcflags=all=-dwarf=false
 
 # Debian packages that tests and the demo use.
-PACKAGES := nftables frr bird2
+PACKAGES := nftables frr bird2 curl
 
 SHELL   := bash
 
@@ -61,10 +61,11 @@ unit: deps
 	@$(GO) test $(UNITFLAGS) -run '^TestSpeakerFollowsPlans$$' ./speaker/bgp
 
 e2e: lab-tools
-	@echo "the lab's own Kubernetes"
-	@cd e2etest/kube && $(GO) test -vet=off $(KCPFLAGS) $(UNITFLAGS) ./...
-	@echo "scenarios in the lab"
-	@cd e2etest && $(GO) test -p 1 -trimpath -count=1 -timeout 40m ./...
+	@rc=0; echo "the lab's own Kubernetes"; \
+	(cd e2etest/kube && $(GO) test -vet=off $(KCPFLAGS) $(UNITFLAGS) ./...) || rc=1; \
+	echo "scenarios in the lab"; \
+	(cd e2etest && $(GO) test -p 1 -trimpath -count=1 -timeout 40m ./...) || rc=1; \
+	exit $$rc
 
 check: format vet lint generated chart ## format, vet, lint, generated files, chart
 	@echo "all checks passed"

@@ -30,8 +30,14 @@ spec:
   volumes: [{name: data, emptyDir: {}}]
 `)
 	k("wait", "--for=condition=Ready", "pod/p", "--timeout=20s")
-	if text := k("logs", "p", "-c", "main"); !strings.Contains(text, "prepared") {
-		t.Fatalf("the sidecar was not up before the main container: %q", text)
+	// curl succeeds at once or never: the container is not started again
+	if err := eventually(10*time.Second, func() error {
+		if text := k("logs", "p", "-c", "main"); !strings.Contains(text, "prepared") {
+			return fmt.Errorf("the sidecar was not up before the main container: %q", text)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 	k("exec", "p", "-c", "main", "--", "sh", "-c", "curl -s http://127.0.0.1:9090/exit; true")
 	until(t, k, "1/true/0", "get", "pod", "p", "-o",

@@ -98,9 +98,14 @@ spec:
     metadata: {labels: {app: d}}
     spec: {hostNetwork: true, containers: [{name: c, image: "lab/sh:1", args: ["-c", "sleep 12345 & sleep 12345"]}]}
 `)
-	k("rollout", "status", "ds/d", "--timeout=20s")
-	if n := count(t, "sleep 12345"); n != 4 {
-		t.Fatalf("%d processes, want 2 on each node", n)
+	// The status of a new DaemonSet may ask for no pods yet: count them.
+	if err := eventually(30*time.Second, func() error {
+		if n := count(t, "sleep 12345"); n != 4 {
+			return fmt.Errorf("%d processes, want 2 on each node", n)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 	cmd := w.kubelets["n2"]
 	cmd.Process.Kill()
