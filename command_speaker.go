@@ -122,8 +122,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		}
 		parts.Forwarder = forwarder
 		parts.HostFaults = o.hostFaults(forwarder, p.with("nft"))
-	case "off":
-		p.health.Ready("forwarder")
+	case "off": // without a forwarder the agent announces only
 	default:
 		return nil, usageError{fmt.Errorf("--forwarder %q: use nft or off", o.forwarder)}
 	}

@@ -26,6 +26,9 @@ type SessionReport struct {
 	LastDrop string // why it last went down, in words
 }
 
+// SessionEstablished is the state of a session that exchanges routes (RFC 4271).
+const SessionEstablished = "Established"
+
 // The states of a forwarder in a SpeakerReport.
 const (
 	ForwarderReady    = "Ready"

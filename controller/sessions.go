@@ -9,9 +9,6 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// established is the state of a session that exchanges routes (RFC 4271).
-const established = "Established"
-
 // sessions is what the nodes report of one peer.
 type sessions struct {
 	up, connecting []string            // nodes
@@ -27,7 +24,7 @@ func sessionsOf(p *config.Peer, snap *config.Snapshot) sessions {
 		}
 		report, ok := reportOf(p, name, snap)
 		switch {
-		case ok && report.State == established:
+		case ok && report.State == config.SessionEstablished:
 			s.up = append(s.up, name)
 		case ok && report.LastDrop != "":
 			s.down[report.LastDrop] = append(s.down[report.LastDrop], name)
@@ -66,7 +63,7 @@ func (s sessions) condition() config.Condition {
 	case total == 0:
 		c.Reason, c.Message = "NoNode", "no node is chosen by nodeSelectors"
 	case len(s.up) == total:
-		c.Status, c.Reason = true, established
+		c.Status, c.Reason = true, config.ConditionEstablished
 	case len(s.down) > 0:
 		c.Reason = "SessionDown"
 		c.Message += "; " + s.reasons()

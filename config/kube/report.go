@@ -44,7 +44,7 @@ func speakerStatus(r config.SpeakerReport, now time.Time) v1beta1.SpeakerStatusS
 	}
 	up := 0
 	for _, p := range r.Sessions {
-		if p.State == "Established" {
+		if p.State == config.SessionEstablished {
 			up++
 		}
 		s.Sessions = append(s.Sessions, v1beta1.SessionStatus{

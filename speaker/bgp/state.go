@@ -10,6 +10,8 @@ import (
 	"time"
 
 	api "github.com/osrg/gobgp/v3/api"
+
+	"github.com/steelyard-lb/steelyard/config"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
@@ -50,7 +52,7 @@ func (s SessionState) Up() bool { return s.State == established }
 
 const (
 	idle        = "Idle"
-	established = "Established"
+	established = config.SessionEstablished
 )
 
 var stateNames = map[api.PeerState_SessionState]string{

@@ -172,7 +172,7 @@ spec:
       allowPrivilegeEscalation: false
       readOnlyRootFilesystem: true
       capabilities: {drop: [ALL]}
-    volumeMounts: [{name: work, mountPath: /work}]
+    volumeMounts: [{name: work, mountPath: /scratch}]
   volumes: [{name: work, emptyDir: {}}]
 ---
 apiVersion: v1
@@ -206,7 +206,7 @@ spec: {containers: [{name: c, image: "lab/sh:1", securityContext: {runAsNonRoot:
 		{"strict", "id -u; id -g; id -G", "65532\n65533\n65533 99 1234"},
 		{"strict", "grep -E 'CapBnd|CapEff|CapPrm|NoNewPrivs' /proc/1/status", "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1"},
 		{"strict", "grep -E 'CapBnd|CapEff|NoNewPrivs' /proc/self/status", "CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1"},
-		{"strict", "touch /etc/x 2>&1 || touch /work/x && stat -c %g /work/x", "Read-only file system\n1234"},
+		{"strict", "touch /etc/x 2>&1 || touch /scratch/x && stat -c %g /scratch/x", "Read-only file system\n1234"},
 		{"net", "grep -E 'CapBnd|CapEff' /proc/1/status", "CapEff:\t0000000000003000\nCapBnd:\t0000000000003000"},
 		{"plain", "grep -E 'CapBnd|CapEff|NoNewPrivs' /proc/1/status", "CapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\nNoNewPrivs:\t0"},
 		{"plain", "echo 1 2>&1 > /proc/sys/net/ipv4/ip_forward; ls /root /tmp", "Read-only file system"},
