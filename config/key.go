@@ -34,6 +34,7 @@ const (
 	KindIngress          Kind = "Ingress"
 	KindIngressClass     Kind = "IngressClass"
 	KindIPAddressPool    Kind = "IPAddressPool"
+	KindIPReservation    Kind = "IPReservation"
 	KindL2Advertisement  Kind = "L2Advertisement"
 	KindBGPPeer          Kind = "BGPPeer"
 	KindBGPAdvertisement Kind = "BGPAdvertisement"

@@ -2,6 +2,8 @@ package config
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,7 +33,52 @@ type Pool struct {
 	AutoAssign    bool
 	AvoidBuggyIPs bool
 	Allocation    *Allocation // nil: open to all Services
+
+	Classes    Classes       // loadBalancerClasses it serves; empty: all that are ours
+	Strategy   Strategy      // which free address is given
+	Draining   bool          // keeps what it gave, gives nothing new
+	OnRemoval  OnRemoval     // what becomes of addresses that a pool edit leaves without a pool
+	ReuseAfter time.Duration // a released address rests so long before somebody else gets it
+	Retain     time.Duration // so long the Service of the same name gets its address back
+	SharedBy   []string      // namespaces whose Services may share one address with each other
 }
+
+// Remembers tells whether the pool's addresses are remembered beyond the life
+// of the Service that has them, so that an IPReservation is written for each.
+func (p *Pool) Remembers() bool { return p.ReuseAfter > 0 || p.Retain > 0 }
+
+// Classes are loadBalancerClasses, "" standing for Services without one.
+type Classes []string
+
+// Serve tells whether Services of that class are served. No classes at all
+// serve Services without one, as MetalLB does without --lb-class.
+func (c Classes) Serve(class string) bool {
+	if len(c) == 0 {
+		return class == ""
+	}
+	return slices.Contains(c, class)
+}
+
+// Strategy is the order in which a pool gives its free addresses.
+type Strategy string
+
+// The strategies. Lowest is MetalLB's.
+const (
+	Lowest            Strategy = "Lowest"
+	Random            Strategy = "Random"
+	LeastRecentlyUsed Strategy = "LeastRecentlyUsed"
+)
+
+// OnRemoval says what becomes of a Service whose address no pool holds any
+// more, because its pool shrank or went.
+type OnRemoval string
+
+// Keep leaves address and traffic alone until somebody decides; Reallocate
+// gives the Service another address at once, as MetalLB does.
+const (
+	Keep       OnRemoval = "Keep"
+	Reallocate OnRemoval = "Reallocate"
+)
 
 // Allocation says which Services a pool serves.
 type Allocation struct {
@@ -59,4 +106,48 @@ func PoolOf(pools []*Pool, addr netip.Addr) *Pool {
 		}
 	}
 	return nil
+}
+
+// Former adds to former what a configuration change takes out of pools: each
+// pool of before, with the ranges that now no longer hold, until a pool holds
+// them again. An address that a Service has from there stays ours to serve
+// until the controller says otherwise; see [Snapshot.OurPool].
+func Former(former, before, now []*Pool) []*Pool {
+	var out []*Pool
+	lost := map[string]bool{}
+	for _, p := range before {
+		if gone := lostOf(p, now); gone != nil {
+			out, lost[p.Name] = append(out, gone), true
+		}
+	}
+	for _, p := range former {
+		if gone := lostOf(p, now); gone != nil && !lost[p.Name] {
+			out = append(out, gone)
+		} else if gone != nil {
+			i := slices.IndexFunc(out, func(o *Pool) bool { return o.Name == p.Name })
+			out[i].Ranges = append(out[i].Ranges, gone.Ranges...)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Pool) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// lostOf is p with only the ranges that are not wholly in the pools of now, or
+// nil if there are none.
+func lostOf(p *Pool, now []*Pool) *Pool {
+	gone := *p
+	gone.Ranges, gone.Prefixes = nil, nil
+	for _, r := range p.Ranges {
+		if !slices.ContainsFunc(now, func(o *Pool) bool { return o.holds(r) }) {
+			gone.Ranges = append(gone.Ranges, r)
+		}
+	}
+	if len(gone.Ranges) == 0 {
+		return nil
+	}
+	return &gone
+}
+
+func (p *Pool) holds(r Range) bool {
+	return slices.ContainsFunc(p.Ranges, func(o Range) bool { return o.Contains(r.From) && o.Contains(r.To) })
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Snapshot is an immutable view of what one process needs from the Kubernetes
@@ -15,11 +16,17 @@ type Snapshot struct {
 	Nodes      Table[string, *Node]
 	Namespaces Table[string, map[string]string] // name → labels
 
-	Pools    []*Pool             // valid ones, sorted by name
-	L2       []*L2Advertisement  // sorted by name
-	BGP      []*BGPAdvertisement // sorted by name
-	Peers    []*Peer             // sorted by name
-	Claims   Table[netip.Addr, *L2Claim]
+	Pools  []*Pool             // valid ones, sorted by name
+	Former []*Pool             // ranges taken out of pools since this process began, see [Former]
+	L2     []*L2Advertisement  // sorted by name
+	BGP    []*BGPAdvertisement // sorted by name
+	Peers  []*Peer             // sorted by name
+	Claims Table[netip.Addr, *L2Claim]
+
+	// Reservations are the readable ones, by their own key.
+	Reservations Table[Key, *Reservation]
+	// Bound are the reservations whose status binds an address, by address.
+	Bound    Table[netip.Addr, *Reservation]
 	Speakers Table[string, *SpeakerStatus] // by node
 
 	Ingresses    Table[Key, *Ingress]
@@ -37,18 +44,21 @@ type Changes struct {
 	Nodes     []string
 	Claims    []netip.Addr
 	Ingresses []Key // also: certificates named by them
-	Config    bool  // pools, advertisements, peers, namespaces
+	// Reservations added, changed or gone.
+	Reservations []Key
+	Config       bool // pools, advertisements, peers, namespaces
 }
 
 // Merge adds the changes of a later snapshot, for a reader that skipped one.
 func (c Changes) Merge(later Changes) Changes {
 	return Changes{
-		All:       c.All || later.All,
-		Services:  append(c.Services[:len(c.Services):len(c.Services)], later.Services...),
-		Nodes:     append(c.Nodes[:len(c.Nodes):len(c.Nodes)], later.Nodes...),
-		Claims:    append(c.Claims[:len(c.Claims):len(c.Claims)], later.Claims...),
-		Ingresses: append(c.Ingresses[:len(c.Ingresses):len(c.Ingresses)], later.Ingresses...),
-		Config:    c.Config || later.Config,
+		All:          c.All || later.All,
+		Services:     append(c.Services[:len(c.Services):len(c.Services)], later.Services...),
+		Nodes:        append(c.Nodes[:len(c.Nodes):len(c.Nodes)], later.Nodes...),
+		Claims:       append(c.Claims[:len(c.Claims):len(c.Claims)], later.Claims...),
+		Ingresses:    append(c.Ingresses[:len(c.Ingresses):len(c.Ingresses)], later.Ingresses...),
+		Reservations: append(c.Reservations[:len(c.Reservations):len(c.Reservations)], later.Reservations...),
+		Config:       c.Config || later.Config,
 	}
 }
 
@@ -71,7 +81,36 @@ func Tidy(c *Changes) {
 	slices.SortFunc(c.Services, Key.Compare)
 	slices.SortFunc(c.Ingresses, Key.Compare)
 	slices.SortFunc(c.Claims, netip.Addr.Compare)
+	slices.SortFunc(c.Reservations, Key.Compare)
+	c.Reservations = slices.Compact(c.Reservations)
 	slices.Sort(c.Nodes)
 	c.Services, c.Ingresses = slices.Compact(c.Services), slices.Compact(c.Ingresses)
 	c.Nodes, c.Claims = slices.Compact(c.Nodes), slices.Compact(c.Claims)
+}
+
+// OurPool is the pool for which addr, shown by svc's status, is ours to serve;
+// nil if it is not: an address that somebody else wrote into a status is never
+// served. Besides the addresses of pools, those count that a pool edit left
+// without one while svc has them: the edit is no decision about svc.
+func (s *Snapshot) OurPool(svc *Service, addr netip.Addr) *Pool {
+	if p := PoolOf(s.Pools, addr); p != nil {
+		return p
+	}
+	if r, ok := s.Bound.Get(addr); ok && r.Holds(svc.Key, addr) {
+		return s.poolCalled(r.Status.Pool, r.Status.PoolLabels)
+	}
+	if p := PoolOf(s.Former, addr); p != nil && slices.Contains(strings.Split(svc.AllocatedFrom, ","), p.Name) {
+		return p
+	}
+	return nil
+}
+
+// poolCalled is the pool of that name, or what is left of one that is gone.
+func (s *Snapshot) poolCalled(name string, labels map[string]string) *Pool {
+	for _, p := range s.Pools {
+		if p.Name == name {
+			return p
+		}
+	}
+	return &Pool{Name: name, Labels: labels}
 }
