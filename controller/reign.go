@@ -39,13 +39,14 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 		r.mode = modeShown(snap, r.opts.Class)
 	}
 	r.snap = snap
-	var changes []ipam.Change
+	var diff ipam.Diff
 	if full {
-		r.ledger, changes = ipam.Plan(r.ledger, snap.Pools, allRequests(snap, r.opts.Class))
+		r.ledger, diff = ipam.Plan(r.ledger, ipam.Input{Pools: snap.Pools, Requests: allRequests(snap, r.opts.Class), Now: now})
 	} else {
 		changed, gone := changedRequests(snap, r.opts.Class)
-		r.ledger, changes = ipam.Update(r.ledger, changed, gone)
+		r.ledger, diff = ipam.Update(r.ledger, ipam.Delta{Changed: changed, Gone: gone, Now: now})
 	}
+	changes := diff.Services
 	mode := modeOf(r.opts.Forwarder, r.mode, snap)
 	if mode != r.mode {
 		level.Info(r.logger).Log("msg", "ipMode of all addresses changes", "mode", mode)

@@ -55,7 +55,7 @@ func BenchmarkCore(b *testing.B) {
 				runtime.GC()
 				runtime.ReadMemStats(&before)
 				b.StartTimer()
-				l, _ = Plan(l, pools, reqs)
+				l, _ = plan(l, pools, reqs)
 			}
 			if l.Len() != n || len(l.Refusals()) != 0 {
 				b.Fatalf("%d of %d served", l.Len(), n)
@@ -72,9 +72,9 @@ func BenchmarkCore(b *testing.B) {
 
 func BenchmarkPlanUnchanged(b *testing.B) {
 	reqs, pools := benchServices(10_000, config.IPv4), benchPools(slash8...)
-	l, _ := Plan(Ledger{}, pools, reqs)
+	l, _ := plan(Ledger{}, pools, reqs)
 	for b.Loop() {
-		if next, changes := Plan(l, pools, reqs); len(changes) != 0 || next.Len() != len(reqs) {
+		if next, changes := plan(l, pools, reqs); len(changes) != 0 || next.Len() != len(reqs) {
 			b.Fatal("something changed")
 		}
 	}
@@ -82,27 +82,27 @@ func BenchmarkPlanUnchanged(b *testing.B) {
 
 func BenchmarkUpdateOne(b *testing.B) {
 	reqs, pools := benchServices(10_001, config.IPv6), benchPools(slash64...)
-	l, _ := Plan(Ledger{}, pools, reqs[:10_000])
+	l, _ := plan(Ledger{}, pools, reqs[:10_000])
 	last := reqs[10_000:]
 	key := []config.Key{last[0].Service.Key}
 	b.Run("add", func(b *testing.B) {
 		for b.Loop() {
-			if next, changes := Update(l, last, nil); len(changes) != 1 || next.Len() != 10_001 {
+			if next, changes := update(l, last, nil); len(changes) != 1 || next.Len() != 10_001 {
 				b.Fatal("not granted")
 			}
 		}
 	})
-	full, _ := Update(l, last, nil)
+	full, _ := update(l, last, nil)
 	b.Run("remove", func(b *testing.B) {
 		for b.Loop() {
-			if next, changes := Update(full, nil, key); len(changes) != 1 || next.Len() != 10_000 {
+			if next, changes := update(full, nil, key); len(changes) != 1 || next.Len() != 10_000 {
 				b.Fatal("not released")
 			}
 		}
 	})
 	b.Run("full-plan", func(b *testing.B) {
 		for b.Loop() {
-			if _, changes := Plan(l, pools, reqs); len(changes) != 1 {
+			if _, changes := plan(l, pools, reqs); len(changes) != 1 {
 				b.Fatal("not granted")
 			}
 		}

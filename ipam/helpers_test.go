@@ -99,3 +99,18 @@ func result(l Ledger, s *config.Service) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// plan folds pools and Services into l, at the beginning of time.
+func plan(l Ledger, pools []*config.Pool, want []Request) (Ledger, []Change) {
+	next, diff := Plan(l, Input{Pools: pools, Requests: want, Now: noon})
+	return next, diff.Services
+}
+
+// update folds changed and gone Services into l.
+func update(l Ledger, changed []Request, gone []config.Key) (Ledger, []Change) {
+	next, diff := Update(l, Delta{Changed: changed, Gone: gone, Now: noon})
+	return next, diff.Services
+}
+
+// noon is now, unless a test says otherwise.
+var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)

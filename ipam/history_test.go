@@ -14,13 +14,13 @@ type history struct {
 }
 
 func start(t *testing.T, pools []*config.Pool, services ...*config.Service) *history {
-	l, _ := Plan(Ledger{}, pools, requests(services...))
+	l, _ := plan(Ledger{}, pools, requests(services...))
 	return &history{t, l}
 }
 
 func (h *history) change(services ...*config.Service) []Change {
 	var changes []Change
-	h.l, changes = Update(h.l, requests(services...), nil)
+	h.l, changes = update(h.l, requests(services...), nil)
 	return changes
 }
 
@@ -51,23 +51,23 @@ func TestLeavingTypeLoadBalancer(t *testing.T) {
 	h.expect(b, "PoolExhausted")
 	a = but(a, func(s *config.Service) { s.Type = config.ClusterIP })
 	var changes []Change
-	h.l, changes = Update(h.l, []Request{{Service: a, Bystander: true}}, nil)
+	h.l, changes = update(h.l, []Request{{Service: a, Bystander: true}}, nil)
 	if len(changes) != 1 || len(changes[0].Dropped) != 1 || changes[0].Dropped[0].Addr != ip("198.51.100.1") {
 		t.Errorf("changes: %+v", changes)
 	}
 	h.expect(b, "PoolExhausted") // until a's status is cleared
-	h.l, _ = Update(h.l, nil, []config.Key{a.Key})
+	h.l, _ = update(h.l, nil, []config.Key{a.Key})
 	h.expect(b, "198.51.100.1@tiny")
 }
 
 func TestBystandersAddressIsNotGiven(t *testing.T) {
 	theirs := Request{Service: svc("a", shows("", "198.51.100.1")), Bystander: true}
 	mine := Request{Service: svc("b")}
-	l, _ := Plan(Ledger{}, []*config.Pool{tiny}, []Request{theirs, mine})
+	l, _ := plan(Ledger{}, []*config.Pool{tiny}, []Request{theirs, mine})
 	if got := result(l, mine.Service); got != "PoolExhausted" {
 		t.Errorf("b: %q", got)
 	}
-	l, _ = Update(l, nil, []config.Key{theirs.Service.Key})
+	l, _ = update(l, nil, []config.Key{theirs.Service.Key})
 	if got := result(l, mine.Service); got != "198.51.100.1@tiny" {
 		t.Errorf("b: %q", got)
 	}
@@ -107,7 +107,7 @@ func TestSharersStayTogether(t *testing.T) {
 	h.change(but(a, shares("q")), but(b, shares("q"))) // both at once: they stay
 	h.expect(a, "192.0.2.10@public")
 	h.expect(b, "192.0.2.10@public")
-	h.l, _ = Update(h.l, nil, []config.Key{a.Key})
+	h.l, _ = update(h.l, nil, []config.Key{a.Key})
 	h.expect(b, "192.0.2.10@public")
 	if got := h.l.Holders(ip("192.0.2.10")); len(got) != 1 || got[0] != b.Key {
 		t.Errorf("holders: %v", got)
@@ -148,9 +148,9 @@ func TestUseCountsWhatIsOccupied(t *testing.T) {
 
 func TestLedgersAreImmutable(t *testing.T) {
 	a, b := svc("a"), svc("b")
-	one, _ := Plan(Ledger{}, []*config.Pool{public}, requests(a))
-	two, _ := Update(one, requests(b), nil)
-	three, _ := Update(one, nil, []config.Key{a.Key})
+	one, _ := plan(Ledger{}, []*config.Pool{public}, requests(a))
+	two, _ := update(one, requests(b), nil)
+	three, _ := update(one, nil, []config.Key{a.Key})
 	for _, c := range []struct {
 		l            Ledger
 		a, b         string

@@ -34,7 +34,7 @@ func (m *model) laws(t *testing.T, at string, before, l Ledger, want []Request) 
 		}
 	}
 	m.lawOfCounts(t, at, l)
-	if again, changes := Plan(l, m.pools, want); len(changes) != 0 || again.Len() != l.Len() {
+	if again, changes := plan(l, m.pools, want); len(changes) != 0 || again.Len() != l.Len() {
 		t.Errorf("%s: planning again changes %d Services: %v from %+v to %+v, dropped %v", at, len(changes), changes[0].Key, changes[0].Was, changes[0].Now, changes[0].Dropped)
 	}
 	if l.Len() != countEntries(l, want) {

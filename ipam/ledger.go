@@ -8,16 +8,6 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// Request is one Service that the ledger must know of.
-type Request struct {
-	Service *config.Service
-	Labels  map[string]string // of its namespace
-	// Bystander: not ours to serve (another class, or no longer of type
-	// LoadBalancer), but its status shows addresses. They stay occupied for as
-	// long as they are shown; it is given nothing and told nothing.
-	Bystander bool
-}
-
 // Ledger knows who has which address. It is immutable; the zero Ledger is
 // empty and ready to use.
 type Ledger struct {
@@ -27,6 +17,9 @@ type Ledger struct {
 	groups config.Table[group, []netip.Addr]           // addresses that are shared, sorted
 	used4  space
 	used6  space
+
+	memories  config.Table[netip.Addr, *Memory]
+	standings config.Table[config.Key, Standing] // of manual reservations
 }
 
 // Entry is all that the ledger knows of one Service. It must not be modified.
@@ -107,20 +100,6 @@ func (e *Entry) holds(addr netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// Change is what one round of planning changed for one Service.
-type Change struct {
-	Key     config.Key
-	Was     *Entry // nil: nothing was known
-	Now     *Entry // nil: nothing is left
-	Dropped []Drop // addresses that Was held, or the status showed, and Now does not hold
-}
-
-// Drop is an address taken from a Service, and why.
-type Drop struct {
-	Addr netip.Addr
-	Why  string
 }
 
 // Entry returns what is known of a Service, or nil.

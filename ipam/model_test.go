@@ -56,11 +56,11 @@ func runModel(t *testing.T, seed uint64, steps int) {
 		}
 		want := m.requests()
 		before := l
-		l, _ = Plan(before, m.pools, want)
+		l, _ = plan(before, m.pools, want)
 		if m.repooled {
-			u, _ = Plan(u, m.pools, want)
+			u, _ = plan(u, m.pools, want)
 		} else {
-			u, _ = Update(u, m.changes(want), m.gone)
+			u, _ = update(u, m.changes(want), m.gone)
 		}
 		slow = slow.plan(m.pools, want)
 		at := fmt.Sprintf("seed %d step %d", seed, step)

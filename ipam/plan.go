@@ -9,13 +9,13 @@ import (
 
 // Plan folds the pools and everything that is asked for into the ledger. It is
 // the definition; [Update] is the quick way to the same result when little
-// changed. Services in prev that want does not name are gone, their addresses
-// free. want must not name a Service twice.
-func Plan(prev Ledger, pools []*config.Pool, want []Request) (Ledger, []Change) {
-	d := newDraft(prev)
-	repooled := prev.layout == nil || !slices.Equal(prev.layout.pools, pools)
+// changed. Services in prev that are not asked for are gone, their addresses
+// free.
+func Plan(prev Ledger, in Input) (Ledger, Diff) {
+	d, want := newDraft(prev), in.Requests
+	repooled := prev.layout == nil || !slices.Equal(prev.layout.pools, in.Pools)
 	if repooled {
-		d.next.layout = layoutOf(pools)
+		d.next.layout = layoutOf(in.Pools)
 	}
 	var changed, waiting []Request
 	known := 0
@@ -55,23 +55,24 @@ func missing(prev Ledger, want []Request, known int) []config.Key {
 	return gone
 }
 
-// Update is [Plan] for the pools and namespace labels of before, when only the
-// changed Services differ and the gone ones are no longer wanted. Its cost
+// Update is [Plan] for the pools, namespace labels and manual reservations of
+// before, when only the changed Services differ and the gone ones are no longer
+// wanted. Its cost
 // grows with the change and, if something became free, with those who wait. If
 // nothing did, those who wait are not looked at: they wait on, each for the
 // reason that was found first.
-func Update(prev Ledger, changed []Request, gone []config.Key) (Ledger, []Change) {
+func Update(prev Ledger, in Delta) (Ledger, Diff) {
 	d := newDraft(prev)
 	if prev.layout == nil {
 		d.next.layout = layoutOf(nil)
 	}
-	changed = slices.DeleteFunc(slices.Clone(changed), func(req Request) bool {
+	changed := slices.DeleteFunc(slices.Clone(in.Changed), func(req Request) bool {
 		e, ok := prev.book.Get(req.Service.Key)
 		return ok && e.Service == req.Service && e.Bystander == req.Bystander
 	})
-	works := d.settle(changed, gone)
+	works := d.settle(changed, in.Gone)
 	if d.freed {
-		works = d.recall(works, d.waiting(works, gone))
+		works = d.recall(works, d.waiting(works, in.Gone))
 	}
 	d.serve(works)
 	return d.done()
@@ -107,7 +108,7 @@ func newDraft(prev Ledger) *draft {
 	}
 }
 
-func (d *draft) done() (Ledger, []Change) {
+func (d *draft) done() (Ledger, Diff) {
 	d.next.book, d.next.waits = d.book.Done(), d.waits.Done()
 	if len(d.groups) > 0 {
 		e := d.next.groups.Edit()
@@ -120,7 +121,7 @@ func (d *draft) done() (Ledger, []Change) {
 		}
 		d.next.groups = e.Done()
 	}
-	return d.next, d.changes
+	return d.next, Diff{Services: d.changes}
 }
 
 // serve grants, oldest first, and writes down what became of everybody.

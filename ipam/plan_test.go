@@ -159,14 +159,14 @@ func TestPlanFromNothing(t *testing.T) {
 			want{"a": "198.51.100.1@tiny 2001:db8:9::9@gone6(gone)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, _ := Plan(Ledger{}, c.pools, requests(c.svcs...))
+			l, _ := plan(Ledger{}, c.pools, requests(c.svcs...))
 			for _, s := range c.svcs {
 				key := strings.TrimPrefix(s.Key.String(), "t/")
 				if got := result(l, s); got != c.want[key] {
 					t.Errorf("%s: %q, want %q; %v", key, got, c.want[key], refusalOf(l, s))
 				}
 			}
-			if _, changes := Plan(l, c.pools, requests(c.svcs...)); len(changes) != 0 {
+			if _, changes := plan(l, c.pools, requests(c.svcs...)); len(changes) != 0 {
 				t.Errorf("planning again changes %d Services", len(changes))
 			}
 		})
@@ -196,7 +196,7 @@ func TestSelectorsChoosePools(t *testing.T) {
 		"another Service":   {"red", "db", "NoMatchingPool"},
 	} {
 		s := labelled(c.tier)
-		l, _ := Plan(Ledger{}, []*config.Pool{p}, []Request{{Service: s, Labels: map[string]string{"team": c.team}}})
+		l, _ := plan(Ledger{}, []*config.Pool{p}, []Request{{Service: s, Labels: map[string]string{"team": c.team}}})
 		if got := result(l, s); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
@@ -220,7 +220,7 @@ func TestRefusalsExplain(t *testing.T) {
 		{svc("b", asks("198.51.100.1")), AddressInUse, []string{"198.51.100.1 belongs to t/a", "allow-shared-ip"}},
 		{svc("b", asks("203.0.113.1")), AddressNotInPool, []string{"203.0.113.1 lies in none of the pools", "tiny"}},
 	} {
-		l, _ := Plan(Ledger{}, pools, requests(holder, c.s))
+		l, _ := plan(Ledger{}, pools, requests(holder, c.s))
 		err := refusalOf(l, c.s)
 		if !errors.Is(err, c.reason) {
 			t.Errorf("%v is not %v", err, c.reason)
