@@ -12,10 +12,11 @@ import (
 	"github.com/steelyard-lb/steelyard/config/daemon"
 )
 
-// Exit codes: 1 for a failure while running, 2 for a wrong command line.
+// Exit codes.
 const (
-	exitFailure = 1
-	exitUsage   = 2
+	exitFailure  = 1
+	exitUsage    = 2
+	exitDisturbs = 3 // of plan: a Service would move or lose an address
 )
 
 // usageError marks a mistake on the command line or in the environment.
@@ -27,8 +28,15 @@ func exitCode(err error) int {
 	if errors.As(err, &usageError{}) {
 		return exitUsage
 	}
+	if errors.Is(err, errDisturbs) {
+		return exitDisturbs
+	}
 	return exitFailure
 }
+
+// classUsage is the help of the flag --class, which controller and speaker have.
+const classUsage = `loadBalancerClasses that are served, with commas between; an empty one ("")
+stands for Services without a class, and so does giving none`
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -52,7 +60,7 @@ STEELYARD_LOG_LEVEL. The command line wins.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(controllerCommand(), speakerCommand(), ingressCommand(), versionCommand())
+	root.AddCommand(controllerCommand(), speakerCommand(), ingressCommand(), planCommand(), versionCommand())
 	return root
 }
 

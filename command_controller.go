@@ -16,12 +16,13 @@ import (
 	"github.com/steelyard-lb/steelyard/controller"
 )
 
-// listRetry is the pause between two tries to read all Services.
+// listRetry is the pause between two tries to read all objects of a kind.
 const listRetry = 250 * time.Millisecond
 
 type controllerFlags struct {
 	common
-	class, leaseName, podName, forwarder, ingressService string
+	leaseName, podName, forwarder, ingressService string
+	classes                                       []string
 }
 
 func controllerCommand() *cobra.Command {
@@ -37,7 +38,7 @@ is told to stop, within three seconds when it dies.`,
 		Args: noArgs,
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.class, "class", "", "loadBalancerClass that is served; empty: Services without one")
+	f.StringSliceVar(&o.classes, "class", nil, classUsage)
 	f.StringVar(&o.leaseName, "lease-name", "steelyard-controller", "Lease that elects the leader")
 	f.StringVar(&o.podName, "pod-name", "", "name of this process in the Lease; empty: the host's name")
 	f.StringVar(&o.forwarder, "forwarder", "nft", "what the speakers run with: nft, or off")
@@ -63,7 +64,7 @@ is told to stop, within three seconds when it dies.`,
 }
 
 func (o *controllerFlags) options() (controller.Options, error) {
-	opts := controller.Options{Namespace: o.namespace, Class: o.class}
+	opts := controller.Options{Namespace: o.namespace, Classes: o.classes}
 	var err error
 	if opts.IngressService, err = keyFlag("ingress-service", o.ingressService); err != nil {
 		return opts, err
@@ -90,7 +91,7 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 		parts &^= kube.Ingresses | kube.Certificates
 	}
 	source := kube.Watch(p.client, kube.WatchOptions{
-		Parts: parts, Namespace: o.namespace, Class: o.class, Logger: p.with("watch"),
+		Parts: parts, Namespace: o.namespace, Classes: o.classes, Logger: p.with("watch"),
 	})
 	events := kube.NewEvents(p.client, "steelyard-controller", o.podName, p.with("events"))
 	api := struct {
@@ -102,25 +103,29 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 	lease := kube.LeaseOptions{Namespace: o.namespace, Name: o.leaseName, Identity: o.podName, Logger: p.with("lease")}
 	lead := func(ctx context.Context) error {
 		return p.client.Lead(ctx, lease, func(ctx context.Context) error {
-			services, err := listServices(ctx, p)
+			services, err := readTruth(ctx, p, p.client.ListServices)
 			if err != nil {
 				return nil // the term is over
 			}
+			reservations, err := readTruth(ctx, p, p.client.ListReservations)
+			if err != nil {
+				return nil
+			}
 			defer follow.Resign()
-			return leader.Run(ctx, follow.Lead(services))
+			return leader.Run(ctx, follow.Lead(services, reservations))
 		})
 	}
 	return serveUntilDrained(ctx, lead, p.serveHealth, p.serveMetrics, source.Run, events.Run, follow.Run)
 }
 
-// listServices reads what is true, trying for as long as the term lasts.
-func listServices(ctx context.Context, p *process) ([]*config.Service, error) {
+// readTruth reads what is true, trying for as long as the term lasts.
+func readTruth[T any](ctx context.Context, p *process, list func(context.Context) ([]T, error)) ([]T, error) {
 	for {
-		services, err := p.client.ListServices(ctx)
+		out, err := list(ctx)
 		if err == nil {
-			return services, nil
+			return out, nil
 		}
-		level.Warn(p.log).Log("msg", "leading put off: Services not listed", "err", err)
+		level.Warn(p.log).Log("msg", "leading put off: the truth could not be read", "err", err)
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()

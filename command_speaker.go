@@ -26,11 +26,12 @@ import (
 
 type speakerFlags struct {
 	common
-	node, class, forwarder, daemonSet string
-	gossipAddr, gossipKeyFile         string
-	gossipPort                        uint16
-	exclude                           []string
-	ignoreExcludeLabel                bool
+	node, forwarder, daemonSet string
+	classes                    []string
+	gossipAddr, gossipKeyFile  string
+	gossipPort                 uint16
+	exclude                    []string
+	ignoreExcludeLabel         bool
 }
 
 func speakerCommand() *cobra.Command {
@@ -51,7 +52,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.node, "node-name", "", "name of this node in Kubernetes (required)")
-	f.StringVar(&o.class, "class", "", "loadBalancerClass that is served; empty: Services without one")
+	f.StringSliceVar(&o.classes, "class", nil, classUsage)
 	f.StringVar(&o.forwarder, "forwarder", "nft", "who forwards: nft, or off to leave it to kube-proxy or the CNI")
 	f.StringVar(&o.daemonSet, "daemonset", "steelyard-speaker", "DaemonSet this speaker belongs to")
 	f.StringVar(&o.gossipAddr, "gossip-address", "", "address of this node for gossip between speakers (required)")
@@ -103,11 +104,11 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	lan := layer2.New(p.with("layer2"), p.reg, layer2.Options{})
 	links := host.Watch(p.with("host"))
 	source := kube.Watch(p.client, kube.WatchOptions{
-		Parts: kube.SpeakerParts, Namespace: o.namespace, Class: o.class, Logger: p.with("watch"),
+		Parts: kube.SpeakerParts, Namespace: o.namespace, Classes: o.classes, Logger: p.with("watch"),
 	})
 	events := kube.NewEvents(p.client, "steelyard-speaker", o.node, p.with("events"))
 	parts := speaker.Parts{
-		Node: o.node, Class: o.class, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
+		Node: o.node, Classes: o.classes, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
 		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
 		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, LAN: lan, Routers: routers,
 		Claims: p.client, Reports: p.client, Events: events, Health: p.health,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -16,8 +17,14 @@ type follower struct {
 
 	mu    sync.Mutex
 	last  *config.Snapshot
-	fresh map[config.Key]*config.Service // what the term read itself, until its first snapshot
-	term  *term                          // under way, nil while others lead
+	fresh *truth // what the term read itself, until its first snapshot
+	term  *term  // under way, nil while others lead
+}
+
+// truth is what is surely in the API, however much the watch lags behind.
+type truth struct {
+	services     map[config.Key]*config.Service
+	reservations map[config.Key]*config.Reservation
 }
 
 // Run takes snapshots in until ctx ends.
@@ -36,16 +43,16 @@ func (f *follower) Run(ctx context.Context) error {
 	}
 }
 
-// Lead starts a term: services are what a quorum read just gave. The first
-// snapshot of the term is all that is known, with those services in place of
-// the watch's. Where the watch says otherwise it lags behind or is ahead; so
-// what it says of them follows as a change.
-func (f *follower) Lead(services []*config.Service) <-chan *config.Snapshot {
+// Lead starts a term: services and reservations are what a quorum read just
+// gave. The first snapshot of the term is all that is known, with those in
+// place of the watch's. Where the watch says otherwise it lags behind or is
+// ahead; so what it says of them follows as a change.
+func (f *follower) Lead(services []*config.Service, reservations []*config.Reservation) <-chan *config.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fresh = make(map[config.Key]*config.Service, len(services))
-	for _, svc := range services {
-		f.fresh[svc.Key] = svc
+	f.fresh = &truth{
+		services:     byKey(services, func(s *config.Service) config.Key { return s.Key }),
+		reservations: byKey(reservations, func(r *config.Reservation) config.Key { return r.Key }),
 	}
 	f.term = &term{out: make(chan *config.Snapshot, 2)}
 	if f.last != nil {
@@ -64,21 +71,44 @@ func (f *follower) pass(snap *config.Snapshot) {
 		return
 	}
 	first, second := *snap, *snap
-	first.Services, first.Changed = config.TableOf(f.fresh), config.Changes{All: true}
-	second.Changed = config.Changes{Services: differing(snap.Services, f.fresh)}
+	first.Services, first.Reservations = config.TableOf(f.fresh.services), config.TableOf(f.fresh.reservations)
+	first.Changed = config.Changes{All: true}
+	second.Changed = config.Changes{
+		Services:     differing(snap.Services, f.fresh.services),
+		Reservations: differing(snap.Reservations, f.fresh.reservations),
+	}
+	second.Changed.Config = manual(snap.Reservations, f.fresh.reservations, second.Changed.Reservations)
 	f.fresh = nil
 	f.term.first = &first
 	f.term.put(&first)
-	if len(second.Changed.Services) > 0 {
+	if len(second.Changed.Services)+len(second.Changed.Reservations) > 0 {
 		config.Tidy(&second.Changed)
 		f.term.put(&second)
 	}
 }
 
-// differing are the Services of the watch that were read otherwise, or not at
+func byKey[T any](list []T, key func(T) config.Key) map[config.Key]T {
+	out := make(map[config.Key]T, len(list))
+	for _, o := range list {
+		out[key(o)] = o
+	}
+	return out
+}
+
+// manual tells whether a person made one of the reservations: then the
+// allocator has to plan anew.
+func manual(watched config.Table[config.Key, *config.Reservation], read map[config.Key]*config.Reservation, keys []config.Key) bool {
+	return slices.ContainsFunc(keys, func(key config.Key) bool {
+		o, ok := watched.Get(key)
+		was, had := read[key]
+		return ok && !o.Managed || had && !was.Managed
+	})
+}
+
+// differing are the objects of the watch that were read otherwise, or not at
 // all. One that only the read has is not among them: the watch has yet to hear
 // of it, and taking it for gone would free its addresses.
-func differing(watched config.Table[config.Key, *config.Service], read map[config.Key]*config.Service) []config.Key {
+func differing[T any](watched config.Table[config.Key, T], read map[config.Key]T) []config.Key {
 	var out []config.Key
 	for key, svc := range watched.All() {
 		if other, ok := read[key]; !ok || !reflect.DeepEqual(svc, other) {

@@ -132,7 +132,7 @@ func TestATermBeginsWithAllThatIsKnown(t *testing.T) {
 	f.see(&config.Snapshot{Revision: 6, Pools: []*config.Pool{pool}, Changed: config.Changes{All: true}})
 	f.see(&config.Snapshot{Revision: 7, Pools: []*config.Pool{pool}, Services: services(service("a")), Changed: changed("a")})
 
-	snaps := f.Lead([]*config.Service{service("a")})
+	snaps := f.Lead([]*config.Service{service("a")}, nil)
 	first := receive(t, snaps)
 	if first.Revision != 7 || !first.Changed.All || first.Pools[0] != pool || names(first) != "[a[]]" {
 		t.Errorf("first: revision %d, %s, changed %+v", first.Revision, names(first), first.Changed)
@@ -148,7 +148,7 @@ func TestATermBeginsWithAllThatIsKnown(t *testing.T) {
 
 func TestATermWaitsForTheFirstSnapshot(t *testing.T) {
 	f := follow(t)
-	snaps := f.Lead([]*config.Service{service("a", "192.0.2.1")})
+	snaps := f.Lead([]*config.Service{service("a", "192.0.2.1")}, nil)
 	quiet(t, snaps)
 	f.see(&config.Snapshot{Revision: 1, Services: services(service("a", "192.0.2.1")), Changed: config.Changes{All: true}})
 	if first := receive(t, snaps); !first.Changed.All || names(first) != "[a[192.0.2.1]]" {
@@ -161,7 +161,7 @@ func TestATermWaitsForTheFirstSnapshot(t *testing.T) {
 func TestWhatWasReadIsNotLostToASlowLeader(t *testing.T) {
 	f := follow(t)
 	f.see(&config.Snapshot{Revision: 1, Services: services(service("a")), Changed: config.Changes{All: true}})
-	snaps := f.Lead([]*config.Service{service("a", "192.0.2.1"), service("new", "192.0.2.2")})
+	snaps := f.Lead([]*config.Service{service("a", "192.0.2.1"), service("new", "192.0.2.2")}, nil)
 	for rev := uint64(2); rev < 5; rev++ { // all of it before the leader looks once
 		f.see(&config.Snapshot{Revision: rev, Services: services(service("a")), Changed: config.Changes{Nodes: []string{fmt.Sprint("n", rev)}}})
 	}
@@ -180,7 +180,7 @@ func TestWhatWasReadIsNotLostToASlowLeader(t *testing.T) {
 func TestWhatTheWatchKnowsMoreIsTold(t *testing.T) {
 	f := follow(t)
 	f.see(&config.Snapshot{Revision: 1, Services: services(service("a"), service("late")), Changed: config.Changes{All: true}})
-	snaps := f.Lead([]*config.Service{service("a")})
+	snaps := f.Lead([]*config.Service{service("a")}, nil)
 	if first := receive(t, snaps); names(first) != "[a[]]" || !first.Changed.All {
 		t.Errorf("first: %s, changed %+v", names(first), first.Changed)
 	}
@@ -193,13 +193,13 @@ func TestWhatTheWatchKnowsMoreIsTold(t *testing.T) {
 func TestAResignedTermHearsNoMore(t *testing.T) {
 	f := follow(t)
 	f.see(&config.Snapshot{Revision: 1, Changed: config.Changes{All: true}})
-	old := f.Lead(nil)
+	old := f.Lead(nil, nil)
 	receive(t, old)
 	f.Resign()
 	f.see(&config.Snapshot{Revision: 2, Services: services(service("a")), Changed: changed("a")})
 	quiet(t, old)
 
-	again := f.Lead([]*config.Service{service("a", "192.0.2.9")})
+	again := f.Lead([]*config.Service{service("a", "192.0.2.9")}, nil)
 	if first := receive(t, again); first.Revision != 2 || !first.Changed.All || names(first) != "[a[192.0.2.9]]" {
 		t.Errorf("first of the second term: revision %d, %s, changed %+v", first.Revision, names(first), first.Changed)
 	}
@@ -226,7 +226,7 @@ func TestTermsUnderLoad(t *testing.T) {
 		}
 	})
 	for range 50 {
-		snaps := f.Lead([]*config.Service{service("read")})
+		snaps := f.Lead([]*config.Service{service("read")}, nil)
 		first := receive(t, snaps)
 		if !first.Changed.All || names(first) != "[read[]]" {
 			t.Fatalf("first: %s, changed %+v", names(first), first.Changed)

@@ -20,6 +20,9 @@ import (
 type statusWriter interface {
 	PatchService(ctx context.Context, svc *config.Service, status config.ServiceStatus) error
 	PatchIngress(ctx context.Context, ingress *config.Ingress, addrs []netip.Addr) error
+	PutReservation(ctx context.Context, key config.Key, service string, addr netip.Addr, status config.ReservationStatus) error
+	PatchReservation(ctx context.Context, reservation *config.Reservation, status config.ReservationStatus) error
+	DeleteReservation(ctx context.Context, key config.Key, uid string) error
 	PatchPool(ctx context.Context, pool config.Key, status config.PoolStatus) error
 	PatchConditions(ctx context.Context, object config.Ref, conditions []config.Condition) error
 	Event(about config.Ref, uid string, warning bool, reason, message string)
@@ -28,12 +31,12 @@ type statusWriter interface {
 // Options say what the controller serves and how hard it may push. The zero
 // value serves Services without a class.
 type Options struct {
-	Namespace      string        // of our pools, peers and advertisements
-	Class          string        // loadBalancerClass of our Services; "" for none
-	Forwarder      bool          // our forwarder serves addresses: ipMode Proxy once every node is ready
-	IngressService config.Key    // whose addresses every Ingress of ours gets; zero: leave Ingress status alone
-	Workers        int           // parallel writes; default 16
-	WriteTimeout   time.Duration // per write, to be well inside the lease; default 5 s
+	Namespace      string         // of our pools, peers and advertisements
+	Classes        config.Classes // loadBalancerClasses of our Services
+	Forwarder      bool           // our forwarder serves addresses: ipMode Proxy once every node is ready
+	IngressService config.Key     // whose addresses every Ingress of ours gets; zero: leave Ingress status alone
+	Workers        int            // parallel writes; default 16
+	WriteTimeout   time.Duration  // per write, to be well inside the lease; default 5 s
 }
 
 const (
@@ -88,11 +91,12 @@ func (c *Controller) lead(ctx context.Context, snaps <-chan *config.Snapshot, jo
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for {
-		next, wait := r.out.peek(time.Now())
+		now := time.Now()
+		next, wait := r.out.peek(now)
 		to := jobs
 		if next == nil {
 			to = nil
-			alarm.Reset(wait)
+			alarm.Reset(min(wait, r.due(now)))
 		}
 		c.metrics.queue.Set(float64(r.out.depth()))
 		select {
@@ -107,7 +111,10 @@ func (c *Controller) lead(ctx context.Context, snaps <-chan *config.Snapshot, jo
 			r.out.begin(next)
 		case res := <-results:
 			r.finish(res, time.Now())
-		case <-alarm.C: // a write became due
+		case <-alarm.C: // a write became due, or an address has rested
+			if r.due(time.Now()) == 0 {
+				r.wake(time.Now())
+			}
 		}
 	}
 }

@@ -33,9 +33,9 @@ func modeOf(forwarder bool, before config.IPMode, snap *config.Snapshot) config.
 
 // modeShown is the mode that a leader before us wrote: Proxy if a Service of
 // ours shows it.
-func modeShown(snap *config.Snapshot, class string) config.IPMode {
+func modeShown(snap *config.Snapshot, classes config.Classes) config.IPMode {
 	for _, svc := range snap.Services.All() {
-		if ours(svc, class) && svc.AllocatedFrom != "" && svc.IPMode == config.IPModeProxy {
+		if ours(svc, classes) && svc.AllocatedFrom != "" && svc.IPMode == config.IPModeProxy {
 			return config.IPModeProxy
 		}
 	}

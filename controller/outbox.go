@@ -3,6 +3,7 @@ package controller
 import (
 	"container/heap"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -147,6 +148,27 @@ func (o *outbox) said(ref config.Ref, basis any) *write {
 		return s.last
 	}
 	return nil
+}
+
+// carries tells whether a write for the object that waits or is under way
+// brings m along.
+func (o *outbox) carries(ref config.Ref, m *memory) bool {
+	s := o.slots[ref]
+	if s == nil {
+		return false
+	}
+	for _, w := range []*write{s.next, s.busy} {
+		if w != nil && slices.ContainsFunc(w.memories, m.same) {
+			return true
+		}
+	}
+	return false
+}
+
+// dropped tells whether the last write of the object was its end.
+func (o *outbox) dropped(ref config.Ref) bool {
+	s := o.slots[ref]
+	return s != nil && (s.busy != nil && s.busy.drop || s.last != nil && s.last.drop)
 }
 
 // peek is the write that is due first, or nil and how long there is none.

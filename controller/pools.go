@@ -7,7 +7,10 @@ import (
 	"github.com/steelyard-lb/steelyard/ipam"
 )
 
-const reasonValid = "Valid"
+const (
+	reasonValid = "Valid"
+	noFault     = "no fault was found"
+)
 
 // verdicts is what the status of every configuration object of ours shall say:
 // whether it is valid, and on pools how much is left. Valid objects are those
@@ -16,7 +19,7 @@ func verdicts(snap *config.Snapshot, use []ipam.PoolUse, namespace string) map[c
 	out := map[config.Ref]config.PoolStatus{}
 	valid := func(kind config.Kind, name string, status config.PoolStatus) {
 		status.Conditions = []config.Condition{{
-			Type: config.ConditionValid, Status: true, Reason: reasonValid, Message: "no fault was found",
+			Type: config.ConditionValid, Status: true, Reason: reasonValid, Message: noFault,
 		}}
 		out[config.Ref{Kind: kind, Key: config.Key{Namespace: namespace, Name: name}}] = status
 	}
@@ -54,7 +57,7 @@ func faults(problems []config.Problem) map[config.Ref][]config.Problem {
 	out := map[config.Ref][]config.Problem{}
 	for _, p := range problems {
 		switch p.Object.Kind {
-		case config.KindIPAddressPool, config.KindL2Advertisement, config.KindBGPAdvertisement, config.KindBGPPeer:
+		case config.KindIPAddressPool, config.KindL2Advertisement, config.KindBGPAdvertisement, config.KindBGPPeer, config.KindIPReservation:
 			out[p.Object] = append(out[p.Object], p)
 		}
 	}

@@ -23,12 +23,17 @@ type reign struct {
 	sessions []config.Problem        // of BGP sessions that are down
 	problems map[config.Problem]bool // told
 	foreign  map[config.Key]string   // told of a status that is not ours
+
+	remembers bool                          // some memory may exist: of a pool, or of an address without one
+	kept      map[netip.Addr]config.Key     // managed reservations, as they are called
+	refused   map[config.Key]config.Problem // of reservations that cannot be had
 }
 
 func newReign(c *Controller) *reign {
 	return &reign{
 		Controller: c, out: newOutbox(), configs: map[config.Ref]bool{},
 		problems: map[config.Problem]bool{}, foreign: map[config.Key]string{},
+		kept: map[netip.Addr]config.Key{}, refused: map[config.Key]config.Problem{},
 	}
 }
 
@@ -36,16 +41,11 @@ func newReign(c *Controller) *reign {
 func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	full := r.snap == nil || snap.Changed.All || snap.Changed.Config
 	if r.snap == nil {
-		r.mode = modeShown(snap, r.opts.Class)
+		r.mode = modeShown(snap, r.opts.Classes)
 	}
+	forgotten := r.forgotten(snap)
 	r.snap = snap
-	var diff ipam.Diff
-	if full {
-		r.ledger, diff = ipam.Plan(r.ledger, ipam.Input{Pools: snap.Pools, Requests: allRequests(snap, r.opts.Class), Now: now})
-	} else {
-		changed, gone := changedRequests(snap, r.opts.Class)
-		r.ledger, diff = ipam.Update(r.ledger, ipam.Delta{Changed: changed, Gone: gone, Now: now})
-	}
+	diff := r.plan(full, forgotten, now)
 	changes := diff.Services
 	mode := modeOf(r.opts.Forwarder, r.mode, snap)
 	if mode != r.mode {
@@ -56,9 +56,40 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	r.reviewIngresses(full, now)
 	r.reviewRoutes(full)
 	r.reviewConfig(now)
+	r.reviewReservations(diff, full, now)
 	r.sessions = sessionProblems(snap, r.opts.Namespace)
 	r.tellProblems()
 	r.metrics.plan(r.ledger, changes)
+}
+
+// plan folds the snapshot into the ledger. Times are cut to what the API keeps,
+// so that what it shows equals what was decided.
+func (r *reign) plan(full bool, forgotten []netip.Addr, now time.Time) ipam.Diff {
+	now = now.UTC().Truncate(time.Microsecond)
+	var diff ipam.Diff
+	if full {
+		r.ledger, diff = ipam.Plan(r.ledger, inputOf(r.snap, r.opts.Classes, now))
+	} else {
+		changed, gone := changedRequests(r.snap, r.opts.Classes)
+		r.ledger, diff = ipam.Update(r.ledger, ipam.Delta{Changed: changed, Gone: gone, Forgotten: forgotten, Now: now})
+	}
+	r.remembers = r.remembers || len(diff.Memories) > 0
+	return diff
+}
+
+// wake plans anew because time has passed: an address has rested enough.
+func (r *reign) wake(now time.Time) {
+	same := *r.snap
+	same.Changed = config.Changes{}
+	r.step(&same, now)
+}
+
+// due is when wake has something to do; far away if never.
+func (r *reign) due(now time.Time) time.Duration {
+	if at := r.ledger.Due(); !at.IsZero() {
+		return max(at.Sub(now), 0)
+	}
+	return idleForever
 }
 
 // reviewServices compares what Services show with what they shall say: all of
@@ -91,12 +122,12 @@ func (r *reign) reviewService(key config.Key, change *ipam.Change, now time.Time
 	}
 	entry := r.ledger.Entry(key)
 	r.tellForeign(svc, entry)
-	status, ok := desired(svc, entry, r.opts.Class, r.mode)
+	status, ok := desired(svc, entry, r.opts.Classes, r.mode)
 	if !ok || config.StatusOf(svc).Equal(status) {
 		r.out.settled(ref)
 		return
 	}
-	w := &write{ref: ref, basis: svc, service: svc, status: status}
+	w := &write{ref: ref, basis: svc, service: svc, status: status, memories: r.unwritten(entry)}
 	var dropped []ipam.Drop
 	if change != nil {
 		dropped = change.Dropped

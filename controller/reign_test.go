@@ -122,7 +122,7 @@ func TestPoolGoneKeepsTheAddress(t *testing.T) {
 	c.setPools(pool("other", "198.51.100.1-198.51.100.9"))
 	l.run()
 	expect(t, c, []string{"service a 192.0.2.10 VIP public true/PoolGone"},
-		[]string{"a Warning PoolGone: 192.0.2.10 is kept, but pool public no longer holds it and no node announces it; put it back"})
+		[]string{"a Warning PoolGone: 192.0.2.10 is kept, but pool public no longer holds it; put it back"})
 	if text := c.get("a").Conditions[0].Message; !strings.Contains(text, "ask for another pool") {
 		t.Errorf("the condition does not say what to do: %q", text)
 	}

@@ -6,8 +6,8 @@ import (
 )
 
 // requestOf is what the allocator must know of svc; false: nothing.
-func requestOf(snap *config.Snapshot, svc *config.Service, class string) (ipam.Request, bool) {
-	if ours(svc, class) {
+func requestOf(snap *config.Snapshot, svc *config.Service, classes config.Classes) (ipam.Request, bool) {
+	if ours(svc, classes) {
 		labels, _ := snap.Namespaces.Get(svc.Namespace)
 		return ipam.Request{Service: svc, Labels: labels}, true
 	}
@@ -15,10 +15,10 @@ func requestOf(snap *config.Snapshot, svc *config.Service, class string) (ipam.R
 }
 
 // allRequests is what the whole snapshot asks for.
-func allRequests(snap *config.Snapshot, class string) []ipam.Request {
+func allRequests(snap *config.Snapshot, classes config.Classes) []ipam.Request {
 	out := make([]ipam.Request, 0, snap.Services.Len())
 	for _, svc := range snap.Services.All() {
-		if req, ok := requestOf(snap, svc, class); ok {
+		if req, ok := requestOf(snap, svc, classes); ok {
 			out = append(out, req)
 		}
 	}
@@ -26,7 +26,7 @@ func allRequests(snap *config.Snapshot, class string) []ipam.Request {
 }
 
 // changedRequests is what the changed Services ask for; gone ask for nothing.
-func changedRequests(snap *config.Snapshot, class string) (changed []ipam.Request, gone []config.Key) {
+func changedRequests(snap *config.Snapshot, classes config.Classes) (changed []ipam.Request, gone []config.Key) {
 	seen := make(map[config.Key]bool, len(snap.Changed.Services))
 	for _, key := range snap.Changed.Services {
 		if seen[key] {
@@ -38,7 +38,7 @@ func changedRequests(snap *config.Snapshot, class string) (changed []ipam.Reques
 			gone = append(gone, key)
 			continue
 		}
-		if req, ok := requestOf(snap, svc, class); ok {
+		if req, ok := requestOf(snap, svc, classes); ok {
 			changed = append(changed, req)
 		} else {
 			gone = append(gone, key)

@@ -25,19 +25,19 @@ const (
 )
 
 // ours tells whether Services of that type and class are for us to serve.
-func ours(svc *config.Service, class string) bool {
-	return svc.Type == config.LoadBalancer && svc.Class == class
+func ours(svc *config.Service, classes config.Classes) bool {
+	return svc.Type == config.LoadBalancer && classes.Serve(svc.Class)
 }
 
 // desired is what svc's status shall say; false means that it is not for us to
 // say anything.
-func desired(svc *config.Service, entry *ipam.Entry, class string, mode config.IPMode) (config.ServiceStatus, bool) {
+func desired(svc *config.Service, entry *ipam.Entry, classes config.Classes, mode config.IPMode) (config.ServiceStatus, bool) {
 	switch {
 	case svc.Type != config.LoadBalancer:
 		// What we wrote while it was ours is ours to clear; nothing else is.
 		shown := config.StatusOf(svc)
 		return config.ServiceStatus{}, shown.Pool != "" || shown.Condition != nil
-	case !ours(svc, class), entry == nil, entry.Bystander, foreign(entry):
+	case !ours(svc, classes), entry == nil, entry.Bystander, foreign(entry):
 		return config.ServiceStatus{}, false
 	}
 	status := config.ServiceStatus{Addrs: entry.Addrs(), Pool: entry.Pools(), Condition: condition(entry)}
@@ -81,11 +81,7 @@ func goneText(e *ipam.Entry) string {
 	var words []string
 	for _, h := range e.Held {
 		if h.Gone {
-			word := fmt.Sprintf("%v is kept, but pool %s no longer holds it", h.Addr, h.Pool)
-			if h.Lost {
-				word += " and no node announces it"
-			}
-			words = append(words, word)
+			words = append(words, fmt.Sprintf("%v is kept, but pool %s no longer holds it", h.Addr, h.Pool))
 		}
 	}
 	if len(words) == 0 {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 // tellProblems makes an event of every problem that was not told yet.
 func (r *reign) tellProblems() {
 	now := make(map[config.Problem]bool, len(r.snap.Problems))
-	for _, p := range slices.Concat(r.snap.Problems, r.routing, r.sessions) {
+	for _, p := range slices.Concat(r.snap.Problems, r.routing, r.sessions, slices.Collect(maps.Values(r.refused))) {
 		uid, ok := r.subject(p)
 		if !ok {
 			continue
@@ -34,13 +35,17 @@ func (r *reign) subject(p config.Problem) (uid string, ok bool) {
 	switch p.Object.Kind {
 	case config.KindService:
 		svc, ok := r.snap.Services.Get(p.Object.Key)
-		if !ok || !ours(svc, r.opts.Class) || svc.Want.Problem != nil && *svc.Want.Problem == p {
+		if !ok || !ours(svc, r.opts.Classes) || svc.Want.Problem != nil && *svc.Want.Problem == p {
 			return "", false
 		}
 		return svc.UID, true
 	case config.KindIngress:
 		if ing, ok := r.snap.Ingresses.Get(p.Object.Key); ok {
 			return ing.UID, true
+		}
+	case config.KindIPReservation:
+		if o, ok := r.snap.Reservations.Get(p.Object.Key); ok {
+			return o.UID, true
 		}
 	case config.KindNode:
 		if node, ok := r.snap.Nodes.Get(p.Object.Name); ok {

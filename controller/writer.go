@@ -22,6 +22,11 @@ type write struct {
 	addrs   []netip.Addr
 	pool    config.PoolStatus // for KindIPAddressPool; of our other kinds only the conditions
 
+	memories    []*memory                 // managed reservations, put before the Service's status
+	reservation *config.Reservation       // as it is
+	standing    *config.ReservationStatus // what it shall say, if a person made it
+	drop        bool                      // it shall go
+
 	events []event   // told once the write succeeded
 	asked  time.Time // when the Service was first seen without an address; zero: not timed
 }
@@ -36,6 +41,9 @@ func (w *write) same(o *write) bool {
 		return w.status.Equal(o.status)
 	case config.KindIngress:
 		return slices.Equal(w.addrs, o.addrs)
+	case config.KindIPReservation:
+		return w.drop == o.drop && slices.EqualFunc(w.memories, o.memories, (*memory).same) &&
+			(w.standing == nil) == (o.standing == nil) && (w.standing == nil || w.standing.Equal(*o.standing)) && w.pool.Equal(o.pool)
 	}
 	return w.pool.Equal(o.pool)
 }
@@ -47,6 +55,8 @@ func (w *write) uid() string {
 		return w.service.UID
 	case w.ingress != nil:
 		return w.ingress.UID
+	case w.reservation != nil:
+		return w.reservation.UID
 	}
 	return ""
 }
@@ -83,22 +93,37 @@ func (c *Controller) routineWrite(ctx context.Context, jobs <-chan *write, resul
 func (c *Controller) perform(ctx context.Context, w *write) error {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.WriteTimeout)
 	defer cancel()
-	var err error
-	switch w.ref.Kind {
-	case config.KindService:
-		err = c.api.PatchService(ctx, w.service, w.status)
-	case config.KindIngress:
-		err = c.api.PatchIngress(ctx, w.ingress, w.addrs)
-	case config.KindIPAddressPool:
-		err = c.api.PatchPool(ctx, w.ref.Key, w.pool)
-	default:
-		err = c.api.PatchConditions(ctx, w.ref, w.pool.Conditions)
-	}
+	err := c.send(ctx, w)
 	c.metrics.writes.WithLabelValues(string(w.ref.Kind), outcome(err)).Inc()
 	if err != nil {
 		return fmt.Errorf("writing status of %v: %w", w.ref, err)
 	}
 	return nil
+}
+
+// send does the requests of one write, memories first: what an address is
+// remembered by must be there before a Service shows it.
+func (c *Controller) send(ctx context.Context, w *write) error {
+	for _, m := range w.memories {
+		if err := c.api.PutReservation(ctx, m.key, m.service, m.addr, m.status); err != nil {
+			return err
+		}
+	}
+	switch {
+	case w.ref.Kind == config.KindService:
+		return c.api.PatchService(ctx, w.service, w.status)
+	case w.ref.Kind == config.KindIngress:
+		return c.api.PatchIngress(ctx, w.ingress, w.addrs)
+	case w.ref.Kind == config.KindIPAddressPool:
+		return c.api.PatchPool(ctx, w.ref.Key, w.pool)
+	case w.drop:
+		return c.api.DeleteReservation(ctx, w.ref.Key, w.reservation.UID)
+	case w.standing != nil:
+		return c.api.PatchReservation(ctx, w.reservation, *w.standing)
+	case len(w.memories) > 0:
+		return nil // they were all there was to do
+	}
+	return c.api.PatchConditions(ctx, w.ref, w.pool.Conditions)
 }
 
 // outcome is err as a bounded label.

@@ -14,7 +14,7 @@ type Options struct {
 	Node      string          // this node
 	NodeAddrs []netip.Addr    // addresses of this node that carry node ports
 	Dead      map[string]bool // nodes that membership calls dead; see boundDead
-	Class     string          // the loadBalancerClass we serve, "" for none
+	Classes   config.Classes  // the loadBalancerClasses we serve
 }
 
 // Build makes the forwarding table of one node.
@@ -34,8 +34,8 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 		addrs: newCounter(prev.addrs), locals: newCounter(prev.locals),
 	}
 	ch := snap.Changed
-	if same && prev.basis.revision+1 == snap.Revision && !ch.All && !ch.Config {
-		for key := range unique(ch.Services) {
+	if same && prev.basis.snap.Revision+1 == snap.Revision && !ch.All && !ch.Config {
+		for key := range unique(changedServices(snap)) {
 			e.service(key)
 		}
 	} else {
@@ -47,8 +47,20 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	}
 }
 
+// changedServices are the Services that changed, and those whose reservation
+// did: it may make an address theirs.
+func changedServices(snap *config.Snapshot) []config.Key {
+	keys := snap.Changed.Services
+	for _, key := range snap.Changed.Reservations {
+		if r, ok := snap.Reservations.Get(key); ok {
+			keys = append(keys[:len(keys):len(keys)], r.For())
+		}
+	}
+	return keys
+}
+
 func newBasis(snap *config.Snapshot, o Options) basis {
-	b := basis{revision: snap.Revision, pools: snap.Pools, class: o.Class, node: o.Node,
+	b := basis{snap: snap, classes: o.Classes, node: o.Node,
 		dead: boundDead(o.Dead, o.Node, snap.Nodes)}
 	for _, a := range o.NodeAddrs {
 		if a = a.Unmap(); a.IsValid() && !slices.Contains(b.addrs, a) {
@@ -59,10 +71,10 @@ func newBasis(snap *config.Snapshot, o Options) basis {
 	return b
 }
 
-// sameAs tells whether parts built on o hold on b as well. Pools are immutable,
-// so the same pointers are the same pools.
+// sameAs tells whether parts built on o hold on b as well, save for the
+// addresses that are ours, which each part compares itself.
 func (b *basis) sameAs(o *basis) bool {
-	return b.class == o.class && b.node == o.node && slices.Equal(b.pools, o.pools) &&
+	return slices.Equal(b.classes, o.classes) && b.node == o.node &&
 		slices.Equal(b.addrs, o.addrs) && maps.Equal(b.dead, o.dead)
 }
 
@@ -98,7 +110,7 @@ func (e *editor) service(key config.Key) {
 	var fresh *part
 	if ok {
 		eps, _ := e.snap.Endpoints.Get(key)
-		if e.reuse && old != nil && old.svc == svc && old.eps == eps {
+		if e.reuse && old != nil && old.svc == svc && old.eps == eps && slices.Equal(old.ours, e.basis.ours(svc)) {
 			return
 		}
 		fresh = buildPart(svc, eps, old, e.basis)

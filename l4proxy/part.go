@@ -52,7 +52,7 @@ type builder struct {
 // buildPart is what svc contributes; nil if that is nothing. Groups that equal
 // those of old are those of old.
 func buildPart(svc *config.Service, eps *config.Endpoints, old *part, b *basis) *part {
-	w := builder{basis: b, old: old, part: &part{svc: svc, eps: eps}, made: map[GroupKey]Target{}}
+	w := builder{basis: b, old: old, part: &part{svc: svc, eps: eps, ours: b.ours(svc)}, made: map[GroupKey]Target{}}
 	for i := range svc.Ports {
 		w.external(&svc.Ports[i])
 		w.nodePort(&svc.Ports[i])
@@ -69,20 +69,30 @@ func (p *part) sameAs(o *part) bool {
 	return p.svc.Created.Equal(o.svc.Created) && slices.Equal(p.entries, o.entries)
 }
 
-// external adds the port on the Service's external addresses, if it is of our
-// class and they are ours: an address that somebody else wrote into the status
-// is not served. An address of this node stays the node's.
-func (w *builder) external(p *config.ServicePort) {
-	svc := w.part.svc
-	if svc.Type != config.LoadBalancer || svc.Class != w.basis.class || p.Port == 0 {
-		return
+// ours are the external addresses of svc that are for us to serve, if it is of
+// our class: an address that somebody else wrote into the status is not. An
+// address of this node stays the node's.
+func (b *basis) ours(svc *config.Service) []netip.Addr {
+	if svc.Type != config.LoadBalancer || !b.classes.Serve(svc.Class) {
+		return nil
 	}
+	var out []netip.Addr
 	for _, addr := range svc.Addrs {
 		addr = addr.Unmap()
-		if config.PoolOf(w.basis.pools, addr) == nil || slices.Contains(w.basis.addrs, addr) {
-			continue
+		if b.snap.OurPool(svc, addr) != nil && !slices.Contains(b.addrs, addr) {
+			out = append(out, addr)
 		}
-		w.add(p, addr, p.Port, len(svc.SourceRanges) > 0)
+	}
+	return out
+}
+
+// external adds the port on the external addresses.
+func (w *builder) external(p *config.ServicePort) {
+	if p.Port == 0 {
+		return
+	}
+	for _, addr := range w.part.ours {
+		w.add(p, addr, p.Port, len(w.part.svc.SourceRanges) > 0)
 	}
 }
 

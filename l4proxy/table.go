@@ -120,18 +120,18 @@ type lineage struct{ _ byte }
 
 // basis is what a table was built from, apart from Services and endpoints.
 type basis struct {
-	revision uint64
-	pools    []*config.Pool
-	class    string
-	node     string
-	addrs    []netip.Addr
-	dead     map[string]bool // after bounding
+	snap    *config.Snapshot
+	classes config.Classes
+	node    string
+	addrs   []netip.Addr
+	dead    map[string]bool // after bounding
 }
 
 // part is what one Service contributes to a table.
 type part struct {
 	svc     *config.Service
 	eps     *config.Endpoints
+	ours    []netip.Addr // external addresses that are for us to serve
 	entries []entry
 	groups  []*Group
 }

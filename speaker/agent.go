@@ -190,7 +190,7 @@ func (a *Agent) decide() {
 	a.over.settle(a.snap, a.alive())
 	a.plan = announce.Decide(announce.Input{
 		Snap: a.over.Over(a.snap), Self: a.Node, Members: a.members, Host: a.host, Forward: a.forwards(),
-		Class: a.Class, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
+		Classes: a.Classes, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
 	})
 	a.over.keepUnwritten(a.plan.Claims)
 }

@@ -36,7 +36,7 @@ func (a *Agent) forwardTable(now time.Time) {
 	}
 	gone := dead(a.members)
 	table := l4proxy.Update(a.table.table, a.snap, l4proxy.Options{
-		Node: a.Node, NodeAddrs: a.nodeAddrs(), Dead: gone, Class: a.Class,
+		Node: a.Node, NodeAddrs: a.nodeAddrs(), Dead: gone, Classes: a.Classes,
 	})
 	err := a.Forwarder.Apply(table)
 	a.table.tried = now

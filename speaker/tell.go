@@ -60,7 +60,7 @@ func (a *Agent) tellBGP(now map[announcement]bool) {
 	}
 	earlier := a.earlier()
 	for key, svc := range a.snap.Services.All() {
-		if svc.Type != config.LoadBalancer || svc.Class != a.Class {
+		if svc.Type != config.LoadBalancer || !a.Classes.Serve(svc.Class) {
 			continue
 		}
 		for _, addr := range svc.Addrs {

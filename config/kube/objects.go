@@ -21,7 +21,7 @@ func (b *builder) service(d *draft, key config.Key) {
 	o, ok := get[*corev1.Service](b.view, kindServices, key)
 	if ok {
 		svc, problems = translate.Service(o)
-		if svc.Type != config.LoadBalancer || svc.Class != b.opts.Class {
+		if svc.Type != config.LoadBalancer || !b.opts.Classes.Serve(svc.Class) {
 			problems = nil // not ours to comment on
 		}
 	}

@@ -33,9 +33,9 @@ type WatchOptions struct {
 	Parts Parts
 	// Namespace is Steelyard's own: where its configuration objects are.
 	Namespace string
-	// Class is the loadBalancerClass that is ours, "" for Services without one.
+	// Classes are the loadBalancerClasses that are ours.
 	// All Services are in the snapshot; only ours get Problems.
-	Class string
+	Classes config.Classes
 	// IngressController is spec.controller of our IngressClasses; the default
 	// is translate.IngressController.
 	IngressController string

@@ -102,7 +102,7 @@ func (v *view) muteSelf(known bool) *Silence {
 // sortOut finds the addresses that are ours to announce, and silences the rest.
 func (v *view) sortOut() {
 	for _, svc := range v.in.Snap.Services.All() {
-		if svc.Type != config.LoadBalancer || svc.Class != v.in.Class {
+		if svc.Type != config.LoadBalancer || !v.in.Classes.Serve(svc.Class) {
 			continue
 		}
 		if len(svc.Addrs) == 0 {
@@ -120,8 +120,8 @@ func (v *view) sortOut() {
 }
 
 func (v *view) sortOutAddr(w want) {
-	if w.pool = config.PoolOf(v.in.Snap.Pools, w.addr); w.pool == nil {
-		v.silence(w.svc.Key, w.addr, "", ReasonNotAllowed, "the address lies in no pool of ours")
+	if w.pool = v.in.Snap.OurPool(w.svc, w.addr); w.pool == nil {
+		v.silence(w.svc.Key, w.addr, "", ReasonNotAllowed, "the address lies in no pool or reservation of ours")
 		return
 	}
 	for i := range v.ads {

@@ -14,7 +14,7 @@ type Input struct {
 	Members []Member // of all nodes, this one included
 	Host    host.State
 	Forward Forwarding
-	Class   string // loadBalancerClass we serve; "": Services without one
+	Classes config.Classes // loadBalancerClasses we serve
 
 	ExcludedLinks      LinkPatterns
 	IgnoreExcludeLabel bool // announce from nodes labelled [config.ExcludeLabel] too

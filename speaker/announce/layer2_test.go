@@ -75,6 +75,11 @@ func TestOwner(t *testing.T) {
 			w.rehost("n3", down)
 		}, "n2"},
 		{"no pool, no owner", func(w *world) { w.snap.Pools = nil }, ""},
+		{"the pool is gone, the Service keeps its address", func(w *world) {
+			w.services[web].AllocatedFrom = w.snap.Pools[0].Name
+			w.snap.Former, w.snap.Pools = w.snap.Pools, nil
+			w.record(addr4, "n2")
+		}, "n2"},
 		{"another class is none of ours", func(w *world) { w.services[web].Class = "other" }, ""},
 	}
 	for _, tt := range tests {

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/steelyard-lb/steelyard/config/daemon"
+	"github.com/steelyard-lb/steelyard/config/kube"
+	"github.com/steelyard-lb/steelyard/controller"
+)
+
+// errDisturbs ends a plan under which a Service would move or lose an address.
+var errDisturbs = errors.New("Services would move or lose an address")
+
+// planTimeout bounds the reading of the cluster.
+const planTimeout = time.Minute
+
+type planFlags struct {
+	kubeconfig, namespace string
+	files, remove         []string
+	classes               []string
+}
+
+func planCommand() *cobra.Command {
+	var o planFlags
+	cmd := &cobra.Command{
+		Use:   "plan -f POOL.yaml",
+		Short: "Show what a change of address pools would do",
+		Long: `Reads the cluster and the IPAddressPools in the files, and prints what would
+become of every Service if they were applied: which would move, lose their
+address, be refused, or keep an address that no pool holds any more. Nothing is
+written. What is printed is decided by the code that the controller runs.
+
+Exit status: 0 if no Service would move or lose an address, 3 if one would.`,
+		Example: "  steelyard plan -f newpool.yaml\n  steelyard plan --delete old-pool",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := daemon.FlagsFromEnv(cmd.Flags()); err != nil {
+				return usageError{err}
+			}
+			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.InOrStdin())
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVarP(&o.files, "filename", "f", nil, "file with IPAddressPools, - for standard input; repeat for more")
+	f.StringArrayVar(&o.remove, "delete", nil, "name of an IPAddressPool to take away; repeat for more")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "file to reach the Kubernetes API with; empty: as kubectl finds it")
+	f.StringVarP(&o.namespace, "namespace", "n", "steelyard-system", "namespace of the installation")
+	f.StringSliceVar(&o.classes, "class", nil, classUsage)
+	daemon.DescribeEnv(f)
+	return cmd
+}
+
+func (o *planFlags) run(ctx context.Context, out io.Writer, stdin io.Reader) error {
+	if len(o.files)+len(o.remove) == 0 {
+		return usageError{errors.New("give the changed pools with -f, or name one to take away with --delete")}
+	}
+	manifest, err := readFiles(o.files, stdin)
+	if err != nil {
+		return usageError{err}
+	}
+	client, err := kube.Connect(kube.ConnectOptions{Kubeconfig: userKubeconfig(o.kubeconfig), UserAgent: "steelyard-plan/" + version})
+	if err != nil {
+		return fmt.Errorf("connect to the Kubernetes API: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
+	now, then, err := client.Preview(ctx, o.namespace, kube.PoolChange{Manifest: strings.NewReader(manifest), Delete: o.remove})
+	if err != nil {
+		return err
+	}
+	p := controller.Foresee(now, then, o.classes, time.Now())
+	if err := printPreview(out, p); err != nil {
+		return err
+	}
+	if p.Disturbs() {
+		return errDisturbs
+	}
+	return nil
+}
+
+// readFiles puts the files together as one stream of documents.
+func readFiles(names []string, stdin io.Reader) (string, error) {
+	var all strings.Builder
+	for _, name := range names {
+		var data []byte
+		var err error
+		if name == "-" {
+			data, err = io.ReadAll(stdin)
+		} else {
+			data, err = os.ReadFile(name)
+		}
+		if err != nil {
+			return "", fmt.Errorf("--filename: %w", err)
+		}
+		all.WriteString("---\n" + string(data) + "\n")
+	}
+	return all.String(), nil
+}
+
+// userKubeconfig is where kubectl looks, as far as there is a file; else this
+// may be a Pod, whose service account will do.
+func userKubeconfig(given string) string {
+	if given != "" {
+		return given
+	}
+	if env := filepath.SplitList(os.Getenv("KUBECONFIG")); len(env) > 0 {
+		return env[0]
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	path := filepath.Join(home, ".kube", "config")
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+func printPreview(out io.Writer, p controller.Preview) error {
+	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
+	fmt.Fprintln(w, "POOL\tADDRESSES\tIN USE\t")
+	for _, f := range p.Pools {
+		fmt.Fprintf(w, "%s\t%s\t%s\t\n", f.Pool+poolNote(f), arrow(total(f.Was), total(f.Is)),
+			arrow(f.Was.Assigned4+f.Was.Assigned6, f.Is.Assigned4+f.Is.Assigned6))
+	}
+	if len(p.Services) > 0 {
+		fmt.Fprintln(w, "\t\t\t\nSERVICE\tFATE\tADDRESS\tWHY")
+	}
+	for _, s := range p.Services {
+		fmt.Fprintf(w, "%v\t%s\t%s\t%s\n", s.Service, s.Fate, arrow(addrList(s.Was), addrList(s.Is)), s.Why)
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	for _, problem := range p.Problems {
+		fmt.Fprintf(out, "\nproblem: %v\n", problem.Error())
+	}
+	_, err := fmt.Fprintf(out, "\n%s; %d stay as they are\n", counts(p), p.Same)
+	return err
+}
+
+func poolNote(f controller.PoolFate) string {
+	switch {
+	case f.Gone:
+		return " (removed)"
+	case f.New:
+		return " (new)"
+	}
+	return ""
+}
+
+// counts says how many Services share each fate.
+func counts(p controller.Preview) string {
+	n := map[controller.Fate]int{}
+	for _, s := range p.Services {
+		n[s.Fate]++
+	}
+	return fmt.Sprintf("Services: %d would move, %d lose an address, %d be refused, %d keep an address outside the pools, %d gain one",
+		n[controller.Moves], n[controller.Loses], n[controller.Refused], n[controller.Kept], n[controller.Gains])
+}
+
+func total(u controller.PoolUse) float64 {
+	return float64(u.Assigned4) + float64(u.Available4) + float64(u.Assigned6) + float64(u.Available6)
+}
+
+func arrow[T comparable](was, is T) string {
+	if was == is {
+		return fmt.Sprint(was)
+	}
+	return fmt.Sprintf("%v → %v", was, is)
+}
+
+func addrList(addrs []netip.Addr) string {
+	if len(addrs) == 0 {
+		return "none"
+	}
+	words := make([]string, len(addrs))
+	for i, a := range addrs {
+		words[i] = a.String()
+	}
+	return strings.Join(words, ",")
+}

@@ -1,0 +1,189 @@
+package controller
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ipam"
+)
+
+// memory is what a managed IPReservation shall say.
+type memory struct {
+	key     config.Key
+	service string
+	addr    netip.Addr
+	status  config.ReservationStatus
+}
+
+func (m *memory) same(o *memory) bool {
+	if m == nil || o == nil {
+		return m == o
+	}
+	return m.key == o.key && m.service == o.service && m.addr == o.addr && m.status.Equal(o.status)
+}
+
+// memoryOf is what shall be kept of addr beyond its Service, nil if nothing.
+func (r *reign) memoryOf(addr netip.Addr) *memory {
+	m, ok := r.ledger.Memory(addr)
+	if !ok {
+		return nil
+	}
+	return &memory{
+		key: r.memoryKey(m.For, addr), service: m.For.Name, addr: addr,
+		status: config.ReservationStatus{
+			State: m.State, Addrs: []netip.Addr{addr}, Pool: m.Pool, PoolLabels: m.PoolLabels,
+			Bound: m.Bound, Released: m.Released, RetainedTo: m.RetainedTo, FreeAt: m.FreeAt,
+		},
+	}
+}
+
+// memoryKey names the managed reservation of addr for a Service: after both of
+// them, unless a person gave that name to a reservation of his own.
+func (r *reign) memoryKey(svc config.Key, addr netip.Addr) config.Key {
+	text := addr.String()
+	if addr.Is6() {
+		text = strings.ReplaceAll(addr.StringExpanded(), ":", "-")
+	}
+	key := config.Key{Namespace: svc.Namespace, Name: svc.Name + "-" + text}
+	if o, ok := r.snap.Reservations.Get(key); ok && !o.Managed {
+		key.Name += "-kept"
+	}
+	return key
+}
+
+// unwritten are the memories of the addresses that e holds which the API does
+// not show yet. They are written before the Service's status is, so that an
+// address on a Service is never without its memory.
+func (r *reign) unwritten(e *ipam.Entry) []*memory {
+	if e == nil || !r.remembers {
+		return nil
+	}
+	var out []*memory
+	for _, addr := range e.Addrs() {
+		if m := r.memoryOf(addr); m != nil && m.status.State == config.ReservationBound && !r.shows(m) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// shows tells whether the snapshot has m as it shall be.
+func (r *reign) shows(m *memory) bool {
+	o, ok := r.snap.Reservations.Get(m.key)
+	return ok && o.Managed && o.Service == m.service && slices.Equal(o.Addrs, []netip.Addr{m.addr}) && o.Status.Equal(m.status)
+}
+
+// forgotten are the addresses whose managed reservation somebody deleted by
+// hand since the snapshot before.
+func (r *reign) forgotten(snap *config.Snapshot) []netip.Addr {
+	var out []netip.Addr
+	for _, key := range snap.Changed.Reservations {
+		if _, ok := snap.Reservations.Get(key); ok || r.snap == nil {
+			continue
+		}
+		before, ok := r.snap.Reservations.Get(key)
+		if !ok || !before.Managed || len(before.Addrs) != 1 || r.out.dropped(reservationRef(key)) {
+			continue
+		}
+		if m := r.memoryOf(before.Addrs[0]); m != nil && m.key == key {
+			out = append(out, m.addr)
+		}
+	}
+	return out
+}
+
+// reviewReservations compares reservations with what they shall say: all of
+// them, or those that the snapshot or the plan changed.
+func (r *reign) reviewReservations(diff ipam.Diff, full bool, now time.Time) {
+	addrs, keys := diff.Memories, slices.Concat(r.snap.Changed.Reservations, diff.Reservations)
+	if full {
+		for m := range r.ledger.Memories() {
+			addrs = append(addrs, m.Addr)
+		}
+		for key := range r.snap.Reservations.All() {
+			keys = append(keys, key)
+		}
+	}
+	for _, addr := range addrs {
+		if key, ok := r.kept[addr]; ok {
+			r.reviewManaged(key, addr, now) // as it was called until now
+		}
+		if m := r.memoryOf(addr); m != nil {
+			r.reviewManaged(m.key, addr, now)
+		}
+	}
+	for _, key := range keys {
+		o, ok := r.snap.Reservations.Get(key)
+		switch {
+		case !ok:
+			r.out.settled(reservationRef(key))
+			delete(r.refused, key)
+		case !o.Managed:
+			r.reviewManual(o, now)
+		case len(o.Addrs) == 1:
+			r.reviewManaged(key, o.Addrs[0], now)
+		}
+	}
+}
+
+// reviewManaged asks for the managed reservation of addr called key to be as
+// the ledger has it, or to go.
+func (r *reign) reviewManaged(key config.Key, addr netip.Addr, now time.Time) {
+	ref := reservationRef(key)
+	shown, exists := r.snap.Reservations.Get(key)
+	m := r.memoryOf(addr)
+	if m == nil || m.key != key {
+		if r.kept[addr] == key {
+			delete(r.kept, addr)
+		}
+		switch {
+		case exists && shown.Managed:
+			r.out.put(&write{ref: ref, basis: shown, reservation: shown, drop: true}, now)
+		case !exists:
+			r.out.settled(ref)
+		}
+		return
+	}
+	r.kept[addr] = key
+	if r.shows(m) || r.out.carries(config.Ref{Kind: config.KindService, Key: config.Key{Namespace: key.Namespace, Name: m.service}}, m) {
+		r.out.settled(ref)
+		return
+	}
+	r.out.put(&write{ref: ref, basis: shown, memories: []*memory{m}}, now)
+}
+
+// reviewManual says on a reservation that a person made how it stands.
+func (r *reign) reviewManual(o *config.Reservation, now time.Time) {
+	ref := reservationRef(o.Key)
+	standing, ok := r.ledger.Standing(o.Key)
+	if !ok {
+		r.out.settled(ref)
+		return
+	}
+	status := config.ReservationStatus{
+		State: standing.State, Pool: standing.Pool, Bound: standing.Bound,
+		Conditions: []config.Condition{{Type: config.ConditionValid, Status: true, Reason: reasonValid, Message: noFault}},
+	}
+	delete(r.refused, o.Key)
+	if no := standing.Refusal; no != nil {
+		r.refused[o.Key] = config.Problem{
+			Object: ref, Field: "spec.addresses", Reason: string(no.Reason), Message: no.Message, Remedy: no.Remedy,
+		}
+		status.Conditions[0] = config.Condition{Type: config.ConditionValid, Reason: string(no.Reason), Message: no.Text()}
+	}
+	if standing.State != config.ReservationRefused {
+		status.Addrs = o.Addrs
+	}
+	if o.Status.Equal(status) {
+		r.out.settled(ref)
+		return
+	}
+	r.out.put(&write{ref: ref, basis: o, reservation: o, standing: &status}, now)
+}
+
+func reservationRef(key config.Key) config.Ref {
+	return config.Ref{Kind: config.KindIPReservation, Key: key}
+}
