@@ -125,6 +125,7 @@ var resources = map[string]schema.GroupVersionResource{
 	"deployment":       {Group: "apps", Version: "v1", Resource: "deployments"},
 	"ingress":          {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
 	"ipaddresspool":    {Group: "steelyard.io", Version: "v1beta1", Resource: "ipaddresspools"},
+	"ipreservation":    {Group: "steelyard.io", Version: "v1beta1", Resource: "ipreservations"},
 	"l2advertisement":  {Group: "steelyard.io", Version: "v1beta1", Resource: "l2advertisements"},
 	"bgppeer":          {Group: "steelyard.io", Version: "v1beta1", Resource: "bgppeers"},
 	"bgpadvertisement": {Group: "steelyard.io", Version: "v1beta1", Resource: "bgpadvertisements"},

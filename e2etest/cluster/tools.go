@@ -40,13 +40,20 @@ func (c *Cluster) KubectlIn(namespace string, args ...string) (string, error) {
 }
 
 // Helm runs the Helm CLI as administrator and returns what it wrote.
-func (c *Cluster) Helm(args ...string) (string, error) {
+func (c *Cluster) Helm(args ...string) (string, error) { return c.tool("helm", args) }
+
+// Steelyard runs the product's command line as administrator and returns what
+// it wrote, however it ended.
+func (c *Cluster) Steelyard(args ...string) (string, error) { return c.tool("steelyard", args) }
+
+// tool runs one of the lab's binaries beside the API server, with the
+// administrator's kubeconfig in the environment.
+func (c *Cluster) tool(name string, args []string) (string, error) {
 	host, err := c.Lab.Host(planeName)
 	if err != nil {
 		return "", err
 	}
-	argv := append([]string{filepath.Join(c.conf.Bin, "helm"), "--kubeconfig", c.Kubeconfig()}, args...)
-	return proc.Output(host.Netns, c.home(), argv...)
+	return proc.Output(host.Netns, c.home(), append([]string{filepath.Join(c.conf.Bin, name)}, args...)...)
 }
 
 // home keeps caches of kubectl and Helm out of the user's own.
