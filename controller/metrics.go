@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
@@ -11,6 +13,7 @@ import (
 type metrics struct {
 	capacity    *prometheus.GaugeVec
 	inUse       *prometheus.GaugeVec
+	resting     prometheus.Gauge
 	allocations *prometheus.CounterVec
 	refusals    *prometheus.CounterVec
 	waiting     *prometheus.GaugeVec
@@ -28,9 +31,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	return &metrics{
-		capacity:    gauge("steelyard_ipam_pool_addresses", "Addresses that the pool can give, in use or not.", "pool", "family"),
-		inUse:       gauge("steelyard_ipam_pool_in_use", "Addresses of the pool that are in use.", "pool", "family"),
-		allocations: counter("steelyard_ipam_allocations_total", "Addresses given to Services.", "family"),
+		capacity: gauge("steelyard_ipam_pool_addresses", "Addresses that the pool can give, in use or not.", "pool", "family"),
+		inUse:    gauge("steelyard_ipam_pool_in_use", "Addresses of the pool that are in use.", "pool", "family"),
+		resting: f.NewGauge(prometheus.GaugeOpts{
+			Name: "steelyard_ipam_resting", Help: "Released addresses that wait for their Service to come back, or for their cool-down to end.",
+		}),
+		allocations: counter("steelyard_ipam_allocations_total", "Addresses of the pool given to Services.", "pool", "family"),
 		refusals:    counter("steelyard_ipam_refusals_total", "Services that were refused an address, once per change.", "reason"),
 		waiting:     gauge("steelyard_ipam_waiting", "Services that lack an address now.", "reason"),
 		latency: f.NewHistogram(prometheus.HistogramOpts{
@@ -71,8 +77,11 @@ func (m *metrics) granted(ch ipam.Change) {
 	if ch.Now == nil {
 		return
 	}
-	for _, addr := range minus(minus(ch.Now.Addrs(), ch.Was.Addrs()), ch.Now.Service.Addrs) {
-		m.allocations.WithLabelValues(config.FamilyOf(addr).String()).Inc()
+	fresh := minus(minus(ch.Now.Addrs(), ch.Was.Addrs()), ch.Now.Service.Addrs)
+	for _, h := range ch.Now.Held {
+		if slices.Contains(fresh, h.Addr) {
+			m.allocations.WithLabelValues(h.Pool, config.FamilyOf(h.Addr).String()).Inc()
+		}
 	}
 }
 
@@ -83,6 +92,7 @@ func (m *metrics) forgetPool(ref config.Ref) {
 	}
 	m.capacity.DeletePartialMatch(prometheus.Labels{"pool": ref.Name})
 	m.inUse.DeletePartialMatch(prometheus.Labels{"pool": ref.Name})
+	m.allocations.DeletePartialMatch(prometheus.Labels{"pool": ref.Name})
 }
 
 // pools publishes the pools' counts.
