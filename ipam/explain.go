@@ -4,17 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// explain says why nothing was found in those of the families that found does
-// not have, pool by pool.
-func (d *draft) explain(req Request, families []config.Family, found []Held) *Refusal {
+// explain says why nothing was found in the families that lack, pool by pool.
+func (d *draft) explain(req Request, lack []config.Family) *Refusal {
 	svc := req.Service
-	lack := slices.DeleteFunc(slices.Clone(families), func(f config.Family) bool {
-		return slices.ContainsFunc(found, func(h Held) bool { return config.FamilyOf(h.Addr) == f })
-	})
 	r := &Refusal{Service: svc.Key, Reason: NoMatchingPool}
 	pools := d.next.layout.pools
 	switch {
@@ -41,7 +38,7 @@ func (d *draft) explain(req Request, families []config.Family, found []Held) *Re
 		notes = append(notes, fmt.Sprintf("pool %s: %s", p.Name, why))
 	}
 	r.Reason, lack = weigh(fit, lack)
-	r.Message = verdict(r.Reason, lack) + ": " + abridged(notes)
+	r.Message = verdict(r.Reason, lack) + ": " + abridged(notes) + d.unshared(svc, fit)
 	r.Remedy = remedies[r.Reason]
 	return r
 }
@@ -72,14 +69,74 @@ func (d *draft) fullness(p *config.Pool, lack []config.Family) string {
 			notes = append(notes, fmt.Sprintf("has no %v addresses", f))
 			continue
 		}
-		u := d.next.useOf(p)
-		used, free := u.Assigned4, u.Available4
-		if f == config.IPv6 {
-			used, free = u.Assigned6, u.Available6
-		}
-		notes = append(notes, fmt.Sprintf("%d of %d %v addresses are free", free, addSaturated(used, free), f))
+		notes = append(notes, d.countOf(p, f))
 	}
 	return strings.Join(notes, " and ")
+}
+
+// countOf counts the free addresses of one pool and family, and those that
+// nobody has and still are not free. It is the same for all who are refused in
+// one round.
+func (d *draft) countOf(p *config.Pool, f config.Family) string {
+	key := poolFamily{p, f}
+	if text, ok := d.counts[key]; ok {
+		return text
+	}
+	u := d.next.useOf(p)
+	used, kept, free := u.Assigned4, u.Kept4, u.Available4
+	if f == config.IPv6 {
+		used, kept, free = u.Assigned6, u.Kept6, u.Available6
+	}
+	text := fmt.Sprintf("%d of %d %v addresses are free", free, addSaturated(used+kept, free), f)
+	rest, first := d.restsIn(p, f, kept)
+	if rest > 0 {
+		text += fmt.Sprintf(", %d rest in cool-down (the first until %s)", rest, clock(first))
+	}
+	if kept > rest {
+		text += fmt.Sprintf(", %d are reserved", kept-rest)
+	}
+	d.counts[key] = text
+	return text
+}
+
+type poolFamily struct {
+	pool   *config.Pool
+	family config.Family
+}
+
+// restsIn counts the rests among the kept addresses of p, and says when the
+// first ends.
+func (d *draft) restsIn(p *config.Pool, f config.Family, kept int64) (n int64, first time.Time) {
+	if kept == 0 {
+		return 0, first
+	}
+	rests := d.next.rests
+	for at, addr, ok := rests.next(wide{}); ok; at, addr, ok = rests.next(at.plus(wide{lo: 1})) {
+		if config.FamilyOf(addr) != f || !p.Contains(addr) || !d.tenants(addr).kept() {
+			continue
+		}
+		if n++; n == 1 {
+			first = d.resting(addr).FreeAt
+		}
+	}
+	return n, first
+}
+
+// unshared says who keeps svc from an address that others have under its key.
+func (d *draft) unshared(svc *config.Service, fit []*config.Pool) string {
+	if svc.Want.ShareKey == "" {
+		return ""
+	}
+	for _, p := range fit {
+		for _, g := range groupsOf(p, svc) {
+			for _, addr := range d.shared(g) {
+				if o := d.obstacle(addr, svc, toGrant); o != nil && d.next.layout.poolOf(addr) == p {
+					return fmt.Sprintf("; under the key %q there is %v, but it %s", svc.Want.ShareKey, addr, o.text)
+				}
+			}
+		}
+	}
+	return ""
 }
 
 func verdict(r Reason, lack []config.Family) string {

@@ -33,8 +33,8 @@ func (d *draft) grant(w *work) {
 	}
 	picks, refusal := d.choose(w, lacking)
 	for _, h := range picks {
-		d.put(h.Addr, w.now)
-		d.join(h.Addr, svc)
+		d.opened = d.opened || svc.Want.ShareKey != "" && d.tenants(h.Addr).hasNobody()
+		d.take(h.Addr, w.now)
 	}
 	w.now.Held = concat(w.now.Held, picks)
 	sortHeld(w.now.Held, svc)
@@ -57,26 +57,74 @@ func lacking(w *work) []config.Family {
 	if len(w.now.Held) == 0 {
 		return need
 	}
-	return slices.DeleteFunc(slices.Clone(need), func(f config.Family) bool {
-		return slices.ContainsFunc(w.now.Held, func(h Held) bool { return config.FamilyOf(h.Addr) == f })
-	})
+	return without(need, w.now.Held)
 }
 
 // choose finds an address in each of the families, without taking it yet.
 // What is missing is explained when the round is over, see review.
 func (d *draft) choose(w *work, families []config.Family) ([]Held, *Refusal) {
-	picks, rest, refusal := d.wishes(w, families)
-	if refusal != nil || len(rest) == 0 {
-		return picks, refusal
-	}
-	found := d.search(w, near(w, picks), rest)
-	if len(found) == len(rest) {
-		return concat(picks, found), nil
+	found, refusal := d.find(w, families)
+	if refusal != nil || len(found) == len(families) {
+		return found, refusal
 	}
 	if w.Service.FamilyPolicy == config.RequireDualStack {
 		return nil, unexplained
 	}
-	return concat(picks, found), unexplained
+	return found, unexplained
+}
+
+// find looks for an address in each of the families: the one that w asks for,
+// one that is kept for it, or any.
+func (d *draft) find(w *work, families []config.Family) ([]Held, *Refusal) {
+	picks, rest, refusal := d.wishes(w, families)
+	if refusal != nil || len(rest) == 0 {
+		return picks, refusal
+	}
+	if own := d.own(w, rest); len(own) > 0 {
+		picks = concat(picks, own)
+		rest = without(rest, own)
+	}
+	if len(rest) == 0 {
+		return picks, nil
+	}
+	return concat(picks, d.search(w, near(w, picks), rest)), nil
+}
+
+// without is families without those of held.
+func without(families []config.Family, held []Held) []config.Family {
+	return slices.DeleteFunc(slices.Clone(families), func(f config.Family) bool {
+		return slices.ContainsFunc(held, func(h Held) bool { return config.FamilyOf(h.Addr) == f })
+	})
+}
+
+// own finds addresses that are kept for w, at most one of each family.
+func (d *draft) own(w *work, families []config.Family) (out []Held) {
+	addrs, reserved := d.keepsakes(w.Service.Key)
+	for i, addr := range addrs {
+		if !slices.Contains(without(families, out), config.FamilyOf(addr)) {
+			continue
+		}
+		if p := d.fits(w, addr, i < reserved); p != nil {
+			out = append(out, Held{Addr: addr, Pool: p.Name})
+		}
+	}
+	return out
+}
+
+// fits returns the pool of addr if w may have it without asking for it; a pool
+// that gives only to Services that name it gives what is reserved.
+func (d *draft) fits(w *work, addr netip.Addr, reserved bool) *config.Pool {
+	svc, p := w.Service, d.next.layout.poolOf(addr)
+	if p == nil || avoided(p, addr) || declines(p, w.Request) != "" || d.obstacle(addr, svc, toGrant) != nil {
+		return nil
+	}
+	if svc.Want.Pool != p.Name && (svc.Want.Pool != "" || !p.AutoAssign && !reserved) {
+		return nil
+	}
+	if d.owed[addr] && slices.ContainsFunc(svc.Addrs, func(a netip.Addr) bool { return config.FamilyOf(a) == config.FamilyOf(addr) }) {
+		return nil // it had another one since
+	}
+	return p
 }
 
 // unexplained stands for the refusal that review writes.
@@ -88,9 +136,9 @@ func (d *draft) review(w *work) {
 	if r := w.now.Refusal; r == nil || r.Reason == InvalidRequest || r.Reason == ForeignAddress {
 		return
 	}
-	_, rest, refusal := d.wishes(w, lacking(w))
+	found, refusal := d.find(w, lacking(w))
 	if refusal == nil {
-		refusal = d.explain(w.Request, rest, d.search(w, near(w, nil), rest))
+		refusal = d.explain(w.Request, without(lacking(w), found))
 		refusal.Optional = len(w.now.Held) > 0 && w.Service.FamilyPolicy != config.RequireDualStack
 	}
 	w.now.Refusal = refusal
@@ -176,34 +224,6 @@ func (d *draft) candidates(svc *config.Service) []*config.Pool {
 	return nil
 }
 
-// pick chooses an address of p: one that svc can share, else the lowest free.
-func (d *draft) pick(p *config.Pool, f config.Family, svc *config.Service) netip.Addr {
-	if svc.Want.ShareKey != "" {
-		for _, addr := range d.shared(groupOf(svc)) {
-			if config.FamilyOf(addr) != f || d.next.layout.poolOf(addr) != p || avoided(p, addr) {
-				continue
-			}
-			if by, _ := d.blocker(addr, svc, false); by == nil {
-				return addr
-			}
-		}
-	}
-	for _, r := range p.Ranges {
-		switch {
-		case config.FamilyOf(r.From) != f:
-		case f == config.IPv4:
-			if a, ok := d.next.used4.free(wideOf(r.From), wideOf(r.To), p.AvoidBuggyIPs); ok {
-				return a.addr4()
-			}
-		default:
-			if a, ok := d.next.used6.free(wideOf(r.From), wideOf(r.To), false); ok {
-				return a.addr6()
-			}
-		}
-	}
-	return netip.Addr{}
-}
-
 // allow tells whether a Service may have the very address it asks for, and
 // from which pool.
 func (d *draft) allow(req Request, addr netip.Addr) (*config.Pool, *Refusal) {
@@ -223,8 +243,8 @@ func (d *draft) allow(req Request, addr netip.Addr) (*config.Pool, *Refusal) {
 			Remedy:  "ask for an address of another pool, or widen the pool's serviceAllocation",
 		}
 	}
-	if by, how := d.blocker(addr, svc, false); by != nil {
-		return nil, inUse(svc, addr, by, how)
+	if o := d.obstacle(addr, svc, toGrant); o != nil {
+		return nil, inUse(svc, addr, o)
 	}
 	return p, nil
 }

@@ -52,6 +52,48 @@ func but(s *config.Service, edits ...func(*config.Service)) *config.Service {
 	return &c
 }
 
+// alter is a changed copy of a pool.
+func alter(p *config.Pool, edits ...func(*config.Pool)) *config.Pool {
+	c := *p
+	for _, edit := range edits {
+		edit(&c)
+	}
+	return &c
+}
+
+func remembers(reuse, retain time.Duration) func(*config.Pool) {
+	return func(p *config.Pool) { p.ReuseAfter, p.Retain = reuse, retain }
+}
+func draining(p *config.Pool)   { p.Draining = true }
+func reallocate(p *config.Pool) { p.OnRemoval = config.Reallocate }
+func by(s config.Strategy) func(*config.Pool) {
+	return func(p *config.Pool) { p.Strategy = s }
+}
+
+// reserve makes a manual reservation in namespace "t"; names sort by age.
+func reserve(name, service string, addrs ...string) *config.Reservation {
+	return &config.Reservation{
+		Key: config.Key{Namespace: "t", Name: name}, Created: time.Unix(int64(name[0]), 0),
+		Service: service, Addrs: ips(addrs...),
+	}
+}
+
+// record is the managed reservation that says what l remembers of addr.
+func record(l Ledger, addr string) *config.Reservation {
+	m, ok := l.Memory(ip(addr))
+	if !ok {
+		return &config.Reservation{Managed: true}
+	}
+	return &config.Reservation{
+		Key:     config.Key{Namespace: m.For.Namespace, Name: m.For.Name + "-" + addr},
+		Service: m.For.Name, Addrs: []netip.Addr{m.Addr}, Managed: true,
+		Status: config.ReservationStatus{
+			State: m.State, Addrs: []netip.Addr{m.Addr}, Pool: m.Pool, PoolLabels: m.PoolLabels,
+			Bound: m.Bound, Released: m.Released, RetainedTo: m.RetainedTo, FreeAt: m.FreeAt,
+		},
+	}
+}
+
 type edited = func(*config.Service)
 
 func families(policy config.FamilyPolicy, f ...config.Family) edited {
@@ -69,6 +111,7 @@ func port(proto config.Proto, n uint16) edited {
 func local(app string) edited {
 	return func(s *config.Service) { s.Local, s.Selector = true, map[string]string{"app": app} }
 }
+func ofClass(c string) edited   { return func(s *config.Service) { s.Class = c } }
 func in(namespace string) edited { return func(s *config.Service) { s.Namespace = namespace } }
 
 func requests(services ...*config.Service) []Request {

@@ -2,26 +2,82 @@ package ipam
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// history folds one change after another by Update and reads the results.
+// history folds one change after another and reads the results.
 type history struct {
-	t *testing.T
-	l Ledger
+	t        *testing.T
+	l        Ledger
+	now      time.Time
+	diff     Diff // of the latest change
+	pools    []*config.Pool
+	reserved []*config.Reservation
 }
 
 func start(t *testing.T, pools []*config.Pool, services ...*config.Service) *history {
-	l, _ := plan(Ledger{}, pools, requests(services...))
-	return &history{t, l}
+	h := &history{t: t, now: noon, pools: pools}
+	h.plan(services...)
+	return h
+}
+
+// plan folds everything that there is.
+func (h *history) plan(services ...*config.Service) {
+	h.l, h.diff = Plan(h.l, Input{Pools: h.pools, Reservations: h.reserved, Requests: requests(services...), Now: h.now})
 }
 
 func (h *history) change(services ...*config.Service) []Change {
-	var changes []Change
-	h.l, changes = update(h.l, requests(services...), nil)
-	return changes
+	h.l, h.diff = Update(h.l, Delta{Changed: requests(services...), Now: h.now})
+	return h.diff.Services
+}
+
+func (h *history) remove(services ...*config.Service) {
+	var gone []config.Key
+	for _, s := range services {
+		gone = append(gone, s.Key)
+	}
+	h.l, h.diff = Update(h.l, Delta{Gone: gone, Now: h.now})
+}
+
+// wait lets time pass, and what was due happen.
+func (h *history) wait(d time.Duration) {
+	h.now = h.now.Add(d)
+	h.l, h.diff = Update(h.l, Delta{Now: h.now})
+}
+
+// expectMemory compares what is remembered of addr with "state service from
+// pool", and ", free" when, as minutes since noon; "" is nothing.
+func (h *history) expectMemory(addr, want string) {
+	h.t.Helper()
+	got := ""
+	if m, ok := h.l.Memory(ip(addr)); ok {
+		got = fmt.Sprintf("%s %s from %s", m.State, m.For.Name, m.Pool)
+		if m.State == config.ReservationReleased {
+			got += fmt.Sprintf(", retained to %v, free at %v", m.RetainedTo.Sub(noon).Minutes(), m.FreeAt.Sub(noon).Minutes())
+		}
+	}
+	if got != want {
+		h.t.Errorf("memory of %s: %q, want %q", addr, got, want)
+	}
+}
+
+// expectText wants words in the text of a refusal.
+func (h *history) expectText(s *config.Service, words ...string) {
+	h.t.Helper()
+	text := ""
+	if e := h.l.Entry(s.Key); e != nil && e.Refusal != nil {
+		text = e.Refusal.Text()
+	}
+	for _, word := range words {
+		if !strings.Contains(text, word) {
+			h.t.Errorf("%s: %q does not say %q", s.Name, text, word)
+		}
+	}
 }
 
 func (h *history) expect(s *config.Service, want string) {

@@ -59,7 +59,7 @@ func (m *model) lawOfSharing(t *testing.T, at string, l Ledger, e *Entry, h Held
 		if other == nil || other.Service.Key == e.Service.Key || !other.holds(h.Addr) {
 			continue
 		}
-		if why := clash(e.Service, other.Service); why != "" {
+		if why := clash(e.Service, other.Service, true); why != "" {
 			t.Errorf("%s: %v is on %v and on %v, which %s", at, h.Addr, e.Service.Key, other.Service.Key, why)
 		}
 	}

@@ -8,17 +8,22 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// Ledger knows who has which address. It is immutable; the zero Ledger is
-// empty and ready to use.
+// Ledger knows who has which address, who may have one back and what is kept
+// for whom. It is immutable; the zero Ledger is empty and ready to use.
 type Ledger struct {
 	layout *layout
+	claims *claims
 	book   config.Table[config.Key, *Entry]
 	waits  config.Table[config.Key, map[string]string] // who lacks something → namespace labels
 	groups config.Table[group, []netip.Addr]           // addresses that are shared, sorted
-	used4  space
-	used6  space
+	used   addrs[tenants]
+	kept   addrs[struct{}] // the used ones that nobody has: they rest or are reserved
 
 	memories  config.Table[netip.Addr, *Memory]
+	rests     space[netip.Addr]                      // addresses that rest, by the end of the rest
+	rested    config.Table[config.Key, []netip.Addr] // the same, by the Service they are kept for
+	turn      uint64                                 // grows with each rest
+	wear      wear
 	standings config.Table[config.Key, Standing] // of manual reservations
 }
 
@@ -93,6 +98,9 @@ func (e *Entry) occupies(addr netip.Addr) bool {
 	return e.holds(addr) || slices.Contains(e.Leaving, addr)
 }
 
+// has is holds, of an entry that may be nil.
+func (e *Entry) has(addr netip.Addr) bool { return e != nil && e.holds(addr) }
+
 func (e *Entry) holds(addr netip.Addr) bool {
 	for i := range e.Held {
 		if e.Held[i].Addr == addr {
@@ -137,7 +145,7 @@ func (l Ledger) Waiting() map[Reason]int {
 // Holders lists the Services that occupy addr, holders and those it is leaving.
 func (l Ledger) Holders(addr netip.Addr) []config.Key {
 	var out []config.Key
-	for _, e := range l.tenants(addr).all() {
+	for e := range l.tenants(addr).all() {
 		out = append(out, e.Service.Key)
 	}
 	slices.SortFunc(out, config.Key.Compare)
@@ -145,19 +153,8 @@ func (l Ledger) Holders(addr netip.Addr) []config.Key {
 }
 
 func (l *Ledger) tenants(addr netip.Addr) tenants {
-	if addr.Is4() {
-		return l.used4.get(wideOf(addr))
-	}
-	return l.used6.get(wideOf(addr))
-}
-
-// all lists the entries of t.
-func (t tenants) all() []*Entry {
-	var out []*Entry
-	for at := &t; at != nil && at.first != nil; at = at.more {
-		out = append(out, at.first)
-	}
-	return out
+	t, _ := l.used.get(addr)
+	return t
 }
 
 // elder orders Services by age, then by name: who asked first is served first.

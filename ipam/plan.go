@@ -3,6 +3,7 @@ package ipam
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
@@ -12,11 +13,10 @@ import (
 // changed. Services in prev that are not asked for are gone, their addresses
 // free.
 func Plan(prev Ledger, in Input) (Ledger, Diff) {
-	d, want := newDraft(prev), in.Requests
+	d, want := newDraft(prev, in.Now), in.Requests
 	repooled := prev.layout == nil || !slices.Equal(prev.layout.pools, in.Pools)
-	if repooled {
-		d.next.layout = layoutOf(in.Pools)
-	}
+	d.arrange(in, repooled)
+	d.wake()
 	var changed, waiting []Request
 	known := 0
 	for _, req := range want {
@@ -62,16 +62,18 @@ func missing(prev Ledger, want []Request, known int) []config.Key {
 // nothing did, those who wait are not looked at: they wait on, each for the
 // reason that was found first.
 func Update(prev Ledger, in Delta) (Ledger, Diff) {
-	d := newDraft(prev)
+	d := newDraft(prev, in.Now)
 	if prev.layout == nil {
-		d.next.layout = layoutOf(nil)
+		d.arrange(Input{}, true)
 	}
+	d.wake()
+	d.forgetMemories(in.Forgotten)
 	changed := slices.DeleteFunc(slices.Clone(in.Changed), func(req Request) bool {
 		e, ok := prev.book.Get(req.Service.Key)
 		return ok && e.Service == req.Service && e.Bystander == req.Bystander
 	})
 	works := d.settle(changed, in.Gone)
-	if d.freed {
+	if d.freed || d.mayOpen(works) {
 		works = d.recall(works, d.waiting(works, in.Gone))
 	}
 	d.serve(works)
@@ -81,11 +83,23 @@ func Update(prev Ledger, in Delta) (Ledger, Diff) {
 // draft is a ledger in the making.
 type draft struct {
 	prev, next Ledger
+	now        time.Time
 	made       *edit
 	book       *config.Edit[config.Key, *Entry]
 	waits      *config.Edit[config.Key, map[string]string]
 	groups     map[group][]netip.Addr // those that differ from next.groups
+	memories   map[netip.Addr]*Memory // those that differ from prev.memories; nil: none
+	recollect                         // of the leader before
+	fresh      bool                   // a new leader
+	mindful    bool                   // there is something to remember
+	standAll   bool                   // every manual reservation may stand otherwise
 	freed      bool                   // somebody who waits may now be served
+	opened     bool                   // a kept address was given that others may share
+	losses     []loss
+	notes      []netip.Addr // whose memory or reservation may change
+	rewrite    []netip.Addr // whose memory shall be written again
+	vacant     []netip.Addr // became free, perhaps not for long
+	counts     map[poolFamily]string
 	changes    []Change
 }
 
@@ -98,18 +112,47 @@ type work struct {
 	dropped []Drop
 }
 
-func newDraft(prev Ledger) *draft {
-	next := prev
-	next.used4.v4 = true
-	return &draft{
-		prev: prev, next: next, made: new(edit),
+func newDraft(prev Ledger, now time.Time) *draft {
+	d := &draft{
+		prev: prev, next: prev, now: now, made: new(edit), fresh: prev.layout == nil,
 		book: prev.book.Edit(), waits: prev.waits.Edit(),
-		groups: map[group][]netip.Addr{},
+		groups: map[group][]netip.Addr{}, memories: map[netip.Addr]*Memory{},
+		counts: map[poolFamily]string{},
+	}
+	if d.fresh {
+		d.next.used, d.next.kept = newAddrs[tenants](), newAddrs[struct{}]()
+		d.next.claims = noClaims
+		d.owed, d.rested = map[netip.Addr]bool{}, map[config.Key][]netip.Addr{}
+	}
+	d.mindful = !d.fresh && (prev.layout.mindful || prev.memories.Len() > 0 || len(prev.claims.all) > 0)
+	return d
+}
+
+// arrange takes in pools and reservations.
+func (d *draft) arrange(in Input, repooled bool) {
+	if repooled {
+		d.next.layout = layoutOf(in.Pools)
+		d.rewear()
+	}
+	if d.fresh {
+		d.records = recordsOf(in.Reservations)
+	}
+	byHand := manual(in.Reservations)
+	d.mindful = d.mindful || d.next.layout.mindful || len(byHand)+len(d.records) > 0
+	if repooled || !slices.Equal(d.next.claims.all, byHand) {
+		d.reclaim(byHand)
 	}
 }
 
 func (d *draft) done() (Ledger, Diff) {
 	d.next.book, d.next.waits = d.book.Done(), d.waits.Done()
+	slices.SortFunc(d.notes, netip.Addr.Compare)
+	d.notes = slices.Compact(d.notes)
+	for _, addr := range d.notes {
+		d.remember(addr)
+	}
+	memories := d.remembered()
+	standings := d.stand()
 	if len(d.groups) > 0 {
 		e := d.next.groups.Edit()
 		for g, addrs := range d.groups {
@@ -121,19 +164,44 @@ func (d *draft) done() (Ledger, Diff) {
 		}
 		d.next.groups = e.Done()
 	}
-	return d.next, Diff{Services: d.changes}
+	return d.next, Diff{d.changes, memories, standings}
 }
 
 // serve grants, oldest first, and writes down what became of everybody.
 func (d *draft) serve(works []work) {
+	d.settleWear()
 	for i := range works {
 		d.grant(&works[i])
 	}
+	d.reopen(works)
 	d.changes = slices.Grow(d.changes, len(works))
 	for i := range works {
 		d.review(&works[i])
 		d.commit(&works[i])
 	}
+}
+
+// reopen serves those who may share what was kept for somebody until now.
+func (d *draft) reopen(works []work) {
+	for d.opened {
+		d.opened = false
+		for i := range works {
+			w := &works[i]
+			r := w.now.Refusal
+			if r != nil && w.Service.Want.ShareKey != "" && r.Reason != InvalidRequest && r.Reason != ForeignAddress {
+				d.grant(w)
+			}
+		}
+	}
+}
+
+// mayOpen tells whether one of works may be given what is kept for it, and
+// share it.
+func (d *draft) mayOpen(works []work) bool {
+	return d.mindful && slices.ContainsFunc(works, func(w work) bool {
+		kept, _ := d.keepsakes(w.Service.Key)
+		return w.Service.Want.ShareKey != "" && len(kept)+len(w.Service.Want.Addrs) > 0
+	})
 }
 
 func sortElder(works []work) {
@@ -147,6 +215,7 @@ func (d *draft) forget(key config.Key) {
 		return
 	}
 	d.vacate(e)
+	d.lose(e, nil)
 	d.book.Delete(key)
 	d.waits.Delete(key)
 	d.freed = d.freed || len(e.Held)+len(e.Leaving) > 0
@@ -199,6 +268,7 @@ func (d *draft) recall(works []work, waiting []Request) []work {
 // commit writes what became of one Service into the draft.
 func (d *draft) commit(w *work) {
 	key := w.Service.Key
+	d.noteEntry(w.now)
 	if w.was.waitsOnly() && w.now.waitsOnly() && sameOutcome(w.was, w.now) && w.was.Service == w.Service {
 		return // as before
 	}

@@ -11,9 +11,11 @@ import (
 
 // layout is what is worked out once for a set of pools.
 type layout struct {
-	pools  []*config.Pool
-	auto   []*config.Pool // those that give without being named, in the order tried
-	ranges []placed       // all, sorted by first address; pools are disjoint
+	pools   []*config.Pool
+	auto    []*config.Pool          // those that give without being named, in the order tried
+	ranges  []placed                // all, sorted by first address; pools are disjoint
+	lru     map[*config.Pool]uint64 // those with the strategy LeastRecentlyUsed, numbered from 1
+	mindful bool                    // a pool remembers its addresses
 }
 
 type placed struct {
@@ -22,8 +24,12 @@ type placed struct {
 }
 
 func layoutOf(pools []*config.Pool) *layout {
-	l := &layout{pools: pools}
+	l := &layout{pools: pools, lru: map[*config.Pool]uint64{}}
 	for _, p := range pools {
+		l.mindful = l.mindful || p.Remembers()
+		if p.Strategy == config.LeastRecentlyUsed {
+			l.lru[p] = uint64(len(l.lru)) + 1
+		}
 		if p.AutoAssign {
 			l.auto = append(l.auto, p)
 		}
@@ -74,11 +80,15 @@ func (l *layout) named(name string) *config.Pool {
 
 // declines says why pool p does not serve the Service, or "" if it does.
 func declines(p *config.Pool, req Request) string {
-	a := p.Allocation
-	if a == nil {
+	svc, a := req.Service, p.Allocation
+	switch {
+	case p.Draining:
+		return "is draining"
+	case len(p.Classes) > 0 && !p.Classes.Serve(svc.Class):
+		return "not for " + className(svc.Class)
+	case a == nil:
 		return ""
 	}
-	svc := req.Service
 	if len(a.Namespaces)+len(a.NamespaceSelectors) > 0 &&
 		!slices.Contains(a.Namespaces, svc.Namespace) && !config.AnyMatches(a.NamespaceSelectors, req.Labels) {
 		return "not for namespace " + svc.Namespace
@@ -89,6 +99,13 @@ func declines(p *config.Pool, req Request) string {
 	return ""
 }
 
+func className(class string) string {
+	if class == "" {
+		return "Services without a loadBalancerClass"
+	}
+	return "loadBalancerClass " + class
+}
+
 // has tells whether p holds addresses of family f.
 func has(p *config.Pool, f config.Family) bool {
 	return slices.ContainsFunc(p.Ranges, func(r config.Range) bool { return config.FamilyOf(r.From) == f })
@@ -97,65 +114,6 @@ func has(p *config.Pool, f config.Family) bool {
 // avoided tells whether p never gives addr although it holds it.
 func avoided(p *config.Pool, addr netip.Addr) bool {
 	return p.AvoidBuggyIPs && addr.Is4() && buggy(wideOf(addr))
-}
-
-// PoolUse counts the addresses of one pool, per family. An address that is
-// shared counts once; one that is occupied against the pool's rules counts as
-// assigned. Available saturates at the largest int64.
-type PoolUse struct {
-	Pool                   string
-	Assigned4, Assigned6   int64
-	Available4, Available6 int64
-}
-
-// Use counts the addresses of every pool, in the order of the pools.
-func (l Ledger) Use() []PoolUse {
-	if l.layout == nil {
-		return nil
-	}
-	out := make([]PoolUse, len(l.layout.pools))
-	for i, p := range l.layout.pools {
-		out[i] = l.useOf(p)
-	}
-	return out
-}
-
-func (l *Ledger) useOf(p *config.Pool) PoolUse {
-	u := PoolUse{Pool: p.Name}
-	for _, r := range p.Ranges {
-		from, to := wideOf(r.From), wideOf(r.To)
-		if r.From.Is4() {
-			used := l.used4.count(from, to)
-			u.Assigned4 += used
-			u.Available4 += max(0, capacity4(from, to, p.AvoidBuggyIPs)-used)
-			continue
-		}
-		used := l.used6.count(from, to)
-		u.Assigned6 += used
-		size := to.minus(from).plus(wide{lo: 1})
-		if size == (wide{}) { // all 128 bits
-			size.hi = 1
-		}
-		u.Available6 = addSaturated(u.Available6, size.minus(wide{lo: uint64(used)}).saturated())
-	}
-	return u
-}
-
-// capacity4 is the number of usable IPv4 addresses from from to to.
-func capacity4(from, to wide, avoid bool) int64 {
-	n := int64(to.lo-from.lo) + 1
-	if !avoid {
-		return n
-	}
-	upTo := func(end int64) int64 { return (end+255)/256 + end/256 } // .0s and .255s below end
-	return n - (upTo(int64(to.lo)+1) - upTo(int64(from.lo)))
-}
-
-func addSaturated(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
 }
 
 // poolNames lists the names of pools for a person.

@@ -116,14 +116,16 @@ func notInPool(svc *config.Service, message string) *Refusal {
 	}
 }
 
-// inUse says who has the address that svc asks for.
-func inUse(svc *config.Service, addr netip.Addr, by *Entry, how string) *Refusal {
+// inUse says who has the address that svc asks for, or for whom it is kept.
+func inUse(svc *config.Service, addr netip.Addr, o *obstacle) *Refusal {
 	r := &Refusal{
-		Service: svc.Key, Reason: AddressInUse,
-		Message: fmt.Sprintf("%v belongs to %v, which %s", addr, by.Service.Key, how),
-		Remedy:  "ask for another address, or let both share it by the same allow-shared-ip key and different ports",
+		Service: svc.Key, Reason: AddressInUse, Message: fmt.Sprintf("%v %s", addr, o.text),
+		Remedy: "ask for another address, or let both share it by the same allow-shared-ip key and different ports",
 	}
-	if svc.Want.ShareKey != "" && by.Service.Want.ShareKey != "" && by.holds(addr) {
+	switch {
+	case o.by == nil:
+		r.Remedy = "ask for another address, or delete the IPReservation that keeps this one"
+	case svc.Want.ShareKey != "" && o.by.Service.Want.ShareKey != "" && o.by.holds(addr):
 		r.Reason = SharingConflict
 		r.Remedy = "change port, key, externalTrafficPolicy or selector so that both agree, or ask for another address"
 	}

@@ -2,7 +2,6 @@ package ipam
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -32,9 +31,25 @@ func (d *draft) settle(changed []Request, gone []config.Key) []work {
 			w.retire()
 		}
 		d.leave(w)
+		d.lose(w.was, w.now)
 		d.freed = d.freed || gaveWay(w.was, w.now)
 	}
+	d.release()
+	d.remind()
 	return works
+}
+
+// lose notes what was held and is not any more.
+func (d *draft) lose(was, now *Entry) {
+	if was == nil {
+		return
+	}
+	d.noteEntry(was)
+	for _, h := range was.Held {
+		if !now.has(h.Addr) {
+			d.losses = append(d.losses, loss{h.Addr, was})
+		}
+	}
 }
 
 func (d *draft) keepAll(works []work) {
@@ -44,13 +59,13 @@ func (d *draft) keepAll(works []work) {
 			if w.Bystander || claimTurn(w) != turn {
 				continue
 			}
-			held := []Held(nil)
 			if turn < claimOrder-1 {
-				held = w.was.Held
-			} else {
-				held, w.foreign = d.shown(w)
+				d.keep(w, w.was.Held, toHold)
+				continue
 			}
-			d.keep(w, held)
+			held, foreign := d.shown(w)
+			w.foreign = foreign
+			d.keep(w, held, toShow)
 		}
 	}
 }
@@ -95,6 +110,8 @@ func (d *draft) shown(w *work) (held []Held, foreign bool) {
 		}
 		if len(from) > 0 {
 			h.Pool = strings.TrimSpace(from[min(i, len(from)-1)])
+		} else if r := d.records[h.Addr]; r != nil && r.Holds(svc.Key, h.Addr) {
+			h.Pool = r.Status.Pool
 		} else if d.next.layout.poolOf(h.Addr) == nil {
 			return nil, true
 		}
@@ -104,13 +121,16 @@ func (d *draft) shown(w *work) (held []Held, foreign bool) {
 }
 
 // keep gives w what it may keep of held and notes why it loses the rest.
-func (d *draft) keep(w *work, held []Held) {
+func (d *draft) keep(w *work, held []Held, as purpose) {
 	for _, h := range held {
 		h = d.attribute(h, w.Service)
 		why := unwanted(w, h)
 		if why == "" {
-			if by, how := d.blocker(h.Addr, w.Service, true); by != nil {
-				why = strings.TrimSpace(fmt.Sprintf("it belongs to %v, which %s", by.Service.Key, how))
+			why = d.removed(w.Service, h)
+		}
+		if why == "" {
+			if o := d.obstacle(h.Addr, w.Service, as); o != nil {
+				why = "it " + o.text
 			}
 		}
 		if why != "" {
@@ -120,8 +140,7 @@ func (d *draft) keep(w *work, held []Held) {
 			continue
 		}
 		w.now.Held = append(w.now.Held, h)
-		d.put(h.Addr, w.now)
-		d.join(h.Addr, w.Service)
+		d.take(h.Addr, w.now)
 	}
 	sortHeld(w.now.Held, w.Service)
 }
@@ -137,6 +156,23 @@ func (d *draft) attribute(h Held, svc *config.Service) Held {
 		h.Pool = p.Name
 	}
 	return h
+}
+
+// removed says that a pool edit left h without a pool and that such addresses
+// are to be replaced, or "". The pool's word counts as it is now or, if it is
+// gone, as it was before.
+func (d *draft) removed(svc *config.Service, h Held) string {
+	if !h.Lost || svc.Deleted || svc.Want.Problem != nil {
+		return ""
+	}
+	p := d.next.layout.named(h.Pool)
+	if p == nil && d.prev.layout != nil {
+		p = d.prev.layout.named(h.Pool)
+	}
+	if p == nil || p.OnRemoval != config.Reallocate {
+		return ""
+	}
+	return fmt.Sprintf("pool %s no longer holds it and has onRemoval Reallocate; to let Services keep such addresses, set onRemoval to Keep before the range is taken out", h.Pool)
 }
 
 // unwanted says why the Service itself no longer asks for h, or "".
@@ -191,35 +227,3 @@ func gaveWay(was, now *Entry) bool {
 	}
 	return len(was.Held) > 0 && !sameShare(was.Service, now.Service)
 }
-
-// vacate removes e from the address space.
-func (d *draft) vacate(e *Entry) {
-	if e == nil {
-		return
-	}
-	for _, h := range e.Held {
-		d.pull(h.Addr, e)
-	}
-	for _, addr := range e.Leaving {
-		d.pull(addr, e)
-	}
-}
-
-func (d *draft) put(addr netip.Addr, e *Entry) {
-	d.assign(addr, d.tenants(addr).add(e))
-}
-
-func (d *draft) pull(addr netip.Addr, e *Entry) {
-	d.assign(addr, d.tenants(addr).without(e))
-	d.part(addr, e.Service)
-}
-
-func (d *draft) assign(addr netip.Addr, t tenants) {
-	if addr.Is4() {
-		d.next.used4 = d.next.used4.set(d.made, wideOf(addr), t)
-	} else {
-		d.next.used6 = d.next.used6.set(d.made, wideOf(addr), t)
-	}
-}
-
-func (d *draft) tenants(addr netip.Addr) tenants { return d.next.tenants(addr) }

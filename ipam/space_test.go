@@ -32,6 +32,20 @@ func (s slowSpace) count(from, to wide) (n int64) {
 	return n
 }
 
+// next tells whether there is a number at or after from, and that got is the
+// lowest of them.
+func (s slowSpace) next(from wide, got *wide) bool {
+	ok := false
+	for a := range s {
+		if !a.less(from) {
+			if ok = true; a.less(*got) {
+				return false
+			}
+		}
+	}
+	return ok && s[*got] && !got.less(from)
+}
+
 func entryNamed(name string) *Entry {
 	return &Entry{Service: &config.Service{Key: config.Key{Namespace: "t", Name: name}}}
 }
@@ -51,13 +65,13 @@ func TestSpaceAgainstTwin(t *testing.T) {
 	for name, c := range bases {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(6) {
-				compareSpaces(t, rand.New(rand.NewPCG(seed, 7)), space{v4: c.v4}, c.base)
+				compareSpaces(t, rand.New(rand.NewPCG(seed, 7)), space[tenants]{v4: c.v4}, c.base)
 			}
 		})
 	}
 }
 
-func compareSpaces(t *testing.T, rnd *rand.Rand, s space, base wide) {
+func compareSpaces(t *testing.T, rnd *rand.Rand, s space[tenants], base wide) {
 	t.Helper()
 	twin := slowSpace{}
 	at := func() wide { return base.plus(wide{lo: rnd.Uint64N([]uint64{70, 300, 4096}[rnd.IntN(3)])}) }
@@ -70,16 +84,16 @@ func compareSpaces(t *testing.T, rnd *rand.Rand, s space, base wide) {
 		before, a := s, at()
 		had := twin[a]
 		if rnd.IntN(5) < 3 {
-			s = s.set(e, a, tenants{first: who})
+			s = s.with(e, a, tenants{first: who})
 			twin[a] = true
 		} else {
-			s = s.set(e, a, tenants{})
+			s = s.without(e, a)
 			delete(twin, a)
 		}
-		if got := s.get(a).first != nil; got != twin[a] {
+		if _, got := s.get(a); got != twin[a] {
 			t.Fatalf("step %d: get(%v) = %v", step, a, got)
 		}
-		if step%7 == 0 && before.get(a).first != nil != had {
+		if _, has := before.get(a); step%7 == 0 && has != had {
 			t.Fatalf("step %d: the space before changed", step)
 		}
 		from, to := at(), at()
@@ -89,6 +103,9 @@ func compareSpaces(t *testing.T, rnd *rand.Rand, s space, base wide) {
 		if ok != wantOK || ok && got != want {
 			t.Fatalf("step %d: free(%v, %v, %v) = %v %v, the plain version says %v %v", step, from, to, avoid, got, ok, want, wantOK)
 		}
+		if got, _, ok := s.next(from); ok != twin.next(from, &got) {
+			t.Fatalf("step %d: next(%v) = %v %v, the plain version says otherwise", step, from, got, ok)
+		}
 		if got, want := s.count(from, to), twin.count(from, to); got != want {
 			t.Fatalf("step %d: count(%v, %v) = %d, the plain version says %d", step, from, to, got, want)
 		}
@@ -96,11 +113,11 @@ func compareSpaces(t *testing.T, rnd *rand.Rand, s space, base wide) {
 }
 
 func TestSpaceKeepsOldVersions(t *testing.T) {
-	var s space
-	var versions []space
+	var s space[tenants]
+	var versions []space[tenants]
 	for i := range uint64(500) {
 		versions = append(versions, s)
-		s = s.set(new(edit), wide{lo: i * 37}, tenants{first: entryNamed("a")})
+		s = s.with(new(edit), wide{lo: i * 37}, tenants{first: entryNamed("a")})
 	}
 	for i, v := range versions {
 		if got := v.count(wide{}, wide{lo: 1 << 20}); got != int64(i) {
@@ -111,42 +128,49 @@ func TestSpaceKeepsOldVersions(t *testing.T) {
 
 func TestSpaceShrinksToNothing(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	var s space
+	var s space[tenants]
 	e := new(edit)
 	var all []wide
 	for range 2000 {
 		a := wide{rnd.Uint64(), rnd.Uint64()}
 		all = append(all, a)
-		s = s.set(e, a, tenants{first: entryNamed("a")})
+		s = s.with(e, a, tenants{first: entryNamed("a")})
 	}
 	if got := s.count(wide{}, wide{^uint64(0), ^uint64(0)}); got != 2000 {
 		t.Fatalf("count = %d, want 2000", got)
 	}
 	for _, a := range all {
-		s = s.set(e, a, tenants{})
+		s = s.without(e, a)
 	}
 	if s.root != nil {
 		t.Errorf("an empty space still has a node covering %v", s.root.base)
 	}
 }
 
+func size(t tenants) (n int) {
+	for range t.all() {
+		n++
+	}
+	return n
+}
+
 func TestTenantsOfOneAddress(t *testing.T) {
 	a, b, c := entryNamed("a"), entryNamed("b"), entryNamed("c")
 	all := tenants{}.add(a).add(b).add(c)
-	if got := len(all.all()); got != 3 {
+	if got := size(all); got != 3 {
 		t.Fatalf("%d tenants, want 3", got)
 	}
 	left := all.without(b)
-	for _, e := range left.all() {
+	for e := range left.all() {
 		if e == b {
 			t.Error("b is still there")
 		}
 	}
-	if got := len(left.all()); got != 2 {
+	if got := size(left); got != 2 {
 		t.Errorf("%d tenants left, want 2", got)
 	}
 	if got := left.without(a).without(c); got.first != nil {
-		t.Errorf("tenants left: %v", got.all())
+		t.Errorf("tenants left: %v", got.first)
 	}
 }
 

@@ -2,9 +2,9 @@ package ipam
 
 import "math/bits"
 
-// free returns the lowest address from from to to that has no tenant. With
+// free returns the lowest number from from to to that has no value. With
 // avoid, addresses that end in .0 or .255 do not count.
-func (s space) free(from, to wide, avoid bool) (wide, bool) {
+func (s space[V]) free(from, to wide, avoid bool) (wide, bool) {
 	avoid = avoid && s.v4
 	for !to.less(from) {
 		a, ok := from, true
@@ -28,10 +28,10 @@ func (s space) free(from, to wide, avoid bool) (wide, bool) {
 func buggy(a wide) bool { return a.lo&0xff == 0 || a.lo&0xff == 0xff }
 
 // end is the first address after n.
-func (n *node) end() wide { return n.base.plus(wide{lo: 1}.shl(n.shift + 6)) }
+func (n *node[V]) end() wide { return n.base.plus(wide{lo: 1}.shl(n.shift + 6)) }
 
 // free returns the lowest free address of n at or after from, which n covers.
-func (n *node) free(from wide, avoid bool) (wide, bool) {
+func (n *node[V]) free(from wide, avoid bool) (wide, bool) {
 	taken := n.full
 	if avoid {
 		taken = n.tight
@@ -58,15 +58,15 @@ func (n *node) free(from wide, avoid bool) (wide, bool) {
 	return wide{}, false
 }
 
-// count is the number of addresses from from to to that have a tenant.
-func (s space) count(from, to wide) int64 {
+// count is how many numbers from from to to that have a value.
+func (s space[V]) count(from, to wide) int64 {
 	if s.root == nil || to.less(from) {
 		return 0
 	}
 	return s.root.countIn(from, to)
 }
 
-func (n *node) countIn(from, to wide) int64 {
+func (n *node[V]) countIn(from, to wide) int64 {
 	last := n.end().minus(wide{lo: 1})
 	if last.less(from) || to.less(n.base) {
 		return 0
@@ -91,4 +91,35 @@ func (n *node) countIn(from, to wide) int64 {
 		sum += kid.countIn(from, to)
 	}
 	return sum
+}
+
+// next returns the lowest number at or after from that has a value.
+func (s space[V]) next(from wide) (a wide, v V, ok bool) {
+	if s.root == nil {
+		return a, v, false
+	}
+	return s.root.next(from)
+}
+
+func (n *node[V]) next(from wide) (a wide, v V, ok bool) {
+	slot := uint(0)
+	switch {
+	case n.covers(from):
+		slot = n.slot(from)
+	case n.base.less(from):
+		return a, v, false
+	}
+	for ; slot < 64; slot++ {
+		if slot += uint(bits.TrailingZeros64(n.present >> slot)); slot >= 64 {
+			break
+		}
+		i, _ := n.at(slot)
+		if n.shift == 0 {
+			return n.base.plus(wide{lo: uint64(slot)}), n.values[i], true
+		}
+		if a, v, ok = n.kids[i].next(from); ok {
+			return a, v, true
+		}
+	}
+	return a, v, false
 }

@@ -98,7 +98,7 @@ func (t twin) open(addr netip.Addr, svc *config.Service, keep bool) bool {
 		if key == svc.Key || !e.occupies(addr) || keep && !e.holds(addr) {
 			continue
 		}
-		if !e.holds(addr) || clash(svc, e.Service) != "" {
+		if !e.holds(addr) || clash(svc, e.Service, false) != "" {
 			return false
 		}
 	}
