@@ -70,13 +70,21 @@ type BGPPeerSpec struct {
 	RouterID string `json:"routerID,omitempty"`
 	// HoldTime is the requested hold time, at least 3s; default 90s.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]+([.][0-9]*)?(ns|us|µs|ms|s|m|h))+)$') && duration(self) >= duration('3s') && duration(self) <= duration('65535s')",message="must be a duration between 3s and 65535s"
 	HoldTime *metav1.Duration `json:"holdTime,omitempty"`
 	// KeepaliveTime is the requested keepalive interval; default a third of the hold time.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]+([.][0-9]*)?(ns|us|µs|ms|s|m|h))+)$') && duration(self) >= duration('0s')",message="must be a duration such as 30s, and not negative"
 	KeepaliveTime *metav1.Duration `json:"keepaliveTime,omitempty"`
 	// ConnectTime is how long to wait between attempts to connect, in whole seconds.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="duration(self).getSeconds() >= 1 && duration(self).getSeconds() <= 65535",message="must be between 1s and 65535s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]+([.][0-9]*)?(ns|us|µs|ms|s|m|h))+)$') && duration(self).getSeconds() >= 1 && duration(self).getSeconds() <= 65535",message="must be between 1s and 65535s"
 	ConnectTime *metav1.Duration `json:"connectTime,omitempty"`
 	// EBGPMultiHop allows a router more than one hop away.
 	// +optional

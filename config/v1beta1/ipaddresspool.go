@@ -12,6 +12,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Free v4",type=integer,JSONPath=`.status.availableIPv4`
 // +kubebuilder:printcolumn:name="Used v6",type=integer,JSONPath=`.status.assignedIPv6`
 // +kubebuilder:printcolumn:name="Free v6",type=integer,JSONPath=`.status.availableIPv6`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.spec.state`
 // +kubebuilder:printcolumn:name="Valid",type=string,JSONPath=`.status.conditions[?(@.type=="Valid")].status`
 // +kubebuilder:printcolumn:name="Addresses",type=string,JSONPath=`.spec.addresses`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -47,7 +48,70 @@ type IPAddressPoolSpec struct {
 	// ServiceAllocation restricts the pool to certain Services.
 	// +optional
 	ServiceAllocation *ServiceAllocation `json:"serviceAllocation,omitempty"`
+
+	// LoadBalancerClasses that the pool serves, among those that are ours; ""
+	// stands for Services without one. None: all that are ours.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=317
+	LoadBalancerClasses []string `json:"loadBalancerClasses,omitempty"`
+
+	// State: a pool that is Draining keeps what it gave and gives nothing new.
+	// +optional
+	// +kubebuilder:default=Active
+	// +kubebuilder:validation:Enum=Active;Draining
+	State PoolState `json:"state,omitempty"`
+
+	// Strategy is which of its free addresses the pool gives.
+	// +optional
+	// +kubebuilder:default=Lowest
+	// +kubebuilder:validation:Enum=Lowest;Random;LeastRecentlyUsed
+	Strategy string `json:"strategy,omitempty"`
+
+	// ReuseAfter is how long an address rests after its Service let go of it,
+	// before another one may have it. With it, or with retain, the controller
+	// keeps an IPReservation for each address given.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]+([.][0-9]*)?(ns|us|µs|ms|s|m|h))+)$') && duration(self) >= duration('0s')",message="must be a duration such as 10m, and not negative"
+	ReuseAfter *metav1.Duration `json:"reuseAfter,omitempty"`
+
+	// Retain is how long a Service of the same namespace and name gets its
+	// address back after it was deleted.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]+([.][0-9]*)?(ns|us|µs|ms|s|m|h))+)$') && duration(self) >= duration('0s')",message="must be a duration such as 10m, and not negative"
+	Retain *metav1.Duration `json:"retain,omitempty"`
+
+	// OnRemoval is what becomes of Services whose address is taken out of this
+	// pool: they Keep it until somebody decides, or are given another one at
+	// once (Reallocate).
+	// +optional
+	// +kubebuilder:default=Keep
+	// +kubebuilder:validation:Enum=Keep;Reallocate
+	OnRemoval string `json:"onRemoval,omitempty"`
+
+	// SharedBetweenNamespaces are namespaces whose Services may share an
+	// address of this pool with each other, by the same rules as within one
+	// namespace. It is the only way to share across namespaces.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1024
+	// +kubebuilder:validation:items:MaxLength=63
+	SharedBetweenNamespaces []string `json:"sharedBetweenNamespaces,omitempty"`
 }
+
+// PoolState says whether a pool gives addresses.
+type PoolState string
+
+// The states of a pool.
+const (
+	PoolActive   PoolState = "Active"
+	PoolDraining PoolState = "Draining"
+)
 
 // ServiceAllocation says which Services a pool serves, and in which order
 // pools that fit are tried. With no namespaces and no selectors the pool is

@@ -35,6 +35,8 @@ type L2ClaimSpec struct {
 	// Epoch grows by one with each change of ownership.
 	Epoch int64 `json:"epoch"`
 	// Since is when the owner took over.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^[0-9T:-]+[.][0-9]{6}Z$`
 	Since metav1.MicroTime `json:"since"`
 }
 

@@ -13,6 +13,7 @@ var GroupVersion = schema.GroupVersion{Group: "steelyard.io", Version: "v1beta1"
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&IPAddressPool{}, &IPAddressPoolList{},
+		&IPReservation{}, &IPReservationList{},
 		&L2Advertisement{}, &L2AdvertisementList{},
 		&BGPPeer{}, &BGPPeerList{},
 		&BGPAdvertisement{}, &BGPAdvertisementList{},
