@@ -121,6 +121,13 @@ var configCases = []struct {
 		[]string{"IPAddressPool a spec.serviceAllocation.namespaces[1] Duplicate ~ x", "IPAddressPool a spec.serviceAllocation.priority Invalid ~ negative", "IPAddressPool a spec.serviceAllocation.serviceSelectors[1] Duplicate ~ same selector"}, ""},
 	{"bad selector", pool("a", p4+", serviceAllocation: {namespaceSelectors: [{matchExpressions: [{key: a, operator: Near}]}]}"), []string{"IPAddressPool a spec.serviceAllocation.namespaceSelectors[0] Invalid ~ Near"}, ""},
 	{"values twice", pool("a", p4+", serviceAllocation: {namespaceSelectors: [{matchExpressions: [{key: a, operator: In, values: [b, b]}]}]}"), []string{"IPAddressPool a spec.serviceAllocation.namespaceSelectors[0].matchExpressions[0].values[1] Duplicate ~ b"}, ""},
+	{"good manners", pool("a", p4+", loadBalancerClasses: ['', example.com/lan], state: Draining, strategy: Random, reuseAfter: 10m, retain: 1h, onRemoval: Reallocate, sharedBetweenNamespaces: [x, y]"), nil, "a"},
+	{"classes", pool("a", p4+", loadBalancerClasses: [lan, 'a b', lan]"), []string{"IPAddressPool a spec.loadBalancerClasses[1] Invalid ~ a b", "IPAddressPool a spec.loadBalancerClasses[2] Duplicate ~ lan"}, ""},
+	{"unknown state", pool("a", p4+", state: active"), []string{"IPAddressPool a spec.state Invalid ~ active"}, ""},
+	{"unknown strategy", pool("a", p4+", strategy: Highest"), []string{"IPAddressPool a spec.strategy Invalid ~ Highest"}, ""},
+	{"unknown end", pool("a", p4+", onRemoval: Forget"), []string{"IPAddressPool a spec.onRemoval Invalid ~ Forget"}, ""},
+	{"negative rests", pool("a", p4+", reuseAfter: -1s, retain: -1ms"), []string{"IPAddressPool a spec.retain Invalid ~ -1ms is negative", "IPAddressPool a spec.reuseAfter Invalid ~ -1s is negative"}, ""},
+	{"sharers", pool("a", p4+", sharedBetweenNamespaces: [x, y, x, A]"), []string{"IPAddressPool a spec.sharedBetweenNamespaces[2] Duplicate ~ x", "IPAddressPool a spec.sharedBetweenNamespaces[3] Invalid ~ A"}, ""},
 
 	{"good advertisements", pool("a", p4) + "\n---\n" + l2av("l", "ipAddressPools: [a], interfaces: [eth0]") + "\n---\n" + badv("b", "communities: ['64512:1', 'large:1:2:3'], aggregationLength: 24"), nil, "a l b"},
 	{"pool not there", pool("a", p4) + "\n---\n" + l2av("l", "ipAddressPools: [a, nix]"), []string{"L2Advertisement l spec.ipAddressPools[1] NotFound ~ nix"}, "a l"},

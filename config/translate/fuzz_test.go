@@ -105,6 +105,9 @@ func tryAll(t *testing.T, f filler) {
 	Namespace(filled[corev1.Namespace](f))
 	Claim(filled[v1beta1.L2Claim](f))
 	Speaker(filled[v1beta1.SpeakerStatus](f))
+	if r, problems := Reservation(filled[v1beta1.IPReservation](f)); (r == nil) != (len(problems) > 0) {
+		t.Errorf("reservation %+v, problems %v", r, problems)
+	}
 	in := Objects{
 		Namespace: home, Secrets: map[config.Key]*corev1.Secret{},
 		Pools: several(f, func(o *v1beta1.IPAddressPool) { f.place(o) }),

@@ -22,6 +22,7 @@ func Pool(o *v1beta1.IPAddressPool) (*config.Pool, []config.Problem) {
 		Allocation:    allocation(f, o.Spec.ServiceAllocation),
 	}
 	poolAddresses(f, p, o.Spec.Addresses)
+	poolManners(f, p, &o.Spec)
 	if f.any() {
 		return nil, f.problems
 	}

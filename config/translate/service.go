@@ -8,7 +8,6 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // nobody is a source range that no client is in.
@@ -151,8 +150,5 @@ func serviceStatus(s *config.Service, status *corev1.ServiceStatus) {
 		}
 		s.Addrs, s.IPMode = append(s.Addrs, addr), mode
 	}
-	for _, c := range status.Conditions {
-		s.Conditions = append(s.Conditions, config.Condition{
-			Type: c.Type, Status: c.Status == metav1.ConditionTrue, Reason: c.Reason, Message: c.Message})
-	}
+	s.Conditions = conditions(status.Conditions)
 }

@@ -15,7 +15,8 @@ import (
 )
 
 func TestPoolValue(t *testing.T) {
-	in := world(t, pool("a", "addresses: [203.0.113.5-203.0.113.9, 198.51.100.0/24], autoAssign: false, avoidBuggyIPs: true, serviceAllocation: {priority: 3, namespaces: [x], serviceSelectors: [{matchLabels: {b: c, a: d}}]}"))
+	in := world(t, pool("a", "addresses: [203.0.113.5-203.0.113.9, 198.51.100.0/24], autoAssign: false, avoidBuggyIPs: true, serviceAllocation: {priority: 3, namespaces: [x], serviceSelectors: [{matchLabels: {b: c, a: d}}]}, "+
+		"loadBalancerClasses: ['', x/y], state: Draining, strategy: LeastRecentlyUsed, reuseAfter: 10m, retain: 1h, onRemoval: Reallocate, sharedBetweenNamespaces: [s, t]"))
 	got := Config(in).Pools[0]
 	addr := netip.MustParseAddr
 	want := &config.Pool{
@@ -25,11 +26,14 @@ func TestPoolValue(t *testing.T) {
 			netip.MustParsePrefix("203.0.113.6/31"), netip.MustParsePrefix("203.0.113.8/31")},
 		Allocation: &config.Allocation{Priority: 3, Namespaces: []string{"x"}, ServiceSelectors: []config.Selector{{Requirements: []config.Requirement{
 			{Key: "a", Op: config.In, Values: []string{"d"}}, {Key: "b", Op: config.In, Values: []string{"c"}}}}}},
+		Classes: config.Classes{"", "x/y"}, Draining: true, Strategy: config.LeastRecentlyUsed, OnRemoval: config.Reallocate,
+		ReuseAfter: 10 * time.Minute, Retain: time.Hour, SharedBy: []string{"s", "t"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("pool = %+v\nwant   %+v", got, want)
 	}
-	if p := Config(world(t, pool("a", p4))).Pools[0]; !p.AutoAssign || p.Allocation != nil {
+	if p := Config(world(t, pool("a", p4))).Pools[0]; !p.AutoAssign || p.Allocation != nil || p.Draining ||
+		p.Strategy != config.Lowest || p.OnRemoval != config.Keep || p.Remembers() {
 		t.Errorf("defaults: %+v", p)
 	}
 }
