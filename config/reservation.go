@@ -38,10 +38,10 @@ type Reservation struct {
 // For is the key of the Service that the reservation is for.
 func (r *Reservation) For() Key { return Key{Namespace: r.Namespace, Name: r.Service} }
 
-// Holds tells whether r binds addr to its Service, and to those that share it:
-// by the status, which users of a namespace cannot write.
-func (r *Reservation) Holds(addr netip.Addr) bool {
-	return r.Status.State == ReservationBound && slices.Contains(r.Status.Addrs, addr)
+// Holds tells whether r binds addr to the Service of that key: by the status,
+// which users of a namespace cannot write.
+func (r *Reservation) Holds(svc Key, addr netip.Addr) bool {
+	return r.Status.State == ReservationBound && r.For() == svc && slices.Contains(r.Status.Addrs, addr)
 }
 
 // ReservationStatus is the status of an IPReservation. Times are zero where

@@ -96,7 +96,7 @@ func (s *Snapshot) OurPool(svc *Service, addr netip.Addr) *Pool {
 	if p := PoolOf(s.Pools, addr); p != nil {
 		return p
 	}
-	if r, ok := s.Bound.Get(addr); ok && (r.For() == svc.Key || svc.Want.ShareKey != "") && r.Holds(addr) {
+	if r, ok := s.Bound.Get(addr); ok && (r.For() == svc.Key || svc.Want.ShareKey != "") && r.Holds(r.For(), addr) {
 		return s.poolCalled(r.Status.Pool, r.Status.PoolLabels)
 	}
 	if p := PoolOf(s.Former, addr); p != nil && slices.Contains(strings.Split(svc.AllocatedFrom, ","), p.Name) {

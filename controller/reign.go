@@ -56,7 +56,7 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	r.reviewIngresses(full, now)
 	r.reviewRoutes(full)
 	r.reviewConfig(now)
-	r.reviewReservations(diff, full, now)
+	r.reviewReservations(diff, forgotten, full, now)
 	r.sessions = sessionProblems(snap, r.opts.Namespace)
 	r.tellProblems()
 	r.metrics.plan(r.ledger, changes)

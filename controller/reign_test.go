@@ -121,7 +121,7 @@ func TestPoolGoneKeepsTheAddress(t *testing.T) {
 	c.drain()
 	c.setPools(pool("other", "198.51.100.1-198.51.100.9"))
 	l.run()
-	expect(t, c, []string{"service a 192.0.2.10 VIP public true/PoolGone"},
+	expect(t, c, []string{"reservation a-192.0.2.10 Bound", "service a 192.0.2.10 VIP public true/PoolGone"},
 		[]string{"a Warning PoolGone: 192.0.2.10 is kept, but pool public no longer holds it; put it back"})
 	if text := c.get("a").Conditions[0].Message; !strings.Contains(text, "ask for another pool") {
 		t.Errorf("the condition does not say what to do: %q", text)
@@ -130,7 +130,7 @@ func TestPoolGoneKeepsTheAddress(t *testing.T) {
 	expect(t, c, nil, nil) // a new leader keeps it as well, and says nothing new
 	c.edit("a", func(s *config.Service) { s.Want.Pool = "other" })
 	l.run()
-	expect(t, c, []string{"service a 198.51.100.1 VIP other true/Allocated"},
+	expect(t, c, []string{"reservation a-192.0.2.10 deleted", "service a 198.51.100.1 VIP other true/Allocated"},
 		[]string{`a Normal ClearAssignment: 192.0.2.10 is taken back: the Service asks for pool "other"`, "a Normal IPAllocated"})
 }
 

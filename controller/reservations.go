@@ -96,9 +96,13 @@ func (r *reign) forgotten(snap *config.Snapshot) []netip.Addr {
 }
 
 // reviewReservations compares reservations with what they shall say: all of
-// them, or those that the snapshot or the plan changed.
-func (r *reign) reviewReservations(diff ipam.Diff, full bool, now time.Time) {
-	addrs, keys := diff.Memories, slices.Concat(r.snap.Changed.Reservations, diff.Reservations)
+// them, or those that the snapshot or the plan changed. What somebody deleted
+// of those that are needed still is written anew.
+func (r *reign) reviewReservations(diff ipam.Diff, deleted []netip.Addr, full bool, now time.Time) {
+	for _, addr := range deleted {
+		r.out.forget(reservationRef(r.kept[addr]))
+	}
+	addrs, keys := slices.Concat(diff.Memories, deleted), slices.Concat(r.snap.Changed.Reservations, diff.Reservations)
 	if full {
 		for m := range r.ledger.Memories() {
 			addrs = append(addrs, m.Addr)
