@@ -111,14 +111,6 @@ func (r *reign) reviewReservations(diff ipam.Diff, deleted []netip.Addr, full bo
 			keys = append(keys, key)
 		}
 	}
-	for _, addr := range addrs {
-		if key, ok := r.kept[addr]; ok {
-			r.reviewManaged(key, addr, now) // as it was called until now
-		}
-		if m := r.memoryOf(addr); m != nil {
-			r.reviewManaged(m.key, addr, now)
-		}
-	}
 	for _, key := range keys {
 		o, ok := r.snap.Reservations.Get(key)
 		switch {
@@ -129,6 +121,14 @@ func (r *reign) reviewReservations(diff ipam.Diff, deleted []netip.Addr, full bo
 			r.reviewManual(o, now)
 		case len(o.Addrs) == 1:
 			r.reviewManaged(key, o.Addrs[0], now)
+		}
+	}
+	for _, addr := range addrs {
+		if key, ok := r.kept[addr]; ok {
+			r.reviewManaged(key, addr, now) // as it was called until now
+		}
+		if m := r.memoryOf(addr); m != nil {
+			r.reviewManaged(m.key, addr, now)
 		}
 	}
 }
