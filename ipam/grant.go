@@ -99,7 +99,7 @@ func without(families []config.Family, held []Held) []config.Family {
 
 // own finds addresses that are kept for w, at most one of each family.
 func (d *draft) own(w *work, families []config.Family) (out []Held) {
-	addrs, reserved := d.keepsakes(w.Service.Key)
+	addrs, reserved := d.keepsakes(w.Service)
 	for i, addr := range addrs {
 		if !slices.Contains(without(families, out), config.FamilyOf(addr)) {
 			continue
@@ -120,9 +120,6 @@ func (d *draft) fits(w *work, addr netip.Addr, reserved bool) *config.Pool {
 	}
 	if svc.Want.Pool != p.Name && (svc.Want.Pool != "" || !p.AutoAssign && !reserved) {
 		return nil
-	}
-	if d.owed[addr] && slices.ContainsFunc(svc.Addrs, func(a netip.Addr) bool { return config.FamilyOf(a) == config.FamilyOf(addr) }) {
-		return nil // it had another one since
 	}
 	return p
 }

@@ -111,7 +111,7 @@ func port(proto config.Proto, n uint16) edited {
 func local(app string) edited {
 	return func(s *config.Service) { s.Local, s.Selector = true, map[string]string{"app": app} }
 }
-func ofClass(c string) edited   { return func(s *config.Service) { s.Class = c } }
+func ofClass(c string) edited    { return func(s *config.Service) { s.Class = c } }
 func in(namespace string) edited { return func(s *config.Service) { s.Namespace = namespace } }
 
 func requests(services ...*config.Service) []Request {

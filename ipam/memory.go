@@ -183,8 +183,8 @@ func (d *draft) reindex(rested map[config.Key][]netip.Addr, was, now *Memory) {
 // keepsakes lists the addresses that are kept for the Service: those that
 // somebody reserved for it, the eldest reservation first, then those that it
 // gave up and may have back, the latest first. known counts the former.
-func (d *draft) keepsakes(key config.Key) (out []netip.Addr, known int) {
-	for _, r := range d.next.claims.byFor[key] {
+func (d *draft) keepsakes(svc *config.Service) (out []netip.Addr, known int) {
+	for _, r := range d.next.claims.byFor[svc.Key] {
 		for _, addr := range r.Addrs {
 			if addr = addr.Unmap(); d.next.claims.owner[addr] == r {
 				out = append(out, addr)
@@ -192,10 +192,10 @@ func (d *draft) keepsakes(key config.Key) (out []netip.Addr, known int) {
 		}
 	}
 	known = len(out)
-	rested, _ := d.prev.rested.Get(key)
-	for _, addr := range slices.Concat(rested, d.rested[key]) {
+	rested, _ := d.prev.rested.Get(svc.Key)
+	for _, addr := range slices.Concat(rested, d.rested[svc.Key]) {
 		m := d.resting(addr)
-		if m != nil && m.For == key && (d.now.Before(m.RetainedTo) || d.owed[addr]) {
+		if m != nil && m.For == svc.Key && (d.now.Before(m.RetainedTo) || d.owes(svc, addr)) {
 			out = append(out, addr)
 		}
 	}
@@ -203,4 +203,10 @@ func (d *draft) keepsakes(key config.Key) (out []netip.Addr, known int) {
 		return cmp.Or(d.memory(b).Released.Compare(d.memory(a).Released), a.Compare(b))
 	})
 	return out, known
+}
+
+// owes tells whether svc had addr when the leader before died, and shows no
+// other of the family since.
+func (d *draft) owes(svc *config.Service, addr netip.Addr) bool {
+	return d.owed[addr] && !slices.ContainsFunc(svc.Addrs, func(a netip.Addr) bool { return config.FamilyOf(a) == config.FamilyOf(addr) })
 }

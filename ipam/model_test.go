@@ -13,16 +13,23 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// model is a small cluster in which everything happens at random: Services
-// come, change and go; statuses arrive late or are edited by hand; pools are
-// edited; leaders are replaced.
+// model is a small cluster in which everything happens at random: Services and
+// reservations come, change and go; statuses and records arrive late or are
+// edited by hand; pools are edited; time passes; leaders are replaced.
 type model struct {
 	rnd      *rand.Rand
+	now      time.Time
 	pools    []*config.Pool
-	repooled bool
+	reserved map[config.Key]*config.Reservation // by hand
+	records  map[netip.Addr]*config.Reservation // as the API has them
+	replan   bool                               // an update would not do
 	svcs     map[config.Key]*config.Service
 	changed  map[config.Key]bool
 	gone     []config.Key
+
+	planned, updated Ledger
+	slow             *twin
+	last             Input
 }
 
 // TestModel folds random histories by Plan, by Update and by the twin, and
@@ -42,37 +49,111 @@ func TestModel(t *testing.T) {
 }
 
 func runModel(t *testing.T, seed uint64, steps int) {
-	m := &model{rnd: rand.New(rand.NewPCG(seed, 1)), svcs: map[config.Key]*config.Service{}}
+	m := &model{
+		rnd: rand.New(rand.NewPCG(seed, 1)), now: noon, slow: &twin{}, svcs: map[config.Key]*config.Service{},
+		reserved: map[config.Key]*config.Reservation{}, records: map[netip.Addr]*config.Reservation{},
+	}
 	m.editPools()
-	var l, u Ledger
-	var slow twin
 	for step := range steps {
-		m.changed, m.gone, m.repooled = map[config.Key]bool{}, nil, step == 0
-		for range 1 + m.rnd.IntN(3) {
-			m.act(l)
-		}
-		if m.rnd.IntN(40) == 0 { // a new leader: statuses are all it knows
-			l, u, slow, m.repooled = Ledger{}, Ledger{}, twin{}, true
-		}
-		want := m.requests()
-		before := l
-		l, _ = plan(before, m.pools, want)
-		if m.repooled {
-			u, _ = plan(u, m.pools, want)
-		} else {
-			u, _ = update(u, m.changes(want), m.gone)
-		}
-		slow = slow.plan(m.pools, want)
+		m.changed, m.gone, m.replan = map[config.Key]bool{}, nil, step == 0
 		at := fmt.Sprintf("seed %d step %d", seed, step)
-		for _, req := range want {
-			key := req.Service.Key
-			compareEntries(t, at+" twin", key, l.Entry(key), slow.entries[key])
-			compareEntries(t, at+" Update", key, l.Entry(key), u.Entry(key))
+		m.now = m.now.Add(time.Duration(m.rnd.IntN(20)) * time.Second)
+		if step > 0 && m.rnd.IntN(30) == 0 {
+			m.forget(t, at+" forgets")
 		}
-		m.laws(t, at, before, l, want)
+		for range 1 + m.rnd.IntN(3) {
+			m.act()
+		}
+		if m.rnd.IntN(40) == 0 { // a new leader: statuses and records are all it knows
+			m.planned, m.updated, m.slow, m.replan = Ledger{}, Ledger{}, &twin{}, true
+		}
+		m.fold(t, at)
 		if t.Failed() {
 			return
 		}
+	}
+}
+
+// fold lets all three plan, and compares.
+func (m *model) fold(t *testing.T, at string) {
+	before := m.planned
+	m.last = Input{Pools: m.pools, Reservations: m.reservations(), Requests: m.requests(), Now: m.now}
+	var diff, other Diff
+	m.planned, diff = Plan(before, m.last)
+	if m.replan {
+		m.updated, other = Plan(m.updated, m.last)
+	} else {
+		m.updated, other = Update(m.updated, Delta{Changed: m.changes(m.last.Requests), Gone: m.gone, Now: m.now})
+	}
+	m.slow = m.slow.plan(m.last)
+	m.compare(t, at)
+	if !slices.Equal(diff.Memories, other.Memories) || !slices.EqualFunc(diff.Reservations, other.Reservations, func(a, b config.Key) bool { return a == b }) {
+		t.Errorf("%s: Plan changed %v %v, Update %v %v", at, diff.Memories, diff.Reservations, other.Memories, other.Reservations)
+	}
+	m.laws(t, at, before, diff)
+}
+
+// forget lets somebody delete records by hand.
+func (m *model) forget(t *testing.T, at string) {
+	addrs := []netip.Addr{m.addr(), m.addr()}
+	m.planned, _ = Update(m.planned, Delta{Forgotten: addrs, Now: m.now})
+	m.updated, _ = Update(m.updated, Delta{Forgotten: addrs, Now: m.now})
+	for _, addr := range addrs {
+		delete(m.records, addr)
+		if m.slow.memories[addr].State == config.ReservationReleased {
+			delete(m.slow.memories, addr)
+			m.slow.woken = append(m.slow.woken, addr)
+		}
+	}
+	m.last.Now = m.now
+	m.slow = m.slow.plan(m.last)
+	m.compare(t, at)
+}
+
+// compare holds Plan, Update and the twin against each other.
+func (m *model) compare(t *testing.T, at string) {
+	t.Helper()
+	for _, req := range m.last.Requests {
+		key := req.Service.Key
+		compareEntries(t, at+" twin", key, m.planned.Entry(key), m.slow.entries[key])
+		compareEntries(t, at+" Update", key, m.planned.Entry(key), m.updated.Entry(key))
+	}
+	due := time.Time{}
+	for name, l := range map[string]Ledger{"Plan": m.planned, "Update": m.updated} {
+		n := 0
+		for got := range l.Memories() {
+			want := m.slow.memories[got.Addr]
+			if n++; !got.same(&want) {
+				t.Errorf("%s %s: remembers %+v, the twin %+v", at, name, got, want)
+			}
+		}
+		if n != len(m.slow.memories) {
+			t.Errorf("%s %s: %d memories, the twin has %d: %v", at, name, n, len(m.slow.memories), m.slow.memories)
+		}
+		for _, want := range m.slow.memories {
+			if want.State == config.ReservationReleased && (due.IsZero() || want.FreeAt.Before(due)) {
+				due = want.FreeAt
+			}
+		}
+		if !l.Due().Equal(due) {
+			t.Errorf("%s %s: due at %v, want %v", at, name, l.Due(), due)
+		}
+		m.compareStandings(t, at+" "+name, l)
+	}
+}
+
+func (m *model) compareStandings(t *testing.T, at string, l Ledger) {
+	t.Helper()
+	for key, want := range m.slow.stands {
+		got, ok := l.Standing(key)
+		refused := (got.Refusal == nil) == (want.Refusal == nil)
+		got.Refusal, want.Refusal = nil, nil
+		if !ok || !refused || !got.same(want) {
+			t.Errorf("%s: %v stands as %+v, the twin says %+v", at, key, got, want)
+		}
+	}
+	if l.standings.Len() != len(m.slow.stands) {
+		t.Errorf("%s: %d reservations stand, the twin has %d", at, l.standings.Len(), len(m.slow.stands))
 	}
 }
 
@@ -94,7 +175,7 @@ func compareEntries(t *testing.T, at string, key config.Key, a, b *Entry) {
 func (m *model) requests() []Request {
 	var out []Request
 	for _, s := range m.svcs {
-		by := s.Type != config.LoadBalancer || s.Class != ""
+		by := s.Type != config.LoadBalancer || s.Class == "other"
 		if !by || len(s.Addrs) > 0 {
 			out = append(out, Request{Service: s, Bystander: by})
 		}
@@ -118,122 +199,4 @@ func (m *model) changes(want []Request) (changed []Request) {
 		}
 	}
 	return changed
-}
-
-func (m *model) act(l Ledger) {
-	switch n := m.rnd.IntN(100); {
-	case n < 25:
-		m.create()
-	case n < 40:
-		m.edit(m.reshape)
-	case n < 75:
-		m.edit(func(s *config.Service) { writeStatus(s, l) })
-	case n < 80:
-		m.edit(func(s *config.Service) { s.Addrs = []netip.Addr{m.addr()} })
-	case n < 95:
-		if s := m.any(); s != nil {
-			delete(m.svcs, s.Key)
-			m.gone = append(m.gone, s.Key)
-		}
-	default:
-		m.editPools()
-		m.repooled = true
-	}
-}
-
-// writeStatus is what the controller writes, seen in a snapshot.
-func writeStatus(s *config.Service, l Ledger) {
-	e := l.Entry(s.Key)
-	if e != nil && (e.Bystander || e.Refusal != nil && e.Refusal.Reason == ForeignAddress) {
-		return
-	}
-	s.Addrs, s.AllocatedFrom = e.Addrs(), ""
-	if e != nil && len(e.Held) > 0 {
-		s.AllocatedFrom = e.Pools()
-	}
-}
-
-func (m *model) any() *config.Service {
-	if len(m.svcs) == 0 {
-		return nil
-	}
-	keys := make([]config.Key, 0, len(m.svcs))
-	for key := range m.svcs {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, config.Key.Compare)
-	return m.svcs[keys[m.rnd.IntN(len(keys))]]
-}
-
-func (m *model) edit(change func(*config.Service)) {
-	if s := m.any(); s != nil {
-		m.svcs[s.Key] = but(s, change)
-		m.changed[s.Key] = true
-	}
-}
-
-func (m *model) create() {
-	key := config.Key{Namespace: pickOne(m.rnd, "t", "u"), Name: fmt.Sprintf("s%02d", m.rnd.IntN(24))}
-	if m.svcs[key] != nil || slices.Contains(m.gone, key) {
-		return
-	}
-	s := &config.Service{Key: key, Created: time.Unix(m.rnd.Int64N(50), 0), Type: config.LoadBalancer}
-	m.reshape(s)
-	m.svcs[key], m.changed[key] = s, true
-}
-
-func pickOne[T any](rnd *rand.Rand, of ...T) T { return of[rnd.IntN(len(of))] }
-
-func (m *model) reshape(s *config.Service) {
-	r := m.rnd
-	s.Type = pickOne(r, config.LoadBalancer, config.LoadBalancer, config.LoadBalancer, config.LoadBalancer, config.LoadBalancer, config.ClusterIP)
-	s.Class = pickOne(r, "", "", "", "", "", "", "", "other")
-	s.FamilyPolicy = pickOne(r, config.SingleStack, config.PreferDualStack, config.RequireDualStack)
-	s.Families = pickOne(r, []config.Family{4}, []config.Family{6})
-	if s.FamilyPolicy != config.SingleStack {
-		s.Families = pickOne(r, []config.Family{4, 6}, []config.Family{6, 4})
-	}
-	s.Ports = []config.ServicePort{{Proto: pickOne(r, config.TCP, config.UDP), Port: uint16(80 + r.IntN(2))}}
-	s.Local = r.IntN(4) == 0
-	s.Selector = map[string]string{"app": pickOne(r, "x", "y")}
-	s.Deleted = r.IntN(12) == 0
-	s.Want = config.Want{ShareKey: pickOne(r, "", "", "k", "q"), Pool: pickOne(r, "", "", "", "p0", "p1")}
-	if r.IntN(4) == 0 {
-		s.Want.Addrs = []netip.Addr{m.addr()}
-	}
-	if r.IntN(15) == 0 {
-		s.Want.Problem = &config.Problem{Message: "unreadable"}
-	}
-}
-
-func (m *model) addr() netip.Addr {
-	if m.rnd.IntN(2) == 0 {
-		return wide{lo: 10<<24 + 250 + m.rnd.Uint64N(16)}.addr4()
-	}
-	return wide{0x20010db800000000, m.rnd.Uint64N(10)}.addr6()
-}
-
-// editPools makes three disjoint pools of a few addresses each.
-func (m *model) editPools() {
-	m.pools = nil
-	for i := range uint64(3) {
-		p := &config.Pool{Name: fmt.Sprintf("p%d", i), AutoAssign: m.rnd.IntN(5) > 0, AvoidBuggyIPs: m.rnd.IntN(2) == 0}
-		if m.rnd.IntN(6) > 0 {
-			from := wide{lo: 10<<24 + 250 + 5*i}
-			p.Ranges = append(p.Ranges, config.Range{From: from.addr4(), To: from.plus(wide{lo: m.rnd.Uint64N(5)}).addr4()})
-		}
-		if m.rnd.IntN(3) > 0 {
-			from := wide{0x20010db800000000, 3 * i}
-			p.Ranges = append(p.Ranges, config.Range{From: from.addr6(), To: from.plus(wide{lo: m.rnd.Uint64N(3)}).addr6()})
-		}
-		if m.rnd.IntN(3) == 0 {
-			p.Allocation = &config.Allocation{Priority: m.rnd.IntN(3)}
-			if m.rnd.IntN(2) == 0 {
-				p.Allocation.Namespaces = []string{"t"}
-			}
-		}
-		if m.rnd.IntN(8) > 0 {
-			m.pools = append(m.pools, p)
-		}
-	}
 }

@@ -199,7 +199,7 @@ func (d *draft) reopen(works []work) {
 // share it.
 func (d *draft) mayOpen(works []work) bool {
 	return d.mindful && slices.ContainsFunc(works, func(w work) bool {
-		kept, _ := d.keepsakes(w.Service.Key)
+		kept, _ := d.keepsakes(w.Service)
 		return w.Service.Want.ShareKey != "" && len(kept)+len(w.Service.Want.Addrs) > 0
 	})
 }

@@ -1,29 +1,84 @@
 package ipam
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// twin is the slow, obvious Plan: entries in a list, every question answered
+// twin is the slow, obvious Plan: everything in lists, every question answered
 // by looking at all of them, every address found by trying one after another.
 // It uses the ledger's rules about a single Service or pair (clash, declines,
 // unwanted …) and none of its structures.
 type twin struct {
-	pools   []*config.Pool
-	entries map[config.Key]*Entry
+	led      bool // there was a plan before
+	pools    []*config.Pool
+	reserved []*config.Reservation // manual ones, eldest first
+	entries  map[config.Key]*Entry
+	memories map[netip.Addr]Memory
+	stands   map[config.Key]Standing
+	freed    []netip.Addr // of pools that give the least recently used, longest free first
+	woken    []netip.Addr // whose memory somebody deleted since
+
+	// of this round
+	before  *twin
+	now     time.Time
+	records map[netip.Addr]*config.Reservation
+	owed    map[netip.Addr]bool
 }
 
-func (t twin) plan(pools []*config.Pool, want []Request) twin {
-	next := twin{pools, map[config.Key]*Entry{}}
-	var works, waiting []work
-	for _, req := range want {
-		was := t.entries[req.Service.Key]
+func (t *twin) plan(in Input) *twin {
+	next := &twin{
+		led: true, pools: in.Pools, reserved: manual(in.Reservations), now: in.Now, before: t,
+		entries: map[config.Key]*Entry{}, memories: maps.Clone(t.memories), stands: map[config.Key]Standing{},
+		owed: map[netip.Addr]bool{},
+	}
+	if next.memories == nil {
+		next.memories = map[netip.Addr]Memory{}
+	}
+	if !t.led {
+		next.records = recordsOf(in.Reservations)
+	}
+	maps.DeleteFunc(next.memories, func(_ netip.Addr, m Memory) bool {
+		return m.State == config.ReservationReleased && !m.FreeAt.After(in.Now)
+	})
+	works, waiting := next.sort(in)
+	next.keepAll(works)
+	for _, w := range waiting {
+		next.entries[w.Service.Key] = w.now
+	}
+	next.release()
+	next.remind()
+	next.age()
+	works = append(works, waiting...)
+	sortElder(works)
+	for i := range works {
+		next.grant(&works[i])
+	}
+	next.reopen(works)
+	for _, w := range works {
+		if w.now.empty() {
+			delete(next.entries, w.Service.Key)
+		}
+	}
+	next.freed = slices.DeleteFunc(next.freed, next.taken)
+	next.remember()
+	next.stand()
+	next.before = nil
+	return next
+}
+
+// sort tells who must be looked at from who goes on as before, and from who
+// goes on waiting.
+func (t *twin) sort(in Input) (works, waiting []work) {
+	for _, req := range in.Requests {
+		was := t.before.entries[req.Service.Key]
 		same := was != nil && was.Service == req.Service && was.Bystander == req.Bystander
-		if same && slices.Equal(t.pools, pools) {
-			next.entries[req.Service.Key] = was
+		if same && slices.Equal(t.before.pools, in.Pools) {
+			t.entries[req.Service.Key] = was
 			if was.Refusal != nil {
 				waiting = append(waiting, work{Request: req, was: was, foreign: was.foreign(),
 					now: &Entry{Service: was.Service, Held: was.Held, Leaving: was.Leaving}})
@@ -33,32 +88,26 @@ func (t twin) plan(pools []*config.Pool, want []Request) twin {
 		works = append(works, work{Request: req, was: was, now: &Entry{Service: req.Service, Bystander: req.Bystander}})
 	}
 	sortElder(works)
-	next.keepAll(works)
-	for _, w := range waiting {
-		next.entries[w.Service.Key] = w.now
-	}
-	works = append(works, waiting...)
-	sortElder(works)
-	for i := range works {
-		if w := &works[i]; !w.Bystander {
-			next.grant(w)
-		}
-	}
-	for _, w := range works {
-		if w.now.empty() {
-			delete(next.entries, w.Service.Key)
-		}
-	}
-	return next
+	return works, waiting
 }
 
-func (t twin) keepAll(works []work) {
+// rules is a draft that answers questions about pools and the leader before.
+func (t *twin) rules() *draft {
+	d := &draft{next: Ledger{layout: layoutOf(t.pools)}, recollect: recollect{records: t.records}}
+	if t.before.led {
+		d.prev.layout = layoutOf(t.before.pools)
+	}
+	return d
+}
+
+func (t *twin) keepAll(works []work) {
+	rules := t.rules()
 	for _, turn := range []string{"held, unchanged", "held, changed", "shown"} {
 		for i := range works {
 			w := &works[i]
-			now := "shown"
+			now, why := "shown", toShow
 			if w.was != nil && len(w.was.Held) > 0 {
-				now = "held, changed"
+				now, why = "held, changed", toHold
 				if w.was.Service == w.Service {
 					now = "held, unchanged"
 				}
@@ -70,13 +119,14 @@ func (t twin) keepAll(works []work) {
 			if turn != "shown" {
 				claims = w.was.Held
 			} else {
-				claims, w.foreign = (&draft{next: Ledger{layout: layoutOf(t.pools)}}).shown(w)
+				claims, w.foreign = rules.shown(w)
 			}
 			for _, h := range claims {
-				h = (&draft{next: Ledger{layout: layoutOf(t.pools)}}).attribute(h, w.Service)
-				if unwanted(w, h) == "" && t.open(h.Addr, w.Service, true) {
+				h = rules.attribute(h, w.Service)
+				if unwanted(w, h) == "" && rules.removed(w.Service, h) == "" && t.open(h.Addr, w.Service, why) {
 					w.now.Held = append(w.now.Held, h)
 					t.entries[w.Service.Key] = w.now
+					t.wake(h.Addr)
 				}
 			}
 			sortHeld(w.now.Held, w.Service)
@@ -93,21 +143,36 @@ func (t twin) keepAll(works []work) {
 }
 
 // open tells whether svc may have addr with whoever else has it.
-func (t twin) open(addr netip.Addr, svc *config.Service, keep bool) bool {
+func (t *twin) open(addr netip.Addr, svc *config.Service, why purpose) bool {
 	for key, e := range t.entries {
-		if key == svc.Key || !e.occupies(addr) || keep && !e.holds(addr) {
+		if key == svc.Key || !e.occupies(addr) || why != toGrant && !e.holds(addr) {
 			continue
 		}
-		if !e.holds(addr) || clash(svc, e.Service, false) != "" {
+		if !e.holds(addr) || clash(svc, e.Service, t.mayCross(addr, svc, e, why)) != "" {
 			return false
 		}
 	}
-	return true
+	if why == toHold || why == toShow && !t.before.led {
+		return true
+	}
+	if m := t.memories[addr]; m.State == config.ReservationReleased && m.For != svc.Key {
+		return false
+	}
+	r := t.owner(addr)
+	return r == nil || r.For() == svc.Key || t.entries[r.For()].has(addr)
 }
 
-func (t twin) grant(w *work) {
+func (t *twin) mayCross(addr netip.Addr, svc *config.Service, e *Entry, why purpose) bool {
+	both := t.before.entries[svc.Key].has(addr) && t.before.entries[e.Service.Key].has(addr)
+	return why == toHold && both || across(config.PoolOf(t.pools, addr), svc.Namespace, e.Service.Namespace)
+}
+
+func (t *twin) grant(w *work) {
 	svc := w.Service
+	w.now.Refusal = nil
 	switch {
+	case w.Bystander:
+		return
 	case w.foreign:
 		w.now.Refusal = &Refusal{Reason: ForeignAddress}
 		return
@@ -122,8 +187,8 @@ func (t twin) grant(w *work) {
 	for _, f := range lack {
 		if wish := wishOf(svc, f); wish.IsValid() {
 			p := config.PoolOf(t.pools, wish)
-			ok := p != nil && (svc.Want.Pool == "" || svc.Want.Pool == p.Name) && t.usable(p, wish) &&
-				declines(p, w.Request) == "" && t.open(wish, svc, false)
+			ok := p != nil && (svc.Want.Pool == "" || svc.Want.Pool == p.Name) && !avoided(p, wish) &&
+				declines(p, w.Request) == "" && t.open(wish, svc, toGrant)
 			if !ok {
 				w.now.Refusal = &Refusal{Reason: "wish"}
 				return
@@ -131,6 +196,7 @@ func (t twin) grant(w *work) {
 			got = append(got, Held{Addr: wish, Pool: p.Name})
 		}
 	}
+	got = t.own(w, lack, got)
 	got = t.fill(w, lack, got)
 	if len(got) < len(lack) {
 		w.now.Refusal = &Refusal{Reason: "search"}
@@ -139,19 +205,31 @@ func (t twin) grant(w *work) {
 		}
 	}
 	w.now.Held = append(slices.Clone(w.now.Held), got...)
+	for _, h := range got {
+		t.wake(h.Addr)
+	}
 	sortHeld(w.now.Held, svc)
 }
 
-func (t twin) usable(p *config.Pool, addr netip.Addr) bool {
-	last := addr.AsSlice()[addr.BitLen()/8-1]
-	return !(p.AvoidBuggyIPs && addr.Is4() && (last == 0 || last == 255))
+// reopen grants again until nobody gets more: sharers may have become possible.
+func (t *twin) reopen(works []work) {
+	for again := true; again; {
+		again = false
+		for i := range works {
+			w := &works[i]
+			if had := len(w.now.Held); w.now.Refusal != nil && w.Service.Want.ShareKey != "" {
+				t.grant(w)
+				again = again || len(w.now.Held) > had
+			}
+		}
+	}
 }
 
 // fill finds what got does not have: from one pool if it can, the near one
 // first, else family by family.
-func (t twin) fill(w *work, lack []config.Family, got []Held) []Held {
+func (t *twin) fill(w *work, lack []config.Family, got []Held) []Held {
 	var rest []config.Family
-	for _, f := range lack {
+	for _, f := range without(lack, got) {
 		if !wishOf(w.Service, f).IsValid() {
 			rest = append(rest, f)
 		}
@@ -179,35 +257,14 @@ func (t twin) fill(w *work, lack []config.Family, got []Held) []Held {
 }
 
 // from tries every address of every pool for each family.
-func (t twin) from(order []*config.Pool, families []config.Family, svc *config.Service) (out []Held) {
+func (t *twin) from(order []*config.Pool, families []config.Family, svc *config.Service) (out []Held) {
 	for _, f := range families {
 		for _, p := range order {
-			if addr := t.lowest(p, f, svc); addr.IsValid() {
+			if addr := t.choose(p, f, svc); addr.IsValid() {
 				out = append(out, Held{Addr: addr, Pool: p.Name})
 				break
 			}
 		}
 	}
 	return out
-}
-
-func (t twin) lowest(p *config.Pool, f config.Family, svc *config.Service) (free netip.Addr) {
-	for _, r := range p.Ranges {
-		for addr := r.From; r.Contains(addr) && config.FamilyOf(addr) == f; addr = addr.Next() {
-			tenants, friend := 0, false
-			for _, e := range t.entries {
-				if e.occupies(addr) {
-					tenants++
-					friend = friend || e.holds(addr) && groupOf(e.Service) == groupOf(svc) && svc.Want.ShareKey != ""
-				}
-			}
-			switch {
-			case friend && t.usable(p, addr) && t.open(addr, svc, false):
-				return addr // sharing comes before a fresh address
-			case tenants == 0 && !free.IsValid() && t.usable(p, addr):
-				free = addr
-			}
-		}
-	}
-	return free
 }
