@@ -153,6 +153,26 @@ func TestNewLeaderRemembers(t *testing.T) {
 	}
 }
 
+// TestOwedWithoutRetain: what a Service had when the leader died is its own,
+// even if the pool retains nothing: the leader may just have given it.
+func TestOwedWithoutRetain(t *testing.T) {
+	p := alter(public, remembers(5*minute, 0))
+	a, b := svc("b"), svc("a")
+	old := start(t, []*config.Pool{p}, a)
+	stale := record(old.l, "192.0.2.10")
+	stale.Name, stale.Service, stale.Status.Bound = "x", "x", noon.Add(-minute)
+	dead := record(old.l, "192.0.2.10")
+	dead.Name, dead.Service, dead.Status.State = "y", "y", config.ReservationReleased
+	h := &history{t: t, now: noon.Add(minute), pools: old.pools}
+	h.reserved = []*config.Reservation{dead, record(old.l, "192.0.2.10"), stale}
+	h.plan(b, a)
+	h.expect(a, "192.0.2.10@public")
+	h.expect(b, "192.0.2.11@public")
+	other := &history{t: t, now: noon.Add(minute), pools: old.pools, reserved: h.reserved}
+	other.plan(but(a, shows("", "203.0.113.9"))) // somebody else's meanwhile
+	other.expectMemory("192.0.2.10", "Released b from public, retained to 1, free at 6")
+}
+
 func TestBoundSinceSurvivesTheLeader(t *testing.T) {
 	p := alter(public, remembers(minute, 0))
 	a := svc("a")

@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -21,7 +22,7 @@ type model struct {
 	now      time.Time
 	pools    []*config.Pool
 	reserved map[config.Key]*config.Reservation // by hand
-	records  map[netip.Addr]*config.Reservation // as the API has them
+	records  map[config.Key]*config.Reservation // as the API has them
 	replan   bool                               // an update would not do
 	svcs     map[config.Key]*config.Service
 	changed  map[config.Key]bool
@@ -51,7 +52,7 @@ func TestModel(t *testing.T) {
 func runModel(t *testing.T, seed uint64, steps int) {
 	m := &model{
 		rnd: rand.New(rand.NewPCG(seed, 1)), now: noon, slow: &twin{}, svcs: map[config.Key]*config.Service{},
-		reserved: map[config.Key]*config.Reservation{}, records: map[netip.Addr]*config.Reservation{},
+		reserved: map[config.Key]*config.Reservation{}, records: map[config.Key]*config.Reservation{},
 	}
 	m.editPools()
 	for step := range steps {
@@ -65,6 +66,9 @@ func runModel(t *testing.T, seed uint64, steps int) {
 			m.act()
 		}
 		if m.rnd.IntN(40) == 0 { // a new leader: statuses and records are all it knows
+			for range m.rnd.IntN(12) { // much may happen while nobody leads
+				m.act()
+			}
 			m.planned, m.updated, m.slow, m.replan = Ledger{}, Ledger{}, &twin{}, true
 		}
 		m.fold(t, at)
@@ -99,7 +103,7 @@ func (m *model) forget(t *testing.T, at string) {
 	m.planned, _ = Update(m.planned, Delta{Forgotten: addrs, Now: m.now})
 	m.updated, _ = Update(m.updated, Delta{Forgotten: addrs, Now: m.now})
 	for _, addr := range addrs {
-		delete(m.records, addr)
+		maps.DeleteFunc(m.records, func(_ config.Key, r *config.Reservation) bool { return r.Addrs[0] == addr })
 		if m.slow.memories[addr].State == config.ReservationReleased {
 			delete(m.slow.memories, addr)
 			m.slow.woken = append(m.slow.woken, addr)

@@ -39,9 +39,12 @@ func (m *model) act() {
 
 // record is what the controller writes of memories and reservations.
 func (m *model) record() {
-	clear(m.records)
+	if m.rnd.IntN(2) == 0 { // else what ended is not deleted yet
+		clear(m.records)
+	}
 	for mem := range m.planned.Memories() {
-		m.records[mem.Addr] = record(m.planned, mem.Addr.String())
+		r := record(m.planned, mem.Addr.String())
+		m.records[r.Key] = r
 	}
 	for key, r := range m.reserved {
 		if s, ok := m.planned.Standing(key); ok && s.State != r.Status.State && m.rnd.IntN(4) == 0 {

@@ -174,6 +174,7 @@ func (d *draft) serve(works []work) {
 		d.grant(&works[i])
 	}
 	d.reopen(works)
+	clear(d.owed) // now or never
 	d.changes = slices.Grow(d.changes, len(works))
 	for i := range works {
 		d.review(&works[i])
