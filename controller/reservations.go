@@ -168,7 +168,7 @@ func (r *reign) reviewManual(o *config.Reservation, now time.Time) {
 		return
 	}
 	status := config.ReservationStatus{
-		State: standing.State, Pool: standing.Pool, Bound: standing.Bound,
+		State: standing.State, Pool: standing.Pool, PoolLabels: standing.PoolLabels, Bound: standing.Bound,
 		Conditions: []config.Condition{{Type: config.ConditionValid, Status: true, Reason: reasonValid, Message: noFault}},
 	}
 	delete(r.refused, o.Key)
