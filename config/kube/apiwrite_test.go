@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -37,6 +38,9 @@ func (a *apiServer) create(w http.ResponseWriter, r *http.Request, t target) {
 		fail(w, 409, "AlreadyExists")
 		return
 	}
+	if t.resource == "ipreservations" { // has a status of its own
+		delete(o, "status")
+	}
 	a.store(t.resource, o)
 	answer(w, 201, typed(t, o))
 }
@@ -56,9 +60,12 @@ func (a *apiServer) one(w http.ResponseWriter, r *http.Request, t target) {
 		answer(w, 200, typed(t, old))
 		return
 	case http.MethodDelete:
-		if pre, _ := readBody(r)["preconditions"].(map[string]any); pre["resourceVersion"] != nil && pre["resourceVersion"] != meta["resourceVersion"] {
-			fail(w, 409, "Conflict")
-			return
+		pre, _ := readBody(r)["preconditions"].(map[string]any)
+		for _, name := range []string{"resourceVersion", "uid"} {
+			if pre[name] != nil && pre[name] != meta[name] {
+				fail(w, 409, "Conflict")
+				return
+			}
 		}
 		a.rv++
 		delete(a.objects[t.resource], key)
@@ -68,7 +75,10 @@ func (a *apiServer) one(w http.ResponseWriter, r *http.Request, t target) {
 	case http.MethodPut:
 		next = readBody(r)
 	default:
-		next = patched(r, t, old)
+		if next = patched(r, t, old); next == nil {
+			fail(w, 422, "Invalid")
+			return
+		}
 	}
 	now := next["metadata"].(map[string]any)
 	if v := now["resourceVersion"]; v != nil && v != meta["resourceVersion"] {
@@ -115,12 +125,40 @@ func patched(r *http.Request, t target, old map[string]any) map[string]any {
 		_ = json.Unmarshal(patch, &p)
 		mergeInto(next, p)
 	case "application/json-patch+json":
-		var ops []struct{ Value map[string]any }
+		var ops []jsonOp
 		_ = json.Unmarshal(raw, &next)
 		_ = json.Unmarshal(patch, &ops)
-		next["status"] = ops[0].Value
+		for _, op := range ops {
+			if !op.apply(next) {
+				return nil
+			}
+		}
 	}
 	return next
+}
+
+// jsonOp is a step of a JSON patch; it can add members and test values.
+type jsonOp struct {
+	Op, Path string
+	Value    any
+}
+
+func (op jsonOp) apply(o map[string]any) bool {
+	path := strings.Split(op.Path, "/")[1:]
+	for i, name := range path {
+		path[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
+	}
+	last := path[len(path)-1]
+	for _, name := range path[:len(path)-1] {
+		if o, _ = o[name].(map[string]any); o == nil {
+			return false
+		}
+	}
+	if op.Op == "test" {
+		return reflect.DeepEqual(o[last], op.Value)
+	}
+	o[last] = op.Value
+	return true
 }
 
 func mergeInto(to, patch map[string]any) {

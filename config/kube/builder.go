@@ -21,12 +21,13 @@ type builder struct {
 	opts     WatchOptions
 	snap     *config.Snapshot // nil before the first
 	classes  translate.Classes
+	binders  binders
 	problems map[config.Ref][]config.Problem // of objects translated one by one
 	settings []config.Problem                // of those translated together
 }
 
 func newBuilder(v view, o WatchOptions) *builder {
-	return &builder{view: v, opts: o, problems: map[config.Ref][]config.Problem{}}
+	return &builder{view: v, opts: o, binders: binders{}, problems: map[config.Ref][]config.Problem{}}
 }
 
 // build returns the next snapshot, or nil if nothing has changed that matters.
@@ -60,6 +61,8 @@ func (b *builder) translate(d *draft, m mark) {
 		b.node(d, m.key)
 	case kindNamespaces:
 		b.namespace(d, m.key)
+	case kindReservations:
+		b.reservation(d, m.key)
 	case kindClaims:
 		b.claim(d, m.key)
 	case kindSpeakers:
@@ -96,7 +99,11 @@ func (b *builder) configure(d *draft) {
 	slices.SortFunc(in.Nodes, func(a, b *config.Node) int { return strings.Compare(a.Name, b.Name) })
 	out := translate.Config(in)
 	next := d.next
+	pools := next.Pools
 	changed := share(&next.Pools, out.Pools, func(p *config.Pool) string { return p.Name })
+	if changed {
+		next.Former = config.Former(next.Former, pools, next.Pools)
+	}
 	changed = share(&next.L2, out.L2, func(a *config.L2Advertisement) string { return a.Name }) || changed
 	changed = share(&next.BGP, out.BGP, func(a *config.BGPAdvertisement) string { return a.Name }) || changed
 	changed = share(&next.Peers, out.Peers, func(p *config.Peer) string { return p.Name }) || changed

@@ -60,19 +60,28 @@ func (c *Client) replaceClaim(ctx context.Context, o *v1beta1.L2Claim, version s
 // DeleteClaim removes the record if it still is as given; one that is gone
 // already is fine. The error wraps [ErrLost] if it is another one by now.
 func (c *Client) DeleteClaim(ctx context.Context, claim *config.L2Claim) error {
+	key := config.Key{Name: translate.ClaimName(claim.Addr)}
+	err := c.deleteOurs(ctx, "l2claims", key, metav1.Preconditions{ResourceVersion: &claim.Version})
+	return claimError("delete claim "+claim.Addr.String(), err)
+}
+
+// deleteOurs deletes an object of one of our kinds if it is as pre says; one
+// that is gone already is fine.
+func (c *Client) deleteOurs(ctx context.Context, plural string, key config.Key, pre metav1.Preconditions) error {
 	body, err := json.Marshal(metav1.DeleteOptions{
 		// the group of the kind itself, which the codec would write, is not one that has this kind
 		TypeMeta:      metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},
-		Preconditions: &metav1.Preconditions{ResourceVersion: &claim.Version},
+		Preconditions: &pre,
 	})
 	if err != nil {
 		return fmt.Errorf("encode options: %w", err)
 	}
-	err = c.steelyard.Delete().Resource("l2claims").Name(translate.ClaimName(claim.Addr)).Body(body).Do(ctx).Error()
+	err = c.steelyard.Delete().NamespaceIfScoped(key.Namespace, key.Namespace != "").
+		Resource(plural).Name(key.Name).Body(body).Do(ctx).Error()
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	return claimError("delete claim "+claim.Addr.String(), err)
+	return err
 }
 
 func claimError(what string, err error) error {

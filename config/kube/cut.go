@@ -105,6 +105,11 @@ func keepData(s *corev1.Secret, names ...string) {
 	s.Data, s.StringData = kept, nil
 }
 
+func cutReservation(o metav1.Object) {
+	cutAnnotations(o)
+	o.SetLabels(keepLabel(o.GetLabels(), translate.LabelManagedBy))
+}
+
 func cutSpeaker(o metav1.Object) {
 	cutAnnotations(o)
 	if s, ok := o.(*v1beta1.SpeakerStatus); ok {

@@ -25,6 +25,8 @@ type draft struct {
 	endpoints    column[config.Key, *config.Endpoints]
 	nodes        column[string, *config.Node]
 	namespaces   column[string, map[string]string]
+	reservations column[config.Key, *config.Reservation]
+	bound        column[netip.Addr, *config.Reservation]
 	claims       column[netip.Addr, *config.L2Claim]
 	speakers     column[string, *config.SpeakerStatus]
 	ingresses    column[config.Key, *config.Ingress]
@@ -46,6 +48,8 @@ func newDraft(before *config.Snapshot) *draft {
 	d.endpoints.table = next.Endpoints
 	d.nodes.table = next.Nodes
 	d.namespaces.table = next.Namespaces
+	d.reservations.table = next.Reservations
+	d.bound.table = next.Bound
 	d.claims.table = next.Claims
 	d.speakers.table = next.Speakers
 	d.ingresses.table = next.Ingresses
@@ -61,6 +65,8 @@ func (d *draft) finish(first bool) *config.Snapshot {
 	s.Endpoints = d.endpoints.done()
 	s.Nodes = d.nodes.done()
 	s.Namespaces = d.namespaces.done()
+	s.Reservations = d.reservations.done()
+	s.Bound = d.bound.done()
 	s.Claims = d.claims.done()
 	s.Speakers = d.speakers.done()
 	s.Ingresses = d.ingresses.done()

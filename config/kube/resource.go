@@ -24,6 +24,7 @@ const (
 	Nodes
 	Namespaces
 	Config
+	Reservations
 	Claims
 	Speakers
 	Ingresses
@@ -32,8 +33,8 @@ const (
 
 // What each process needs; its RBAC rules grant exactly this.
 const (
-	ControllerParts = Services | Nodes | Namespaces | Config | Speakers | Ingresses | Certificates
-	SpeakerParts    = Services | Endpoints | Nodes | Config | Claims
+	ControllerParts = Services | Nodes | Namespaces | Config | Reservations | Speakers | Ingresses | Certificates
+	SpeakerParts    = Services | Endpoints | Nodes | Config | Reservations | Claims
 	IngressParts    = Services | Endpoints | Ingresses | Certificates
 )
 
@@ -48,6 +49,7 @@ const (
 	kindSlices
 	kindIngresses
 	kindCertificates
+	kindReservations
 	kindClaims
 	kindSpeakers
 	kindPools
@@ -99,6 +101,8 @@ var resources = []*resource{
 	{kind: kindServiceCIDRs, part: Config, plural: "servicecidrs", object: &networkingv1.ServiceCIDR{},
 		rest: restNetworking, optional: true, cut: cutAnnotations}, // since Kubernetes 1.33
 
+	{kind: kindReservations, part: Reservations, plural: "ipreservations", object: &v1beta1.IPReservation{},
+		rest: restOurs, cut: cutReservation},
 	{kind: kindClaims, part: Claims, plural: "l2claims", object: &v1beta1.L2Claim{}, rest: restOurs, cut: cutAnnotations},
 	{kind: kindSpeakers, part: Speakers, plural: "speakerstatuses", object: &v1beta1.SpeakerStatus{}, rest: restOurs, cut: cutSpeaker},
 

@@ -98,7 +98,11 @@ func reservationStatus(o *v1beta1.IPReservationStatus) config.ReservationStatus 
 		State: config.ReservationState(o.State), Pool: o.Pool, PoolLabels: o.PoolLabels,
 		Bound: moment(o.BoundAt), Released: moment(o.ReleasedAt),
 		RetainedTo: moment(o.RetainedUntil), FreeAt: moment(o.FreeAt),
-		Conditions: conditions(o.Conditions),
+	}
+	for _, c := range conditions(o.Conditions) {
+		if c.Type == config.ConditionValid {
+			s.Conditions = append(s.Conditions, c)
+		}
 	}
 	for _, text := range o.Addresses {
 		if addr, err := parseAddr(text); err == nil {
