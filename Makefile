@@ -17,13 +17,13 @@ PACKAGES := nftables frr bird2 curl
 
 SHELL   := bash
 
-.PHONY: help build lab-tools demo test unit e2e check format vet lint generated chart bench fuzz soak generate deps clean
+.PHONY: help build lab-tools demo test unit e2e check format vet lint generated chart bench gobench fuzz soak generate deps clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 build: bin/steelyard ## build the product
 
-.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello
+.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello bin/bench
 bin/steelyard:
 	@echo "building steelyard"
 	@$(GO) build -p $(JOBS) -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ .
@@ -33,7 +33,7 @@ bin/kcp:
 bin/helm:
 	@echo "building helm"
 	@cd e2etest/helm && $(GO) build -p $(JOBS) $(SLIM) -o ../../$@ helm.sh/helm/v3/cmd/helm
-bin/lab bin/hello:
+bin/lab bin/hello bin/bench:
 	@echo "building $(@F)"
 	@cd e2etest && $(GO) build -p $(JOBS) $(SLIM) -o ../$@ ./cmd/$(@F)
 
@@ -97,9 +97,14 @@ chart: bin/helm
 	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system \
 		--set networkPolicies.enabled=true,namespace.create=true,metrics.tls=true,speaker.realtime=true,ingress.enabled=false >/dev/null
 
-BENCH ?= .
-bench: ## Go benchmarks of the hot paths (BENCH=regexp)
-	@$(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -benchmem ./...
+# What is measured: "area", "area/name", or several of them; empty: all areas.
+BENCH ?=
+bench: lab-tools bin/bench ## measure the figures and hold them against their bars (BENCH=area|area/name)
+	@bin/bench $(BENCH)
+
+GOBENCH ?= .
+gobench: ## plain Go benchmarks of the hot paths (GOBENCH=regexp)
+	@$(GO) test -p 1 -run '^$$' -bench '$(GOBENCH)' -benchmem ./...
 
 FUZZTIME ?= 30s
 fuzz: ## each fuzz target for FUZZTIME

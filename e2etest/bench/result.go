@@ -1,0 +1,122 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Side is whose turn it is in a round.
+type Side string
+
+// The sides of a round.
+const (
+	Ours  Side = "ours"
+	Peers Side = "peer"
+)
+
+// Metrics are what one round of one side measured, by name.
+type Metrics map[string]float64
+
+// Rounds are the metrics of all rounds of one side, in order.
+type Rounds []Metrics
+
+// Result is a figure with what was measured.
+type Result struct {
+	Figure Figure
+	Value  float64   // median of our rounds, in the figure's unit
+	Peer   float64   // median of the peer's rounds; NaN without a peer
+	Ratio  float64   // median of the rounds' ratios, ours to the peer's; NaN without a peer
+	Ours   []float64 // what Value is the median of
+	Peers  []float64 // what Peer is the median of
+	Err    error     // why there is nothing to show
+}
+
+// ErrNoMetric is wrapped when a rig did not report what a figure is made of.
+var ErrNoMetric = errors.New("not measured")
+
+// Judge makes the result of a figure out of the rounds of both sides.
+func Judge(f Figure, ours, peers Rounds) Result {
+	r := Result{Figure: f, Value: math.NaN(), Peer: math.NaN(), Ratio: math.NaN()}
+	if r.Ours, r.Err = f.pick(ours); r.Err != nil {
+		return r
+	}
+	r.Value = Median(r.Ours)
+	if f.Peer == "" {
+		return r
+	}
+	if r.Peers, r.Err = f.pick(peers); r.Err != nil {
+		return r
+	}
+	r.Peer = Median(r.Peers)
+	var ratios []float64
+	for i := range min(len(r.Ours), len(r.Peers)) {
+		ratios = append(ratios, r.Ours[i]/r.Peers[i])
+	}
+	r.Ratio = Median(ratios)
+	return r
+}
+
+// Missing is the result of a figure that could not be measured.
+func Missing(f Figure, err error) Result {
+	return Result{Figure: f, Value: math.NaN(), Peer: math.NaN(), Ratio: math.NaN(), Err: err}
+}
+
+// pick reads the figure out of each round.
+func (f Figure) pick(rounds Rounds) ([]float64, error) {
+	scale := f.Scale
+	if scale == 0 {
+		scale = 1
+	}
+	var out []float64
+	for i, m := range rounds {
+		var values []float64
+		for _, name := range f.Metrics {
+			v, ok := m[name]
+			if !ok {
+				return nil, fmt.Errorf("%s: %w: round %d has no %q", f.Name, ErrNoMetric, i+1, name)
+			}
+			values = append(values, v*scale)
+		}
+		out = append(out, f.Bar.worst(values))
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s: %w: no rounds", f.Name, ErrNoMetric)
+	}
+	return out, nil
+}
+
+// Holds tells whether the figure reaches its bar.
+func (r Result) Holds() bool {
+	if r.Err != nil {
+		return false
+	}
+	if r.Figure.Peer != "" {
+		return r.Figure.Bar.Holds(r.Ratio)
+	}
+	return r.Figure.Bar.Holds(r.Value)
+}
+
+// Good tells whether the result is as it must be: the bar is reached, or the
+// figure was measured and falls short where it has to.
+func (r Result) Good() bool { return r.Err == nil && r.Holds() != r.Figure.MustFail }
+
+// Line is the result as one line; a figure without a peer shows "-" for it.
+func (r Result) Line() string {
+	peer, ratio := "-", "-"
+	if r.Figure.Peer != "" {
+		peer, ratio = r.Figure.Peer+" "+number(r.Peer), "-"
+		if !math.IsNaN(r.Ratio) {
+			ratio = fmt.Sprintf("%.3f", r.Ratio)
+		}
+	}
+	verdict := "falls short"
+	switch {
+	case r.Holds():
+		verdict = "holds"
+	case r.Figure.MustFail && r.Err == nil:
+		verdict = "falls short, as it must"
+	}
+	return fmt.Sprintf("%s: %s %s | peer %s | ratio %s | bar %v | %s",
+		r.Figure.Name, number(r.Value), r.Figure.Unit, peer, ratio, r.Figure.Bar, verdict)
+}

@@ -1,0 +1,106 @@
+// Command bench measures figures of the product, prints a line for each, and
+// ends with status 1 if one of them is not what it must be.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
+	"github.com/steelyard-lb/steelyard/e2etest/bench/area"
+	"github.com/steelyard-lb/steelyard/e2etest/lab/sandbox"
+	"github.com/steelyard-lb/steelyard/e2etest/scenario"
+)
+
+func main() {
+	list := flag.Bool("list", false, "show the names and bars of all figures and end")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-list] [AREA | AREA/NAME]...")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if *list {
+		for _, f := range area.All() {
+			fmt.Printf("%-24s %-12s %v\n", f.Name, f.Unit, f.Bar)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	good, err := run(ctx, strings.Join(flag.Args(), " "))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+	if err != nil || !good {
+		os.Exit(1)
+	}
+}
+
+// run measures what the pattern names and tells whether all is as it must be.
+func run(ctx context.Context, pattern string) (good bool, err error) {
+	all := area.All()
+	figures, err := bench.Choose(all, pattern)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(figures, func(f bench.Figure) bool { return f.Rig.Lab }) {
+		sandbox.Enter(sandbox.Options{}) // from here on inside of it
+	}
+	root, err := scenario.Root()
+	if err != nil {
+		return false, err
+	}
+	dir, err := os.MkdirTemp("", "steelyard-bench-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	env := &bench.Env{Root: root, Dir: dir, Log: os.Stderr}
+	start := time.Now()
+	var results []bench.Result
+	good = true
+	bench.Run(ctx, env, figures, func(r bench.Result) {
+		fmt.Println(r.Line())
+		if r.Err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", r.Err)
+		}
+		good = good && r.Good()
+		results = append(results, r)
+	})
+	return good, bench.Record(filepath.Join(root, "docs", "bench"), start, about(root), all, results)
+}
+
+// about says what was measured where, as far as it is of use to a reader.
+func about(root string) string {
+	commit := "an unknown commit"
+	git := exec.Command("git", "describe", "--always", "--dirty")
+	git.Dir = root
+	if out, err := git.Output(); err == nil {
+		commit = strings.TrimSpace(string(out))
+	}
+	return fmt.Sprintf("%s, %s, %d CPUs (%s)", commit, runtime.Version(), runtime.NumCPU(), cpuModel())
+}
+
+// cpuModel is the name of the processor, as the kernel gives it.
+func cpuModel() string {
+	data, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	for line := range strings.Lines(string(data)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
