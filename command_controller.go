@@ -10,7 +10,6 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/spf13/cobra"
 
-	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/daemon"
 	"github.com/steelyard-lb/steelyard/config/kube"
 	"github.com/steelyard-lb/steelyard/controller"

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Key names a namespaced object. It is comparable and its own map key.
 type Key struct{ Namespace, Name string }
@@ -19,6 +22,12 @@ func (k Key) Compare(o Key) int {
 		return c
 	}
 	return strings.Compare(k.Name, o.Name)
+}
+
+// AddrName is addr as a part of an object's name: IPv6 written out in full,
+// with ':' as '-', so that it is always a valid one.
+func AddrName(addr netip.Addr) string {
+	return strings.ReplaceAll(addr.Unmap().WithZone("").StringExpanded(), ":", "-")
 }
 
 // Kind is the kind of a Kubernetes object that a Problem or a change is about.

@@ -38,6 +38,13 @@ type Reservation struct {
 // For is the key of the Service that the reservation is for.
 func (r *Reservation) For() Key { return Key{Namespace: r.Namespace, Name: r.Service} }
 
+// ReservationName is the name of the managed reservation of addr for the
+// Service of that name: both, with a '-' between. No two pairs have the same
+// name, since IPv6 has one length and IPv4 has the only dots.
+func ReservationName(service string, addr netip.Addr) string {
+	return service + "-" + AddrName(addr)
+}
+
 // Holds tells whether r binds addr to the Service of that key: by the status,
 // which users of a namespace cannot write.
 func (r *Reservation) Holds(svc Key, addr netip.Addr) bool {

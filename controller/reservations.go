@@ -3,7 +3,6 @@ package controller
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -28,30 +27,17 @@ func (m *memory) same(o *memory) bool {
 // memoryOf is what shall be kept of addr beyond its Service, nil if nothing.
 func (r *reign) memoryOf(addr netip.Addr) *memory {
 	m, ok := r.ledger.Memory(addr)
-	if !ok {
-		return nil
+	key := config.Key{Namespace: m.For.Namespace, Name: config.ReservationName(m.For.Name, addr)}
+	if o, taken := r.snap.Reservations.Get(key); !ok || taken && !o.Managed {
+		return nil // or a person gave the name to a reservation of his own
 	}
 	return &memory{
-		key: r.memoryKey(m.For, addr), service: m.For.Name, addr: addr,
+		key: key, service: m.For.Name, addr: addr,
 		status: config.ReservationStatus{
 			State: m.State, Addrs: []netip.Addr{addr}, Pool: m.Pool, PoolLabels: m.PoolLabels,
 			Bound: m.Bound, Released: m.Released, RetainedTo: m.RetainedTo, FreeAt: m.FreeAt,
 		},
 	}
-}
-
-// memoryKey names the managed reservation of addr for a Service: after both of
-// them, unless a person gave that name to a reservation of his own.
-func (r *reign) memoryKey(svc config.Key, addr netip.Addr) config.Key {
-	text := addr.String()
-	if addr.Is6() {
-		text = strings.ReplaceAll(addr.StringExpanded(), ":", "-")
-	}
-	key := config.Key{Namespace: svc.Namespace, Name: svc.Name + "-" + text}
-	if o, ok := r.snap.Reservations.Get(key); ok && !o.Managed {
-		key.Name += "-kept"
-	}
-	return key
 }
 
 // unwritten are the memories of the addresses that e holds which the API does

@@ -14,7 +14,7 @@ import (
 
 func managed(service, addr string, s config.ReservationStatus) *v1beta1.IPReservation {
 	a := netip.MustParseAddr(addr)
-	o := translate.ReservationObject(config.Key{Namespace: "shop", Name: translate.ReservationName(service, a)}, service, a)
+	o := translate.ReservationObject(config.Key{Namespace: "shop", Name: config.ReservationName(service, a)}, service, a)
 	s.Addrs = []netip.Addr{a}
 	o.Status = translate.ReservationStatus(s)
 	return o

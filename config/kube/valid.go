@@ -16,7 +16,7 @@ import (
 // plurals of our kinds whose status carries conditions.
 var plurals = map[config.Kind]string{
 	config.KindIPAddressPool:    "ipaddresspools",
-	config.KindIPReservation:    "ipreservations",
+	config.KindIPReservation:    reservations,
 	config.KindL2Advertisement:  "l2advertisements",
 	config.KindBGPAdvertisement: "bgpadvertisements",
 	config.KindBGPPeer:          "bgppeers",

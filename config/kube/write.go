@@ -8,6 +8,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/translate"
+	"github.com/steelyard-lb/steelyard/config/v1beta1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -199,6 +200,22 @@ func (c *Client) ListServices(ctx context.Context) ([]*config.Service, error) {
 	for i := range list.Items {
 		svc, _ := translate.Service(&list.Items[i])
 		out = append(out, svc)
+	}
+	return out, nil
+}
+
+// ListReservations reads all IPReservations as they truly are, like
+// [Client.ListServices]. Those that cannot be read are left out.
+func (c *Client) ListReservations(ctx context.Context) ([]*config.Reservation, error) {
+	var list v1beta1.IPReservationList
+	if err := c.steelyard.Get().Resource(reservations).Do(ctx).Into(&list); err != nil {
+		return nil, fmt.Errorf("list IPReservations: %w", err)
+	}
+	out := make([]*config.Reservation, 0, len(list.Items))
+	for i := range list.Items {
+		if r, _ := translate.Reservation(&list.Items[i]); r != nil {
+			out = append(out, r)
+		}
 	}
 	return out, nil
 }

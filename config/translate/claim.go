@@ -11,7 +11,7 @@ import (
 // ClaimName is the name of the L2Claim of addr: the address, IPv6 written out
 // in full, with ':' as '-', so that it is always a valid object name.
 func ClaimName(addr netip.Addr) string {
-	return strings.ReplaceAll(addr.Unmap().WithZone("").StringExpanded(), ":", "-")
+	return config.AddrName(addr)
 }
 
 // Claim translates an L2Claim; it is nil if the object has a problem.

@@ -17,14 +17,6 @@ const (
 	ManagedBy      = "steelyard"
 )
 
-// ReservationName is the name of the managed IPReservation of addr for the
-// Service of that name: both, with a '-' between, the address written as in
-// the name of an L2Claim. No two pairs have the same name, since IPv6 has one
-// length and IPv4 has the only dots.
-func ReservationName(service string, addr netip.Addr) string {
-	return service + "-" + ClaimName(addr)
-}
-
 // Reservation translates an IPReservation; it is nil if the object has a
 // problem. Whether its addresses can be had is for the allocator to say.
 func Reservation(o *v1beta1.IPReservation) (*config.Reservation, []config.Problem) {
@@ -85,7 +77,7 @@ func checkManaged(f *faults, r *config.Reservation) {
 		f.add("spec.addresses", ReasonInvalid, remedy, "a managed reservation is of one address, not %d", len(r.Addrs))
 		return
 	}
-	if name := ReservationName(r.Service, r.Addrs[0]); r.Name != name {
+	if name := config.ReservationName(r.Service, r.Addrs[0]); r.Name != name {
 		f.add("metadata.name", ReasonInvalid, remedy, "the managed reservation of %v for Service %s must be named %q",
 			r.Addrs[0], r.Service, name)
 	}

@@ -64,7 +64,7 @@ func TestReservationStatusThereAndBack(t *testing.T) {
 		RetainedTo: at.Add(2 * time.Hour), FreeAt: at.Add(3 * time.Hour),
 	}
 	addr := want.Addrs[0]
-	o := ReservationObject(config.Key{Namespace: "shop", Name: ReservationName("web", addr)}, "web", addr)
+	o := ReservationObject(config.Key{Namespace: "shop", Name: config.ReservationName("web", addr)}, "web", addr)
 	o.Status = ReservationStatus(want)
 	r, problems := Reservation(o)
 	if len(problems) > 0 || !r.Status.Equal(want) || !reflect.DeepEqual(r.Status, want) {
@@ -87,7 +87,7 @@ func TestReservationNamesDiffer(t *testing.T) {
 	seen := map[string]string{}
 	for _, svc := range []string{"a", "a-1", "a-2001-0db8-0000-0000-0000-0000-0000-0001", "a-0000"} {
 		for _, addr := range []string{"192.0.2.1", "1.192.0.2", "2001:db8::1", "::1.2.3.4", "0:2001:db8::1"} {
-			name, pair := ReservationName(svc, netip.MustParseAddr(addr)), svc+" "+addr
+			name, pair := config.ReservationName(svc, netip.MustParseAddr(addr)), svc+" "+addr
 			if other := seen[name]; other != "" {
 				t.Errorf("%q is the name of %s and %s", name, other, pair)
 			}
