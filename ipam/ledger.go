@@ -13,7 +13,7 @@ import (
 type Ledger struct {
 	layout *layout
 	claims *claims
-	book   config.Table[config.Key, *Entry]
+	book   book
 	waits  config.Table[config.Key, map[string]string] // who lacks something → namespace labels
 	groups config.Table[group, []netip.Addr]           // addresses that are shared, sorted
 	used   addrs[tenants]
@@ -111,13 +111,10 @@ func (e *Entry) holds(addr netip.Addr) bool {
 }
 
 // Entry returns what is known of a Service, or nil.
-func (l Ledger) Entry(key config.Key) *Entry {
-	e, _ := l.book.Get(key)
-	return e
-}
+func (l Ledger) Entry(key config.Key) *Entry { return l.book.get(key) }
 
 // Len is the number of Services with an entry.
-func (l Ledger) Len() int { return l.book.Len() }
+func (l Ledger) Len() int { return l.book.size }
 
 // Refusals lists every Service that waits for something, oldest first.
 func (l Ledger) Refusals() []*Refusal {

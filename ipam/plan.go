@@ -1,9 +1,7 @@
 package ipam
 
 import (
-	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
@@ -13,19 +11,19 @@ import (
 // changed. Services in prev that are not asked for are gone, their addresses
 // free.
 func Plan(prev Ledger, in Input) (Ledger, Diff) {
-	d, want := newDraft(prev, in.Now), in.Requests
+	d, want := newDraft(prev, in.Now, len(in.Requests)), in.Requests
 	repooled := prev.layout == nil || !slices.Equal(prev.layout.pools, in.Pools)
 	d.arrange(in, repooled)
 	d.wake()
 	var changed, waiting []Request
 	known := 0
 	for _, req := range want {
-		e, ok := prev.book.Get(req.Service.Key)
-		if ok {
+		e := prev.book.get(req.Service.Key)
+		if e != nil {
 			known++
 		}
 		switch {
-		case repooled || !ok || e.Service != req.Service || e.Bystander != req.Bystander:
+		case repooled || e == nil || e.Service != req.Service || e.Bystander != req.Bystander:
 			changed = append(changed, req)
 		case e.Refusal != nil:
 			waiting = append(waiting, req)
@@ -47,8 +45,8 @@ func missing(prev Ledger, want []Request, known int) []config.Key {
 		named[req.Service.Key] = true
 	}
 	var gone []config.Key
-	for key := range prev.book.All() {
-		if !named[key] {
+	for e := range prev.book.all() {
+		if key := e.Service.Key; !named[key] {
 			gone = append(gone, key)
 		}
 	}
@@ -62,15 +60,15 @@ func missing(prev Ledger, want []Request, known int) []config.Key {
 // nothing did, those who wait are not looked at: they wait on, each for the
 // reason that was found first.
 func Update(prev Ledger, in Delta) (Ledger, Diff) {
-	d := newDraft(prev, in.Now)
+	d := newDraft(prev, in.Now, 0)
 	if prev.layout == nil {
 		d.arrange(Input{}, true)
 	}
 	d.wake()
 	d.forgetMemories(in.Forgotten)
 	changed := slices.DeleteFunc(slices.Clone(in.Changed), func(req Request) bool {
-		e, ok := prev.book.Get(req.Service.Key)
-		return ok && e.Service == req.Service && e.Bystander == req.Bystander
+		e := prev.book.get(req.Service.Key)
+		return e != nil && e.Service == req.Service && e.Bystander == req.Bystander
 	})
 	works := d.settle(changed, in.Gone)
 	if d.freed || d.mayOpen(works) {
@@ -80,29 +78,6 @@ func Update(prev Ledger, in Delta) (Ledger, Diff) {
 	return d.done()
 }
 
-// draft is a ledger in the making.
-type draft struct {
-	prev, next Ledger
-	now        time.Time
-	made       *edit
-	book       *config.Edit[config.Key, *Entry]
-	waits      *config.Edit[config.Key, map[string]string]
-	groups     map[group][]netip.Addr // those that differ from next.groups
-	memories   map[netip.Addr]*Memory // those that differ from prev.memories; nil: none
-	recollect                         // of the leader before
-	fresh      bool                   // a new leader
-	mindful    bool                   // there is something to remember
-	standAll   bool                   // every manual reservation may stand otherwise
-	freed      bool                   // somebody who waits may now be served
-	opened     bool                   // a kept address was given that others may share
-	losses     []loss
-	notes      []netip.Addr // whose memory or reservation may change
-	rewrite    []netip.Addr // whose memory shall be written again
-	vacant     []netip.Addr // became free, perhaps not for long
-	counts     map[poolFamily]string
-	changes    []Change
-}
-
 // work is one Service in a round: what was known, and what becomes of it.
 type work struct {
 	Request
@@ -110,61 +85,6 @@ type work struct {
 	now     *Entry
 	foreign bool // its status was written by somebody else
 	dropped []Drop
-}
-
-func newDraft(prev Ledger, now time.Time) *draft {
-	d := &draft{
-		prev: prev, next: prev, now: now, made: new(edit), fresh: prev.layout == nil,
-		book: prev.book.Edit(), waits: prev.waits.Edit(),
-		groups: map[group][]netip.Addr{}, memories: map[netip.Addr]*Memory{},
-		counts: map[poolFamily]string{},
-	}
-	if d.fresh {
-		d.next.used, d.next.kept = newAddrs[tenants](), newAddrs[struct{}]()
-		d.next.claims = noClaims
-		d.owed, d.rested = map[netip.Addr]bool{}, map[config.Key][]netip.Addr{}
-	}
-	d.mindful = !d.fresh && (prev.layout.mindful || prev.memories.Len() > 0 || len(prev.claims.all) > 0)
-	return d
-}
-
-// arrange takes in pools and reservations.
-func (d *draft) arrange(in Input, repooled bool) {
-	if repooled {
-		d.next.layout = layoutOf(in.Pools)
-		d.rewear()
-	}
-	if d.fresh {
-		d.records = recordsOf(in.Reservations)
-	}
-	byHand := manual(in.Reservations)
-	d.mindful = d.mindful || d.next.layout.mindful || len(byHand)+len(d.records) > 0
-	if repooled || !slices.Equal(d.next.claims.all, byHand) {
-		d.reclaim(byHand)
-	}
-}
-
-func (d *draft) done() (Ledger, Diff) {
-	d.next.book, d.next.waits = d.book.Done(), d.waits.Done()
-	slices.SortFunc(d.notes, netip.Addr.Compare)
-	d.notes = slices.Compact(d.notes)
-	for _, addr := range d.notes {
-		d.remember(addr)
-	}
-	memories := d.remembered()
-	standings := d.stand()
-	if len(d.groups) > 0 {
-		e := d.next.groups.Edit()
-		for g, addrs := range d.groups {
-			if len(addrs) == 0 {
-				e.Delete(g)
-			} else {
-				e.Set(g, addrs)
-			}
-		}
-		d.next.groups = e.Done()
-	}
-	return d.next, Diff{d.changes, memories, standings}
 }
 
 // serve grants, oldest first, and writes down what became of everybody.
@@ -211,14 +131,14 @@ func sortElder(works []work) {
 
 // forget removes a Service that is gone.
 func (d *draft) forget(key config.Key) {
-	e, ok := d.prev.book.Get(key)
-	if !ok {
+	e := d.prev.book.get(key)
+	if e == nil {
 		return
 	}
 	d.vacate(e)
 	d.lose(e, nil)
-	d.book.Delete(key)
-	d.waits.Delete(key)
+	d.book.remove(key)
+	d.waitless(key)
 	d.freed = d.freed || len(e.Held)+len(e.Leaving) > 0
 	var drops []Drop
 	for _, h := range e.Held {
@@ -237,8 +157,8 @@ func (d *draft) waiting(works []work, gone []config.Key) (out []Request) {
 		skip[key] = true
 	}
 	for key, labels := range d.prev.waits.All() {
-		if e, _ := d.prev.book.Get(key); !skip[key] {
-			out = append(out, Request{Service: e.Service, Labels: labels})
+		if !skip[key] {
+			out = append(out, Request{Service: d.prev.book.get(key).Service, Labels: labels})
 		}
 	}
 	return out
@@ -248,7 +168,7 @@ func (d *draft) waiting(works []work, gone []config.Key) (out []Request) {
 // for them now. What they have, they keep.
 func (d *draft) recall(works []work, waiting []Request) []work {
 	for _, req := range waiting {
-		was, _ := d.prev.book.Get(req.Service.Key)
+		was := d.prev.book.get(req.Service.Key)
 		now := &Entry{Service: was.Service, Held: slices.Clone(was.Held), Leaving: was.Leaving}
 		d.vacate(was)
 		for _, h := range now.Held {
@@ -275,17 +195,17 @@ func (d *draft) commit(w *work) {
 	}
 	switch {
 	case !w.now.empty():
-		d.book.Set(key, w.now)
+		d.book.set(w.now)
 	case w.was == nil:
 		return
 	default:
-		d.book.Delete(key)
+		d.book.remove(key)
 		w.now = nil
 	}
 	if w.now != nil && w.now.Refusal != nil {
-		d.waits.Set(key, w.Labels)
+		d.waiters().Set(key, w.Labels)
 	} else if w.was != nil && w.was.Refusal != nil {
-		d.waits.Delete(key)
+		d.waitless(key)
 	}
 	if len(w.dropped) > 0 || !sameOutcome(w.was, w.now) {
 		d.changes = append(d.changes, Change{Key: key, Was: w.was, Now: w.now, Dropped: w.dropped})

@@ -19,7 +19,7 @@ func (d *draft) settle(changed []Request, gone []config.Key) []work {
 	}
 	works := make([]work, len(changed))
 	for i, req := range changed {
-		was, _ := d.prev.book.Get(req.Service.Key)
+		was := d.prev.book.get(req.Service.Key)
 		works[i] = work{Request: req, was: was, now: &Entry{Service: req.Service, Bystander: req.Bystander}}
 		d.vacate(was)
 	}

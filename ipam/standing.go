@@ -14,8 +14,8 @@ import (
 // Standing is how a manual reservation stands.
 type Standing struct {
 	State      config.ReservationState // Reserved, Bound or Refused
-	Pool       string                  // of its addresses, as in the Service's annotation
-	PoolLabels map[string]string       // of the pool of its first address
+	Pool       string                  // of its addresses, with a comma between if they are two
+	PoolLabels map[string]string       // of the first of these
 	Bound      time.Time               // since when its Service has an address of it
 	// Refusal says why an address of it is not kept for its Service; nil if all
 	// are. A reservation may be bound by one address and refused the other.
@@ -82,13 +82,13 @@ func (d *draft) standing(r *config.Reservation, was Standing, known bool) Standi
 		} else if now.Refusal == nil {
 			now.Refusal = d.refuse(r, addr)
 		}
-		if len(pools) == 0 {
-			now.PoolLabels = d.labelsOf(pool, was.Pool, was.PoolLabels)
+		if pool != "" && !slices.Contains(pools, pool) {
+			pools = append(pools, pool)
 		}
-		pools = append(pools, pool)
 	}
-	if now.Pool = strings.Join(pools, ","); len(slices.Compact(pools)) == 1 {
-		now.Pool = pools[0]
+	if now.Pool = strings.Join(pools, ","); len(pools) > 0 {
+		known, _, _ := strings.Cut(was.Pool, ",")
+		now.PoolLabels = d.labelsOf(pools[0], known, was.PoolLabels)
 	}
 	switch {
 	case now.State != config.ReservationBound:

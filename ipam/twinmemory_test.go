@@ -286,11 +286,12 @@ func (t *twin) stand() {
 			} else if t.owner(addr) != r || others {
 				s.Refusal = &Refusal{Reason: "refused"}
 			}
-			pools = append(pools, pool)
+			if pool != "" && (len(pools) == 0 || pools[0] != pool) {
+				pools = append(pools, pool)
+			}
 		}
-		s.PoolLabels = t.labels(pools[0], was.Pool, was.PoolLabels)
-		if s.Pool = strings.Join(pools, ","); len(pools) == 2 && pools[0] == pools[1] {
-			s.Pool = pools[0]
+		if s.Pool = strings.Join(pools, ","); len(pools) > 0 {
+			s.PoolLabels = t.labels(pools[0], strings.Split(was.Pool, ",")[0], was.PoolLabels)
 		}
 		switch {
 		case s.State == config.ReservationReserved && s.Refusal != nil:
