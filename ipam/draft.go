@@ -28,6 +28,7 @@ type draft struct {
 	rewrite    []netip.Addr // whose memory shall be written again
 	vacant     []netip.Addr // became free, perhaps not for long
 	counts     map[poolFamily]string
+	found      []Held // room for what is found for one Service
 	changes    []Change
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // explain says why nothing was found in the families that lack, pool by pool.
-func (d *draft) explain(req Request, lack []config.Family) *Refusal {
+func (d *draft) explain(req *Request, lack []config.Family) *Refusal {
 	svc := req.Service
 	r := &Refusal{Service: svc.Key, Reason: NoMatchingPool}
 	pools := d.next.layout.pools

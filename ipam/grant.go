@@ -36,20 +36,9 @@ func (d *draft) grant(w *work) {
 		d.opened = d.opened || svc.Want.ShareKey != "" && d.tenants(h.Addr).hasNobody()
 		d.take(h.Addr, w.now)
 	}
-	w.now.Held = concat(w.now.Held, picks)
+	w.now.Held = append(w.now.Held, picks...)
 	sortHeld(w.now.Held, svc)
 	w.now.Refusal = refusal
-}
-
-// concat is a and b without spare room, and without a copy if one is empty.
-func concat(a, b []Held) []Held {
-	switch {
-	case len(a) == 0:
-		return b
-	case len(b) == 0:
-		return a
-	}
-	return slices.Concat(a, b)
 }
 
 func lacking(w *work) []config.Family {
@@ -74,20 +63,23 @@ func (d *draft) choose(w *work, families []config.Family) ([]Held, *Refusal) {
 }
 
 // find looks for an address in each of the families: the one that w asks for,
-// one that is kept for it, or any.
+// one that is kept for it, or any. What it returns is good until it is called
+// again.
 func (d *draft) find(w *work, families []config.Family) ([]Held, *Refusal) {
-	picks, rest, refusal := d.wishes(w, families)
-	if refusal != nil || len(rest) == 0 {
-		return picks, refusal
+	picks, rest, refusal := d.wishes(w, families, d.found[:0])
+	if refusal != nil {
+		return nil, refusal
 	}
-	if own := d.own(w, rest); len(own) > 0 {
-		picks = concat(picks, own)
-		rest = without(rest, own)
+	if n := len(picks); len(rest) > 0 {
+		if picks = d.own(w, rest, picks); len(picks) > n {
+			rest = without(rest, picks[n:])
+		}
 	}
-	if len(rest) == 0 {
-		return picks, nil
+	if len(rest) > 0 {
+		picks = d.search(w, near(w, picks), rest, picks)
 	}
-	return concat(picks, d.search(w, near(w, picks), rest)), nil
+	d.found = picks
+	return picks, nil
 }
 
 // without is families without those of held.
@@ -97,8 +89,11 @@ func without(families []config.Family, held []Held) []config.Family {
 	})
 }
 
-// own finds addresses that are kept for w, at most one of each family.
-func (d *draft) own(w *work, families []config.Family) (out []Held) {
+// own adds addresses that are kept for w to out, at most one of each family.
+func (d *draft) own(w *work, families []config.Family, out []Held) []Held {
+	if !d.mindful {
+		return out
+	}
 	addrs, reserved := d.keepsakes(w.Service)
 	for i, addr := range addrs {
 		if !slices.Contains(without(families, out), config.FamilyOf(addr)) {
@@ -141,11 +136,11 @@ func (d *draft) review(w *work) {
 	w.now.Refusal = refusal
 }
 
-// wishes finds the addresses that the Service asks for by name; rest are the
-// families in which it names none.
-func (d *draft) wishes(w *work, families []config.Family) (picks []Held, rest []config.Family, no *Refusal) {
+// wishes adds the addresses that the Service asks for by name to picks; rest
+// are the families in which it names none.
+func (d *draft) wishes(w *work, families []config.Family, picks []Held) (_ []Held, rest []config.Family, no *Refusal) {
 	if len(w.Service.Want.Addrs) == 0 {
-		return nil, families, nil
+		return picks, families, nil
 	}
 	for _, f := range families {
 		wish := wishOf(w.Service, f)
@@ -173,40 +168,40 @@ func near(w *work, picks []Held) string {
 	return ""
 }
 
-// search finds free addresses in as many of the families as it can: all from
-// one pool if possible, the pool called near before others; else each family
-// from the first pool that has one.
-func (d *draft) search(w *work, near string, families []config.Family) []Held {
-	var each []Held // one per family, from whichever pool came first
+// search adds free addresses in as many of the families as it can to out: all
+// from one pool if possible, the pool called near before others; else each
+// family from the first pool that has one.
+func (d *draft) search(w *work, near string, families []config.Family, out []Held) []Held {
+	before := len(out)
+	var room [2]Held
 	for round := range 2 {
 		for _, p := range d.candidates(w.Service) {
 			if (p.Name == near) != (round == 0) || declines(p, w.Request) != "" {
 				continue
 			}
-			var all []Held
+			all := room[:0]
 			for _, f := range families {
 				if addr := d.pick(p, f, w.Service); addr.IsValid() {
 					all = append(all, Held{Addr: addr, Pool: p.Name})
 				}
 			}
 			if len(all) == len(families) {
-				return all
+				return append(out[:before], all...)
 			}
-			each = merge(each, all)
+			out = merge(out, before, all)
 		}
 	}
-	return each
+	return out
 }
 
-// merge adds to each the addresses of families it does not have yet.
-func merge(each, all []Held) []Held {
+// merge adds to out[from:] the addresses of families it does not have yet.
+func merge(out []Held, from int, all []Held) []Held {
 	for _, h := range all {
-		has := slices.ContainsFunc(each, func(o Held) bool { return o.Addr.Is4() == h.Addr.Is4() })
-		if !has {
-			each = append(each, h)
+		if !slices.ContainsFunc(out[from:], func(o Held) bool { return o.Addr.Is4() == h.Addr.Is4() }) {
+			out = append(out, h)
 		}
 	}
-	return each
+	return out
 }
 
 // candidates lists the pools that may give to svc, in the order tried: the one
@@ -223,7 +218,7 @@ func (d *draft) candidates(svc *config.Service) []*config.Pool {
 
 // allow tells whether a Service may have the very address it asks for, and
 // from which pool.
-func (d *draft) allow(req Request, addr netip.Addr) (*config.Pool, *Refusal) {
+func (d *draft) allow(req *Request, addr netip.Addr) (*config.Pool, *Refusal) {
 	svc, p := req.Service, d.next.layout.poolOf(addr)
 	switch {
 	case p == nil:

@@ -122,7 +122,7 @@ func (m *model) lawOfGrants(t *testing.T, at string, req Request, h Held) {
 		t.Errorf("%s: %v was given %v of pool %q, which it is not in", at, req.Service.Key, h.Addr, h.Pool)
 		return
 	}
-	if why := declines(p, req); why != "" {
+	if why := declines(p, &req); why != "" {
 		t.Errorf("%s: %v was given %v of pool %s: %s", at, req.Service.Key, h.Addr, p.Name, why)
 	}
 	if p.AvoidBuggyIPs && h.Addr.Is4() && buggy(wideOf(h.Addr)) {

@@ -36,6 +36,21 @@ type Entry struct {
 	Refusal   *Refusal     // why something is missing or amiss; nil: all is well
 }
 
+// newEntry is an entry with room for one address, as nearly all have.
+func newEntry(req *Request) *Entry {
+	e := &struct {
+		Entry
+		room [1]Held
+	}{Entry: Entry{Service: req.Service, Bystander: req.Bystander}}
+	e.Held = e.room[:0]
+	return &e.Entry
+}
+
+// of tells whether e is what was made of that very request.
+func (e *Entry) of(req *Request) bool {
+	return e != nil && e.Service == req.Service && e.Bystander == req.Bystander
+}
+
 // Held is one address of a Service.
 type Held struct {
 	Addr netip.Addr

@@ -15,21 +15,21 @@ func Plan(prev Ledger, in Input) (Ledger, Diff) {
 	repooled := prev.layout == nil || !slices.Equal(prev.layout.pools, in.Pools)
 	d.arrange(in, repooled)
 	d.wake()
-	var changed, waiting []Request
-	known := 0
-	for _, req := range want {
+	works, waiting, known := make([]work, 0, len(want)-min(len(want), prev.Len())), []*Request(nil), 0
+	for i := range want {
+		req := &want[i]
 		e := prev.book.get(req.Service.Key)
 		if e != nil {
 			known++
 		}
 		switch {
-		case repooled || e == nil || e.Service != req.Service || e.Bystander != req.Bystander:
-			changed = append(changed, req)
+		case repooled || !e.of(req):
+			works = append(works, work{Request: req, was: e})
 		case e.Refusal != nil:
 			waiting = append(waiting, req)
 		}
 	}
-	works := d.settle(changed, missing(prev, want, known))
+	d.settle(works, missing(prev, want, known))
 	d.serve(d.recall(works, waiting))
 	return d.done()
 }
@@ -55,10 +55,9 @@ func missing(prev Ledger, want []Request, known int) []config.Key {
 
 // Update is [Plan] for the pools, namespace labels and manual reservations of
 // before, when only the changed Services differ and the gone ones are no longer
-// wanted. Its cost
-// grows with the change and, if something became free, with those who wait. If
-// nothing did, those who wait are not looked at: they wait on, each for the
-// reason that was found first.
+// wanted. Its cost grows with the change and, if something became free, with
+// those who wait. If nothing did, those who wait are not looked at: they wait
+// on, each for the reason that was found first.
 func Update(prev Ledger, in Delta) (Ledger, Diff) {
 	d := newDraft(prev, in.Now, 0)
 	if prev.layout == nil {
@@ -66,11 +65,14 @@ func Update(prev Ledger, in Delta) (Ledger, Diff) {
 	}
 	d.wake()
 	d.forgetMemories(in.Forgotten)
-	changed := slices.DeleteFunc(slices.Clone(in.Changed), func(req Request) bool {
-		e := prev.book.get(req.Service.Key)
-		return e != nil && e.Service == req.Service && e.Bystander == req.Bystander
-	})
-	works := d.settle(changed, in.Gone)
+	var works []work
+	for i := range in.Changed {
+		req := &in.Changed[i]
+		if e := prev.book.get(req.Service.Key); !e.of(req) {
+			works = append(works, work{Request: req, was: e})
+		}
+	}
+	d.settle(works, in.Gone)
 	if d.freed || d.mayOpen(works) {
 		works = d.recall(works, d.waiting(works, in.Gone))
 	}
@@ -80,7 +82,7 @@ func Update(prev Ledger, in Delta) (Ledger, Diff) {
 
 // work is one Service in a round: what was known, and what becomes of it.
 type work struct {
-	Request
+	*Request
 	was     *Entry
 	now     *Entry
 	foreign bool // its status was written by somebody else
@@ -126,7 +128,10 @@ func (d *draft) mayOpen(works []work) bool {
 }
 
 func sortElder(works []work) {
-	slices.SortFunc(works, func(a, b work) int { return elder(a.Service, b.Service) })
+	byAge := func(a, b work) int { return elder(a.Service, b.Service) }
+	if !slices.IsSortedFunc(works, byAge) {
+		slices.SortFunc(works, byAge)
+	}
 }
 
 // forget removes a Service that is gone.
@@ -148,7 +153,7 @@ func (d *draft) forget(key config.Key) {
 }
 
 // waiting lists the Services that wait, but for those at work and gone.
-func (d *draft) waiting(works []work, gone []config.Key) (out []Request) {
+func (d *draft) waiting(works []work, gone []config.Key) (out []*Request) {
 	skip := make(map[config.Key]bool, len(works)+len(gone))
 	for i := range works {
 		skip[works[i].Service.Key] = true
@@ -158,7 +163,7 @@ func (d *draft) waiting(works []work, gone []config.Key) (out []Request) {
 	}
 	for key, labels := range d.prev.waits.All() {
 		if !skip[key] {
-			out = append(out, Request{Service: d.prev.book.get(key).Service, Labels: labels})
+			out = append(out, &Request{Service: d.prev.book.get(key).Service, Labels: labels})
 		}
 	}
 	return out
@@ -166,7 +171,7 @@ func (d *draft) waiting(works []work, gone []config.Key) (out []Request) {
 
 // recall adds Services that wait and did not change: there may be something
 // for them now. What they have, they keep.
-func (d *draft) recall(works []work, waiting []Request) []work {
+func (d *draft) recall(works []work, waiting []*Request) []work {
 	for _, req := range waiting {
 		was := d.prev.book.get(req.Service.Key)
 		now := &Entry{Service: was.Service, Held: slices.Clone(was.Held), Leaving: was.Leaving}

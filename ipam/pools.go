@@ -79,7 +79,7 @@ func (l *layout) named(name string) *config.Pool {
 }
 
 // declines says why pool p does not serve the Service, or "" if it does.
-func declines(p *config.Pool, req Request) string {
+func declines(p *config.Pool, req *Request) string {
 	svc, a := req.Service, p.Allocation
 	switch {
 	case p.Draining:

@@ -13,15 +13,13 @@ import (
 // something that this ledger did not know of: what is held cannot be taken by
 // writing it into a status. Within each turn the elder goes first. Last comes
 // what nobody holds and some status still shows.
-func (d *draft) settle(changed []Request, gone []config.Key) []work {
+func (d *draft) settle(works []work, gone []config.Key) {
 	for _, key := range gone {
 		d.forget(key)
 	}
-	works := make([]work, len(changed))
-	for i, req := range changed {
-		was := d.prev.book.get(req.Service.Key)
-		works[i] = work{Request: req, was: was, now: &Entry{Service: req.Service, Bystander: req.Bystander}}
-		d.vacate(was)
+	for i := range works {
+		works[i].now = newEntry(works[i].Request)
+		d.vacate(works[i].was)
 	}
 	sortElder(works)
 	d.keepAll(works)
@@ -36,7 +34,6 @@ func (d *draft) settle(changed []Request, gone []config.Key) []work {
 	}
 	d.release()
 	d.remind()
-	return works
 }
 
 // lose notes what was held and is not any more.
@@ -53,9 +50,16 @@ func (d *draft) lose(was, now *Entry) {
 }
 
 func (d *draft) keepAll(works []work) {
+	present := [claimOrder]bool{}
+	for i := range works {
+		present[claimTurn(&works[i])] = true
+	}
 	for turn := range claimOrder {
 		for i := range works {
 			w := &works[i]
+			if !present[turn] {
+				break
+			}
 			if w.Bystander || claimTurn(w) != turn {
 				continue
 			}
@@ -99,6 +103,9 @@ func (w *work) retire() {
 // is known to be leaving was judged before, unless the Service now asks for it.
 func (d *draft) shown(w *work) (held []Held, foreign bool) {
 	svc := w.Service
+	if len(svc.Addrs) == 0 {
+		return nil, false
+	}
 	var from []string
 	if svc.AllocatedFrom != "" {
 		from = strings.Split(svc.AllocatedFrom, ",")

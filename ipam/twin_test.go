@@ -74,9 +74,10 @@ func (t *twin) plan(in Input) *twin {
 // sort tells who must be looked at from who goes on as before, and from who
 // goes on waiting.
 func (t *twin) sort(in Input) (works, waiting []work) {
-	for _, req := range in.Requests {
+	for i := range in.Requests {
+		req := &in.Requests[i]
 		was := t.before.entries[req.Service.Key]
-		same := was != nil && was.Service == req.Service && was.Bystander == req.Bystander
+		same := was.of(req)
 		if same && slices.Equal(t.before.pools, in.Pools) {
 			t.entries[req.Service.Key] = was
 			if was.Refusal != nil {
