@@ -111,9 +111,11 @@ fuzz: ## each fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 		echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
 
-SOAK_STEPS ?= 100000
-soak: ## random model tests in full (CI runs them at 1/20), then each fuzz target for a while
+SOAK_STEPS  ?= 100000
+SOAK_FAULTS ?= 50
+soak: lab-tools ## random model tests and the leader storm in full (CI runs 1/20 of them), then each fuzz target for a while
 	@STEELYARD_MODEL_STEPS=$(SOAK_STEPS) $(GO) test -count=1 -timeout 60m -run Model ./ipam
+	@cd e2etest && STEELYARD_STORM_FAULTS=$(SOAK_FAULTS) $(GO) test -trimpath -count=1 -timeout 60m -v -run LeaderStorm ./storm
 	@$(MAKE) --no-print-directory fuzz
 
 deps: ## install the Debian packages that tests and the demo use
