@@ -53,6 +53,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 // plan counts one round of planning.
 func (m *metrics) plan(l ipam.Ledger, changes []ipam.Change) {
+	m.resting.Set(float64(l.Resting()))
 	for _, ch := range changes {
 		m.granted(ch)
 		if ch.Now == nil || ch.Now.Refusal == nil {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/steelyard-lb/steelyard/config"
 )
 
@@ -48,6 +50,9 @@ func TestMemoryIsWrittenFirst(t *testing.T) {
 	c.set(service("c"))
 	l.run()
 	expect(t, c, []string{"service c    false/PoolExhausted"}, []string{"c Warning AllocationFailed"})
+	if n := testutil.ToFloat64(l.metrics.resting); n != 1 {
+		t.Errorf("%v addresses rest by the metric", n)
+	}
 	l.now = l.now.Add(time.Minute)
 	if wait := l.due(l.now); wait != 0 {
 		t.Fatalf("nothing is due when the minute is over, but in %v", wait)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -209,4 +210,9 @@ func (d *draft) keepsakes(svc *config.Service) (out []netip.Addr, known int) {
 // other of the family since.
 func (d *draft) owes(svc *config.Service, addr netip.Addr) bool {
 	return d.owed[addr] && !slices.ContainsFunc(svc.Addrs, func(a netip.Addr) bool { return config.FamilyOf(a) == config.FamilyOf(addr) })
+}
+
+// Resting is how many released addresses are kept free still.
+func (l Ledger) Resting() int64 {
+	return l.rests.count(wide{}, wide{math.MaxUint64, math.MaxUint64})
 }
