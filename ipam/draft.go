@@ -24,6 +24,7 @@ type draft struct {
 	freed      bool                                        // somebody who waits may now be served
 	opened     bool                                        // a kept address was given that others may share
 	losses     []loss
+	dropped    map[config.Key][]Drop
 	notes      []netip.Addr // whose memory or reservation may change
 	rewrite    []netip.Addr // whose memory shall be written again
 	vacant     []netip.Addr // became free, perhaps not for long
@@ -37,7 +38,7 @@ func newDraft(prev Ledger, now time.Time, room int) *draft {
 		prev: prev, next: prev, now: now, made: new(edit), fresh: prev.layout == nil,
 		book:   prev.book.edit(room),
 		groups: map[group][]netip.Addr{}, memories: map[netip.Addr]*Memory{},
-		counts: map[poolFamily]string{},
+		counts: map[poolFamily]string{}, dropped: map[config.Key][]Drop{},
 	}
 	if d.fresh {
 		d.next.used, d.next.kept = newAddrs[tenants](), newAddrs[struct{}]()

@@ -86,7 +86,6 @@ type work struct {
 	was     *Entry
 	now     *Entry
 	foreign bool // its status was written by somebody else
-	dropped []Drop
 }
 
 // serve grants, oldest first, and writes down what became of everybody.
@@ -212,8 +211,9 @@ func (d *draft) commit(w *work) {
 	} else if w.was != nil && w.was.Refusal != nil {
 		d.waitless(key)
 	}
-	if len(w.dropped) > 0 || !sameOutcome(w.was, w.now) {
-		d.changes = append(d.changes, Change{Key: key, Was: w.was, Now: w.now, Dropped: w.dropped})
+	dropped := d.dropped[key]
+	if len(dropped) > 0 || !sameOutcome(w.was, w.now) {
+		d.changes = append(d.changes, Change{Key: key, Was: w.was, Now: w.now, Dropped: dropped})
 	}
 }
 

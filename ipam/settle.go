@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -26,7 +27,7 @@ func (d *draft) settle(works []work, gone []config.Key) {
 	for i := range works {
 		w := &works[i]
 		if w.Bystander {
-			w.retire()
+			d.retire(w)
 		}
 		d.leave(w)
 		d.lose(w.was, w.now)
@@ -89,13 +90,18 @@ func claimTurn(w *work) int {
 const claimOrder = 3
 
 // retire notes what w loses by not being ours to serve any more.
-func (w *work) retire() {
+func (d *draft) retire(w *work) {
 	if w.was == nil {
 		return
 	}
 	for _, h := range w.was.Held {
-		w.dropped = append(w.dropped, Drop{h.Addr, "the Service is no longer ours to serve"})
+		d.drop(w, h.Addr, "the Service is no longer ours to serve")
 	}
+}
+
+// drop tells w why it loses addr.
+func (d *draft) drop(w *work, addr netip.Addr, why string) {
+	d.dropped[w.Service.Key] = append(d.dropped[w.Service.Key], Drop{addr, why})
 }
 
 // shown turns the addresses in a Service's status into claims. They are
@@ -142,7 +148,7 @@ func (d *draft) keep(w *work, held []Held, as purpose) {
 		}
 		if why != "" {
 			if !w.was.leaves(h.Addr) { // else it was told before
-				w.dropped = append(w.dropped, Drop{h.Addr, why})
+				d.drop(w, h.Addr, why)
 			}
 			continue
 		}
