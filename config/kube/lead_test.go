@@ -12,6 +12,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
 func lease(who string) LeaseOptions {
@@ -199,4 +200,32 @@ func TestStanding(t *testing.T) {
 	set["metadata"].(map[string]any)["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 	api.put(t, "daemonsets", set)
 	check(true, "being deleted")
+}
+
+// A process that was frozen past its Lease wants to release it when it is
+// thawed. It is its successor's by then.
+func TestTheLeaseOfAnotherIsNotReleased(t *testing.T) {
+	_, client := newAPIServer(t)
+	lock := func(who string) *leaseLock {
+		return &leaseLock{leases: client.leases.Leases(home), name: "l", identity: who, duration: defaultLease, fence: newFence(time.Now())}
+	}
+	frozen, next := lock("frozen"), lock("next")
+	if err := frozen.Create(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: "frozen"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := next.Get(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: "next"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := frozen.Get(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := frozen.Update(t.Context(), resourcelock.LeaderElectionRecord{}); !errors.Is(err, errNotHolder) {
+		t.Errorf("release by the former holder: %v", err)
+	}
+	if err := next.Update(t.Context(), resourcelock.LeaderElectionRecord{}); err != nil {
+		t.Errorf("release by the holder: %v", err)
+	}
 }

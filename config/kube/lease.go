@@ -32,6 +32,8 @@ type leaseLock struct {
 	looks  int
 }
 
+var errNotHolder = errors.New("the Lease is somebody else's")
+
 var _ resourcelock.Interface = (*leaseLock)(nil)
 
 // Get reads the Lease. The bytes returned differ at every call, so that
@@ -67,6 +69,11 @@ func (l *leaseLock) Create(ctx context.Context, r resourcelock.LeaderElectionRec
 func (l *leaseLock) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
 	if l.lease == nil {
 		return errors.New("lease not read yet")
+	}
+	if holder := l.lease.Spec.HolderIdentity; r.HolderIdentity == "" && (holder == nil || *holder != l.identity) {
+		// client-go releases whatever it reads while it still thinks that it
+		// leads: for a process that was frozen, the Lease of its successor.
+		return errNotHolder
 	}
 	return l.write(r, func(spec coordinationv1.LeaseSpec) (*coordinationv1.Lease, error) {
 		lease := l.lease.DeepCopy()
