@@ -183,6 +183,7 @@ var apiOf = map[config.Kind]struct {
 	config.KindSecret:           {corev1.SchemeGroupVersion, "secrets", restCore},
 	config.KindIngress:          {networkingv1.SchemeGroupVersion, "ingresses", restNetworking},
 	config.KindIPAddressPool:    {v1beta1.GroupVersion, "ipaddresspools", restOurs},
+	config.KindIPReservation:    {v1beta1.GroupVersion, reservations, restOurs},
 	config.KindL2Advertisement:  {v1beta1.GroupVersion, "l2advertisements", restOurs},
 	config.KindBGPAdvertisement: {v1beta1.GroupVersion, "bgpadvertisements", restOurs},
 	config.KindBGPPeer:          {v1beta1.GroupVersion, "bgppeers", restOurs},
