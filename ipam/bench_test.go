@@ -108,3 +108,44 @@ func BenchmarkUpdateOne(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkStrategy grants and releases by each strategy, from a pool that
+// remembers.
+func BenchmarkStrategy(b *testing.B) {
+	const n = 100_000
+	reqs := benchServices(n, config.IPv6)
+	keys := make([]config.Key, n)
+	for i := range keys {
+		keys[i] = reqs[i].Service.Key
+	}
+	for _, strategy := range []config.Strategy{config.Lowest, config.Random, config.LeastRecentlyUsed} {
+		b.Run(string(strategy), func(b *testing.B) {
+			pools := benchPools(slash64...)
+			pools[0].Strategy, pools[0].ReuseAfter = strategy, time.Hour
+			for b.Loop() {
+				l, _ := plan(Ledger{}, pools, reqs)
+				l, _ = update(l, nil, keys)
+				l, diff := Update(l, Delta{Now: l.Due()})
+				if len(diff.Memories) != n || !l.Due().IsZero() {
+					b.Fatalf("%d of %d rests ended", len(diff.Memories), n)
+				}
+			}
+			b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "addresses/s")
+		})
+	}
+}
+
+// BenchmarkUpdateRemembered is a Service that goes and comes back among 10,000
+// whose pool remembers its addresses.
+func BenchmarkUpdateRemembered(b *testing.B) {
+	reqs, pools := benchServices(10_000, config.IPv4), benchPools(slash8...)
+	pools[0].Retain = time.Hour
+	l, _ := plan(Ledger{}, pools, reqs)
+	key := []config.Key{reqs[5000].Service.Key}
+	for b.Loop() {
+		next, _ := update(l, nil, key)
+		if next, changes := update(next, reqs[5000:5001], nil); len(changes) != 1 || next.Entry(key[0]).Held[0] != l.Entry(key[0]).Held[0] {
+			b.Fatal("it did not come back")
+		}
+	}
+}

@@ -37,7 +37,7 @@ type Request struct {
 // Diff is what one round of planning changed.
 type Diff struct {
 	Services     []Change
-	Memories     []netip.Addr // whose [Memory] changed or ended, sorted
+	Memories     []netip.Addr // whose [Memory] changed or ended, or may have for a new leader; sorted
 	Reservations []config.Key // manual ones whose [Standing] changed, sorted
 }
 

@@ -31,6 +31,11 @@ func (d *draft) pick(p *config.Pool, f config.Family, svc *config.Service) netip
 	return netip.Addr{}
 }
 
+// sharesTried bounds how many addresses of a group are looked at for one
+// Service. Who uses one key for thousands of Services with one port gets fresh
+// addresses, and soon.
+const sharesTried = 256
+
 // sharable is the lowest address of p that svc can share with those who have
 // it.
 func (d *draft) sharable(p *config.Pool, f config.Family, svc *config.Service) (best netip.Addr) {
@@ -38,7 +43,8 @@ func (d *draft) sharable(p *config.Pool, f config.Family, svc *config.Service) (
 		return best
 	}
 	for _, g := range groupsOf(p, svc) {
-		for _, addr := range d.shared(g) {
+		addrs := d.shared(g)
+		for _, addr := range addrs[:min(len(addrs), sharesTried)] {
 			if config.FamilyOf(addr) != f || d.next.layout.poolOf(addr) != p || avoided(p, addr) {
 				continue
 			}

@@ -52,6 +52,7 @@ func newerRecord(a, b *config.Reservation) bool {
 func (d *draft) remind() {
 	for _, addr := range sortedAddrs(d.records) {
 		r := d.records[addr]
+		d.rewrite = append(d.rewrite, addr) // it may have ended
 		if d.holder(addr, config.Key{}) != nil {
 			continue
 		}

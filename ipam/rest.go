@@ -81,9 +81,11 @@ func (d *draft) wake() {
 // remembered anew.
 func (d *draft) forgetMemories(addrs []netip.Addr) {
 	for _, addr := range addrs {
-		if m := d.resting(addr); m != nil {
+		switch m := d.memory(addr); {
+		case m == nil:
+		case m.State == config.ReservationReleased:
 			d.unrest(m)
-		} else if m != nil || d.memory(addr) != nil {
+		default:
 			d.rewrite = append(d.rewrite, addr)
 		}
 	}

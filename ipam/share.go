@@ -136,9 +136,10 @@ func (d *draft) join(addr netip.Addr, svc *config.Service) {
 	if svc.Want.ShareKey == "" {
 		return
 	}
-	addrs := d.shared(groupOf(svc))
+	g := groupOf(svc)
+	addrs := d.sharedCopy(g)
 	if i, ok := slices.BinarySearchFunc(addrs, addr, netip.Addr.Compare); !ok {
-		d.groups[groupOf(svc)] = slices.Insert(slices.Clone(addrs), i, addr)
+		d.groups[g] = slices.Insert(addrs, i, addr)
 	}
 }
 
@@ -151,16 +152,27 @@ func (d *draft) part(addr netip.Addr, svc *config.Service) {
 			return
 		}
 	}
-	addrs := d.shared(groupOf(svc))
+	g := groupOf(svc)
+	addrs := d.sharedCopy(g)
 	if i, ok := slices.BinarySearchFunc(addrs, addr, netip.Addr.Compare); ok {
-		d.groups[groupOf(svc)] = slices.Delete(slices.Clone(addrs), i, i+1)
+		d.groups[g] = slices.Delete(addrs, i, i+1)
 	}
 }
 
+// shared lists the addresses that are open to a group, sorted.
 func (d *draft) shared(g group) []netip.Addr {
 	if addrs, ok := d.groups[g]; ok {
 		return addrs
 	}
 	addrs, _ := d.next.groups.Get(g)
 	return addrs
+}
+
+// sharedCopy is shared, in a list that may be changed.
+func (d *draft) sharedCopy(g group) []netip.Addr {
+	if addrs, ok := d.groups[g]; ok {
+		return addrs
+	}
+	addrs, _ := d.next.groups.Get(g)
+	return slices.Clone(addrs)
 }
