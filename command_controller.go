@@ -15,7 +15,7 @@ import (
 	"github.com/steelyard-lb/steelyard/controller"
 )
 
-// listRetry is the pause between two tries to read all objects of a kind.
+// listRetry is the pause between two tries to read what is true.
 const listRetry = 250 * time.Millisecond
 
 type controllerFlags struct {
@@ -102,32 +102,28 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 	lease := kube.LeaseOptions{Namespace: o.namespace, Name: o.leaseName, Identity: o.podName, Logger: p.with("lease")}
 	lead := func(ctx context.Context) error {
 		return p.client.Lead(ctx, lease, func(ctx context.Context) error {
-			services, err := readTruth(ctx, p, p.client.ListServices)
+			fresh, err := readTruth(ctx, p, source)
 			if err != nil {
 				return nil // the term is over
 			}
-			reservations, err := readTruth(ctx, p, p.client.ListReservations)
-			if err != nil {
-				return nil
-			}
 			defer follow.Resign()
-			return leader.Run(ctx, follow.Lead(services, reservations))
+			return leader.Run(ctx, follow.Lead(fresh))
 		})
 	}
 	return serveUntilDrained(ctx, lead, p.serveHealth, p.serveMetrics, source.Run, events.Run, follow.Run)
 }
 
 // readTruth reads what is true, trying for as long as the term lasts.
-func readTruth[T any](ctx context.Context, p *process, list func(context.Context) ([]T, error)) ([]T, error) {
+func readTruth(ctx context.Context, p *process, source *kube.Source) (uint64, error) {
 	for {
-		out, err := list(ctx)
+		fresh, err := source.Refresh(ctx)
 		if err == nil {
-			return out, nil
+			return fresh, nil
 		}
 		level.Warn(p.log).Log("msg", "leading put off: the truth could not be read", "err", err)
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return 0, ctx.Err()
 		case <-time.After(listRetry):
 		}
 	}

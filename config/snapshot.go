@@ -10,6 +10,9 @@ import (
 // API. Parts that the process did not ask for are empty.
 type Snapshot struct {
 	Revision uint64 // grows by one with each snapshot of this process
+	// Fresh counts how often Services and Reservations were read as they truly
+	// are; all that was true at the last of these reads is in here.
+	Fresh uint64
 
 	Services   Table[Key, *Service]
 	Endpoints  Table[Key, *Endpoints] // by Service

@@ -56,7 +56,7 @@ func (o LeaseOptions) withDefaults() LeaseOptions {
 // done or when run returned of its own accord, with run's error.
 //
 // A new leader must not trust its watch cache: it may lag behind what the
-// leader before wrote. [Client.ListServices] reads what is true.
+// leader before wrote. [Source.Refresh] reads what is true.
 func (c *Client) Lead(ctx context.Context, o LeaseOptions, run func(context.Context) error) error {
 	o = o.withDefaults()
 	for ctx.Err() == nil {

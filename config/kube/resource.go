@@ -58,6 +58,7 @@ const (
 	kindPeers
 	kindPasswords
 	kindServiceCIDRs
+	kindRead // no resource: [Source.Refresh] was done
 )
 
 // resource says how to watch one kind and what to keep of it.

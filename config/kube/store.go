@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,12 +15,14 @@ import (
 type mark struct {
 	kind kind
 	key  config.Key
+	read uint64 // for kindRead: the number of the read
 }
 
 // marks collects what changed until somebody takes it.
 type marks struct {
 	mu   sync.Mutex
 	set  map[mark]struct{}
+	read uint64        // how often [Source.Refresh] was done
 	wake chan struct{} // holds one token while there is something to do
 }
 
@@ -63,7 +66,7 @@ func (m *marks) take() []mark {
 		if a.kind != b.kind {
 			return int(a.kind) - int(b.kind)
 		}
-		return a.key.Compare(b.key)
+		return cmp.Or(a.key.Compare(b.key), cmp.Compare(a.read, b.read))
 	})
 	return out
 }
@@ -78,6 +81,8 @@ type store struct {
 	objects map[config.Key]metav1.Object
 	groups  map[config.Key]map[config.Key]metav1.Object // by res.group, if there is one
 	synced  bool
+	version string // of what the reflector brought last
+	floor   string // of what was read beside it and is newer than that; "": nothing is
 }
 
 func newStore(res *resource, m *marks) *store {
@@ -98,11 +103,19 @@ func (s *store) Update(o any) error {
 		return err
 	}
 	key := config.Key{Namespace: next.GetNamespace(), Name: next.GetName()}
+	s.bring(key, next, next.GetResourceVersion())
+	return nil
+}
+
+// bring takes in one object (nil: it is gone) of the reflector's.
+func (s *store) bring(key config.Key, next metav1.Object, version string) {
 	s.mu.Lock()
-	touched := s.put(key, next)
+	var touched []mark
+	if !s.outdated(version) {
+		touched = s.put(key, next)
+	}
 	s.mu.Unlock()
 	s.marks.add(touched...)
-	return nil
 }
 
 // Delete is called by the reflector for an object that is gone.
@@ -112,16 +125,24 @@ func (s *store) Delete(o any) error {
 		return fmt.Errorf("%s: unexpected %T", s.res.plural, o)
 	}
 	key := config.Key{Namespace: gone.GetNamespace(), Name: gone.GetName()}
-	s.mu.Lock()
-	touched := s.put(key, nil)
-	s.mu.Unlock()
-	s.marks.add(touched...)
+	s.bring(key, nil, gone.GetResourceVersion())
 	return nil
 }
 
-// Replace is called by the reflector with a fresh list of all objects. Those
-// whose version is the same are not marked again.
-func (s *store) Replace(list []any, _ string) error {
+// Replace is called by the reflector with a fresh list of all objects.
+func (s *store) Replace(list []any, version string) error {
+	s.mu.Lock()
+	old := s.outdated(version)
+	s.mu.Unlock()
+	if old {
+		return nil
+	}
+	return s.replace(list)
+}
+
+// replace puts a list in the place of all objects. Those whose version is the
+// same are not marked again.
+func (s *store) replace(list []any) error {
 	fresh := make(map[config.Key]metav1.Object, len(list))
 	for _, o := range list {
 		next, err := s.cut(o)
@@ -175,7 +196,7 @@ func (s *store) put(key config.Key, next metav1.Object) []mark {
 		s.objects[key] = next
 	}
 	if s.groups == nil {
-		return []mark{{s.res.kind, key}}
+		return []mark{{kind: s.res.kind, key: key}}
 	}
 	var touched []mark
 	if old != nil {
@@ -183,7 +204,7 @@ func (s *store) put(key config.Key, next metav1.Object) []mark {
 			if delete(s.groups[g], key); len(s.groups[g]) == 0 {
 				delete(s.groups, g)
 			}
-			touched = append(touched, mark{s.res.kind, g})
+			touched = append(touched, mark{kind: s.res.kind, key: g})
 		}
 	}
 	if next != nil {
@@ -192,7 +213,7 @@ func (s *store) put(key config.Key, next metav1.Object) []mark {
 				s.groups[g] = map[config.Key]metav1.Object{}
 			}
 			s.groups[g][key] = next
-			touched = append(touched, mark{s.res.kind, g})
+			touched = append(touched, mark{kind: s.res.kind, key: g})
 		}
 	}
 	return touched
