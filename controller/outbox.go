@@ -3,6 +3,7 @@ package controller
 import (
 	"container/heap"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ type outbox struct {
 	queue slotHeap
 	seq   uint64
 	busy  int // writes under way
+	yields
 }
 
 // slot is one object. It is in the queue while next is set and busy is not.
@@ -23,7 +25,9 @@ type slot struct {
 	ref     config.Ref
 	next    *write
 	busy    *write
-	last    *write // what was written last, as far as we know still there
+	last    *write       // what was written last, as far as we know still there
+	wants   []netip.Addr // what the object shall show
+	may     []netip.Addr // what it may show because we wrote it
 	lastAt  time.Time
 	fails   int  // in a row
 	stale   bool // the last failure was a conflict
@@ -42,7 +46,7 @@ const (
 	idleForever = time.Hour
 )
 
-func newOutbox() *outbox { return &outbox{slots: map[config.Ref]*slot{}} }
+func newOutbox() *outbox { return &outbox{slots: map[config.Ref]*slot{}, yields: newYields()} }
 
 // put asks for w, in place of whatever was asked for the object before.
 func (o *outbox) put(w *write, now time.Time) {
@@ -51,7 +55,7 @@ func (o *outbox) put(w *write, now time.Time) {
 		s = &slot{ref: w.ref, index: -1}
 		o.slots[w.ref] = s
 	}
-	s.gone = false
+	s.gone, s.wants = false, w.status.Addrs
 	switch {
 	case s.next != nil:
 		o.replace(s, w, now)
@@ -88,6 +92,7 @@ func (o *outbox) replace(s *slot, w *write, now time.Time) {
 		w.asked = s.next.asked
 	}
 	s.next = w
+	o.wake(s)
 }
 
 // schedule puts s into the queue if it belongs there.
@@ -112,14 +117,15 @@ func backoff(n int) time.Duration {
 	return min(retryMin<<min(n-1, 16), retryMax)
 }
 
-// settled notes that the object says what it shall. What was written last is
-// remembered, so that a quarrel with another writer is noticed.
-func (o *outbox) settled(ref config.Ref) {
+// settled notes that the object says what it shall, wants among it. What was
+// written last is remembered, so that a quarrel with another writer is noticed.
+func (o *outbox) settled(ref config.Ref, wants ...netip.Addr) {
 	s := o.slots[ref]
 	if s == nil {
 		return
 	}
-	s.next = nil
+	s.next, s.wants = nil, wants
+	delete(o.held, s)
 	if s.index >= 0 {
 		heap.Remove(&o.queue, s.index)
 	}
@@ -130,9 +136,16 @@ func (o *outbox) forget(ref config.Ref) {
 	o.settled(ref)
 	if s := o.slots[ref]; s != nil {
 		if s.gone = true; s.busy == nil {
-			delete(o.slots, ref)
+			o.drop(s)
 		}
+		o.wakeAll()
 	}
+}
+
+// drop forgets the slot.
+func (o *outbox) drop(s *slot) {
+	o.show(s, nil)
+	delete(o.slots, s.ref)
 }
 
 // said is what the object says once the writes that have begun are seen: the
@@ -173,13 +186,21 @@ func (o *outbox) dropped(ref config.Ref) bool {
 
 // peek is the write that is due first, or nil and how long there is none.
 func (o *outbox) peek(now time.Time) (*write, time.Duration) {
-	if len(o.queue) == 0 {
-		return nil, idleForever
+	o.overdue(now)
+	for len(o.queue) > 0 {
+		s := o.queue[0]
+		if wait := s.due.Sub(now); wait > 0 {
+			return nil, min(wait, o.overdue(now))
+		}
+		if !o.must(s, now) {
+			return s.next, 0
+		}
+		heap.Remove(&o.queue, 0)
+		if _, ok := o.held[s]; !ok {
+			o.held[s] = now
+		}
 	}
-	if wait := o.queue[0].due.Sub(now); wait > 0 {
-		return nil, wait
-	}
-	return o.queue[0].next, 0
+	return nil, o.overdue(now)
 }
 
 // begin notes that a worker took w.
@@ -188,6 +209,8 @@ func (o *outbox) begin(w *write) {
 	heap.Remove(&o.queue, s.index)
 	s.busy, s.next = w, nil
 	o.busy++
+	delete(o.held, s)
+	o.also(s, w.status.Addrs)
 }
 
 // end notes how w went. A failed write is due again unless a newer one is.
@@ -195,12 +218,14 @@ func (o *outbox) end(w *write, err error, now time.Time) {
 	s := o.slots[w.ref]
 	s.busy = nil
 	o.busy--
+	defer o.wakeAll()
 	switch {
 	case (errors.Is(err, config.ErrGone) || s.gone) && s.next == nil:
-		delete(o.slots, w.ref)
+		o.drop(s)
 		return
 	case errors.Is(err, config.ErrGone): // next is for another object of that name
 		s.fails, s.last = 0, nil
+		o.show(s, nil)
 	case err != nil:
 		s.fails++
 		s.stale = errors.Is(err, config.ErrConflict)
@@ -211,9 +236,10 @@ func (o *outbox) end(w *write, err error, now time.Time) {
 		}
 	default:
 		s.fails, s.stale, s.last, s.lastAt = 0, false, w, now
+		o.show(s, w.status.Addrs)
 	}
 	o.schedule(s, now)
 }
 
 // depth is how many writes wait or are under way.
-func (o *outbox) depth() int { return len(o.queue) + o.busy }
+func (o *outbox) depth() int { return len(o.queue) + o.busy + o.asleep() }

@@ -124,7 +124,7 @@ func (r *reign) reviewService(key config.Key, change *ipam.Change, now time.Time
 	r.tellForeign(svc, entry)
 	status, ok := desired(svc, entry, r.opts.Classes, r.mode)
 	if !ok || config.StatusOf(svc).Equal(status) {
-		r.out.settled(ref)
+		r.out.settled(ref, status.Addrs...)
 		return
 	}
 	w := &write{ref: ref, basis: svc, service: svc, status: status, memories: r.unwritten(entry)}
