@@ -3,12 +3,16 @@ package area
 import (
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
 	"github.com/steelyard-lb/steelyard/e2etest/bench/gobench"
+	"github.com/steelyard-lb/steelyard/e2etest/bench/grants"
 )
 
 // How the figures of addresses are measured.
 var (
 	core = gobench.Rig("core", gobench.Spec{Package: "./ipam", Bench: "^BenchmarkCore$", Time: "1x"})
 	plan = gobench.Rig("plan", gobench.Spec{Package: "./ipam", Bench: "^(BenchmarkPlanUnchanged|BenchmarkUpdateOne)$", Time: "500ms"})
+
+	scaleLab                      = &grants.Lab{}
+	latency, loaded, burst, crowd = scaleLab.Latency(), scaleLab.Loaded(), scaleLab.Burst(), scaleLab.Crowd()
 )
 
 const (
@@ -26,4 +30,11 @@ var ipam = []bench.Figure{
 		Metrics: []string{"BenchmarkPlanUnchanged ns/op"}},
 	{Name: "ipam/update-one", Unit: "µs", Bar: bench.AtMost(100), Rig: plan, Scale: nanoToUs,
 		Metrics: []string{"BenchmarkUpdateOne/add ns/op", "BenchmarkUpdateOne/remove ns/op"}},
+
+	{Name: "ipam/latency", Unit: "ms", Peer: "floor", Bar: bench.AtMost(1.25), Rig: latency, Metrics: []string{grants.MetricP50}},
+	{Name: "ipam/latency-p99", Unit: "ms", Peer: "floor", Bar: bench.AtMost(1.5), Rig: latency, Metrics: []string{grants.MetricP99}},
+	{Name: "ipam/latency-loaded", Unit: "ms", Bar: bench.AtMost(100), Rig: loaded, Metrics: []string{grants.MetricP99}},
+	{Name: "ipam/rss-1k", Unit: "MB", Bar: bench.AtMost(50), Rig: loaded, Metrics: []string{grants.MetricRSS}},
+	{Name: "ipam/throughput", Unit: "Services/s", Peer: "bare loop", Bar: bench.AtLeast(0.9), Rig: burst, Metrics: []string{grants.MetricRate}},
+	{Name: "ipam/rss-10k", Unit: "MB", Bar: bench.AtMost(100), Rig: crowd, Metrics: []string{grants.MetricRSS}},
 }

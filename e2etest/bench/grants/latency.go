@@ -1,0 +1,95 @@
+package grants
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
+	corev1 "k8s.io/api/core/v1"
+)
+
+const (
+	latencyCount = 200 // Services in a round
+	warmUp       = 20  // more before, not counted
+)
+
+// Metrics of the rigs.
+const (
+	MetricP50  = "p50 ms"
+	MetricP99  = "p99 ms"
+	MetricRate = "Services/s"
+	MetricRSS  = "rss MB"
+)
+
+// Latency measures create → status seen by a watcher, one Service at a time:
+// the next is created when the one before has its address. The peer is a client
+// that creates the Service and then writes the status itself, while no
+// controller runs; the same watcher looks.
+func (l *Lab) Latency() *bench.Rig {
+	return &bench.Rig{Name: "latency", Lab: true, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
+		w, err := l.open(ctx, env)
+		if err != nil {
+			return nil, err
+		}
+		floor, err := w.newFloor(ctx)
+		return &latency{w, floor}, err
+	}}
+}
+
+type latency struct {
+	world *world
+	floor *floor
+}
+
+// Measure runs one round and removes its Services.
+func (l *latency) Measure(ctx context.Context, side bench.Side, round int) (bench.Metrics, error) {
+	var ours *controller
+	var floor *floor
+	if side == bench.Ours {
+		var err error
+		if ours, err = l.world.lead(ctx); err != nil {
+			return nil, err
+		}
+	} else {
+		floor = l.floor
+	}
+	var waited []float64
+	for i, name := range names(fmt.Sprintf("lat-%s-%d", side, round), 0, warmUp+latencyCount) {
+		took, err := l.world.oneByOne(ctx, name, floor)
+		if err != nil {
+			return nil, err
+		}
+		if i >= warmUp {
+			waited = append(waited, took)
+		}
+	}
+	if err := ours.stop(); err != nil {
+		return nil, err
+	}
+	m := bench.Metrics{MetricP50: bench.Median(waited), MetricP99: bench.Percentile(waited, 99)}
+	return m, l.world.clear(ctx)
+}
+
+// oneByOne creates a Service and returns the milliseconds until it is seen with
+// an address. A floor that is not nil writes the address.
+func (w *world) oneByOne(ctx context.Context, name string, floor *floor) (float64, error) {
+	seen := w.watcher.expect(name)
+	start := time.Now()
+	svc, err := w.create(ctx, name, corev1.ServiceTypeLoadBalancer)
+	if err != nil {
+		return 0, err
+	}
+	if floor != nil {
+		if err := floor.give(ctx, svc, floor.take()); err != nil {
+			return 0, err
+		}
+	}
+	at, err := w.watcher.await(ctx, seen, patience)
+	return milliseconds(at.Sub(start)), err
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// Close has nothing left to do.
+func (l *latency) Close() error { return nil }
