@@ -137,7 +137,7 @@ func lostAddrs(e *ipam.Entry) (out []netip.Addr) {
 }
 
 func dropText(key config.Key, gone []netip.Addr, diff ipam.Diff) string {
-	i := slices.IndexFunc(diff.Services, func(c ipam.Change) bool { return c.Key == key })
+	i := slices.IndexFunc(diff.Services, func(c ipam.Change) bool { return c.Key() == key })
 	if i < 0 {
 		return ""
 	}

@@ -97,7 +97,7 @@ func (r *reign) due(now time.Time) time.Duration {
 func (r *reign) reviewServices(changes []ipam.Change, full bool, now time.Time) {
 	planned := make(map[config.Key]*ipam.Change, len(changes))
 	for i := range changes {
-		planned[changes[i].Key] = &changes[i]
+		planned[changes[i].Key()] = &changes[i]
 	}
 	if full {
 		for key := range r.snap.Services.All() {

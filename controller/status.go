@@ -37,7 +37,7 @@ func desired(svc *config.Service, entry *ipam.Entry, classes config.Classes, mod
 		// What we wrote while it was ours is ours to clear; nothing else is.
 		shown := config.StatusOf(svc)
 		return config.ServiceStatus{}, shown.Pool != "" || shown.Condition != nil
-	case !ours(svc, classes), entry == nil, entry.Bystander, foreign(entry):
+	case !ours(svc, classes), entry == nil, entry.Bystander(), foreign(entry):
 		return config.ServiceStatus{}, false
 	}
 	status := config.ServiceStatus{Addrs: entry.Addrs(), Pool: entry.Pools(), Condition: condition(entry)}

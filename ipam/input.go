@@ -43,10 +43,17 @@ type Diff struct {
 
 // Change is what one round of planning changed for one Service.
 type Change struct {
-	Key     config.Key
 	Was     *Entry // nil: nothing was known
 	Now     *Entry // nil: nothing is left
 	Dropped []Drop // addresses that Was held, or the status showed, and Now does not hold
+}
+
+// Key is the Service's.
+func (c *Change) Key() config.Key {
+	if c.Now != nil {
+		return c.Now.Service.Key
+	}
+	return c.Was.Service.Key
 }
 
 // Drop is an address taken from a Service, and why.

@@ -26,7 +26,7 @@ func (m *model) laws(t *testing.T, at string, before Ledger, diff Diff) {
 				m.lawOfKeeping(t, at, before, req.Service.Key, h)
 			}
 		}
-		if was != nil && was.Service == req.Service && !was.Bystander {
+		if was != nil && was.Service == req.Service && !was.Bystander() {
 			m.lawOfCauses(t, at, was, now)
 		}
 		if req.Service.FamilyPolicy == config.RequireDualStack && len(now.Held) == 1 && was == nil && len(req.Service.Addrs) == 0 {
@@ -36,7 +36,7 @@ func (m *model) laws(t *testing.T, at string, before Ledger, diff Diff) {
 	for _, c := range diff.Services {
 		for _, drop := range c.Dropped {
 			if c.Now.has(drop.Addr) {
-				t.Errorf("%s: %v lost %v and has it", at, c.Key, drop.Addr)
+				t.Errorf("%s: %v lost %v and has it", at, c.Key(), drop.Addr)
 			}
 		}
 	}
@@ -44,7 +44,7 @@ func (m *model) laws(t *testing.T, at string, before Ledger, diff Diff) {
 	if again, diff := Plan(l, m.last); len(diff.Services)+len(diff.Memories)+len(diff.Reservations) != 0 || again.Len() != l.Len() {
 		t.Errorf("%s: planning again changes %+v", at, diff)
 		for _, c := range diff.Services {
-			t.Errorf("%v from %+v to %+v", c.Key, c.Was, c.Now)
+			t.Errorf("%v from %+v to %+v", c.Key(), c.Was, c.Now)
 		}
 	}
 	if l.Len() != countEntries(l, want) {

@@ -29,11 +29,16 @@ type Ledger struct {
 
 // Entry is all that the ledger knows of one Service. It must not be modified.
 type Entry struct {
-	Service   *config.Service
-	Bystander bool
-	Held      []Held       // in the order of the Service's families
-	Leaving   []netip.Addr // not its own any more, but its status still shows them
-	Refusal   *Refusal     // why something is missing or amiss; nil: all is well
+	Service *config.Service
+	Held    []Held   // in the order of the Service's families
+	Refusal *Refusal // why something is missing or amiss; nil: all is well
+	aside   *aside   // nil, as nearly always: nothing of that
+}
+
+// aside is what few entries know.
+type aside struct {
+	bystander bool
+	leaving   []netip.Addr
 }
 
 // newEntry is an entry with room for one address, as nearly all have.
@@ -41,14 +46,37 @@ func newEntry(req *Request) *Entry {
 	e := &struct {
 		Entry
 		room [1]Held
-	}{Entry: Entry{Service: req.Service, Bystander: req.Bystander}}
+	}{Entry: Entry{Service: req.Service}}
 	e.Held = e.room[:0]
+	if req.Bystander {
+		e.aside = &aside{bystander: true}
+	}
 	return &e.Entry
+}
+
+// Bystander tells whether the Service is not ours to serve.
+func (e *Entry) Bystander() bool { return e.aside != nil && e.aside.bystander }
+
+// Leaving are the addresses that are not the Service's own any more, but that
+// its status still shows.
+func (e *Entry) Leaving() []netip.Addr {
+	if e.aside == nil {
+		return nil
+	}
+	return e.aside.leaving
+}
+
+// leave adds addr to those that e is leaving.
+func (e *Entry) leave(addr netip.Addr) {
+	if e.aside == nil {
+		e.aside = &aside{}
+	}
+	e.aside.leaving = append(e.aside.leaving, addr)
 }
 
 // of tells whether e is what was made of that very request.
 func (e *Entry) of(req *Request) bool {
-	return e != nil && e.Service == req.Service && e.Bystander == req.Bystander
+	return e != nil && e.Service == req.Service && e.Bystander() == req.Bystander
 }
 
 // Held is one address of a Service.
@@ -90,17 +118,17 @@ func (e *Entry) Pools() string {
 
 // empty tells whether there is nothing to remember.
 func (e *Entry) empty() bool {
-	return len(e.Held) == 0 && len(e.Leaving) == 0 && e.Refusal == nil
+	return len(e.Held) == 0 && len(e.Leaving()) == 0 && e.Refusal == nil
 }
 
 // waitsOnly tells whether e has no address in any way.
 func (e *Entry) waitsOnly() bool {
-	return e != nil && len(e.Held)+len(e.Leaving) == 0
+	return e != nil && len(e.Held)+len(e.Leaving()) == 0
 }
 
 // leaves tells whether e had addr and lost it, and its status still shows it.
 func (e *Entry) leaves(addr netip.Addr) bool {
-	return e != nil && !e.Bystander && !e.foreign() && slices.Contains(e.Leaving, addr)
+	return e != nil && !e.Bystander() && !e.foreign() && slices.Contains(e.Leaving(), addr)
 }
 
 // foreign tells whether the Service's status was written by somebody else.
@@ -110,7 +138,7 @@ func (e *Entry) foreign() bool {
 
 // occupies tells whether addr is held or leaving.
 func (e *Entry) occupies(addr netip.Addr) bool {
-	return e.holds(addr) || slices.Contains(e.Leaving, addr)
+	return e.holds(addr) || slices.Contains(e.Leaving(), addr)
 }
 
 // has is holds, of an entry that may be nil.

@@ -84,7 +84,7 @@ func (d *draft) noteEntry(e *Entry) {
 		d.note(h)
 	}
 	if d.mindful {
-		d.notes = append(d.notes, e.Leaving...)
+		d.notes = append(d.notes, e.Leaving()...)
 	}
 }
 

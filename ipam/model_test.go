@@ -170,9 +170,9 @@ func compareEntries(t *testing.T, at string, key config.Key, a, b *Entry) {
 	if a == nil {
 		return
 	}
-	if !slices.Equal(a.Held, b.Held) || !slices.Equal(a.Leaving, b.Leaving) || (a.Refusal == nil) != (b.Refusal == nil) {
+	if !slices.Equal(a.Held, b.Held) || !slices.Equal(a.Leaving(), b.Leaving()) || (a.Refusal == nil) != (b.Refusal == nil) {
 		t.Errorf("%s: %v holds %v leaving %v refused %v, against %v leaving %v refused %v",
-			at, key, a.Held, a.Leaving, a.Refusal, b.Held, b.Leaving, b.Refusal)
+			at, key, a.Held, a.Leaving(), a.Refusal, b.Held, b.Leaving(), b.Refusal)
 	}
 }
 

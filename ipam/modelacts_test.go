@@ -85,7 +85,7 @@ func (m *model) name() string { return fmt.Sprintf("s%02d", m.rnd.IntN(24)) }
 // writeStatus is what the controller writes, seen in a snapshot.
 func writeStatus(s *config.Service, l Ledger) {
 	e := l.Entry(s.Key)
-	if e != nil && (e.Bystander || e.Refusal != nil && e.Refusal.Reason == ForeignAddress) {
+	if e != nil && (e.Bystander() || e.Refusal != nil && e.Refusal.Reason == ForeignAddress) {
 		return
 	}
 	s.Addrs, s.AllocatedFrom = e.Addrs(), ""

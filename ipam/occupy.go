@@ -19,7 +19,7 @@ func (d *draft) vacate(e *Entry) {
 	for _, h := range e.Held {
 		d.pull(h.Addr, e)
 	}
-	for _, addr := range e.Leaving {
+	for _, addr := range e.Leaving() {
 		d.pull(addr, e)
 	}
 }

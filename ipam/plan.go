@@ -143,12 +143,12 @@ func (d *draft) forget(key config.Key) {
 	d.lose(e, nil)
 	d.book.remove(key)
 	d.waitless(key)
-	d.freed = d.freed || len(e.Held)+len(e.Leaving) > 0
+	d.freed = d.freed || len(e.Held)+len(e.Leaving()) > 0
 	var drops []Drop
 	for _, h := range e.Held {
 		drops = append(drops, Drop{h.Addr, "the Service is gone"})
 	}
-	d.changes = append(d.changes, Change{Key: key, Was: e, Dropped: drops})
+	d.changes = append(d.changes, Change{Was: e, Dropped: drops})
 }
 
 // waiting lists the Services that wait, but for those at work and gone.
@@ -173,13 +173,13 @@ func (d *draft) waiting(works []work, gone []config.Key) (out []*Request) {
 func (d *draft) recall(works []work, waiting []*Request) []work {
 	for _, req := range waiting {
 		was := d.prev.book.get(req.Service.Key)
-		now := &Entry{Service: was.Service, Held: slices.Clone(was.Held), Leaving: was.Leaving}
+		now := &Entry{Service: was.Service, Held: slices.Clone(was.Held), aside: was.aside}
 		d.vacate(was)
 		for _, h := range now.Held {
 			d.put(h.Addr, now)
 			d.join(h.Addr, now.Service)
 		}
-		for _, addr := range now.Leaving {
+		for _, addr := range now.Leaving() {
 			d.put(addr, now)
 		}
 		works = append(works, work{Request: req, was: was, now: now, foreign: was.foreign()})
@@ -213,7 +213,7 @@ func (d *draft) commit(w *work) {
 	}
 	dropped := d.dropped[key]
 	if len(dropped) > 0 || !sameOutcome(w.was, w.now) {
-		d.changes = append(d.changes, Change{Key: key, Was: w.was, Now: w.now, Dropped: dropped})
+		d.changes = append(d.changes, Change{Was: w.was, Now: w.now, Dropped: dropped})
 	}
 }
 

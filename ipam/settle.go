@@ -217,7 +217,7 @@ func (d *draft) leave(w *work) {
 	for _, addr := range w.Service.Addrs {
 		addr = addr.Unmap()
 		if !w.now.occupies(addr) {
-			w.now.Leaving = append(w.now.Leaving, addr)
+			w.now.leave(addr)
 			d.put(addr, w.now)
 		}
 	}
@@ -233,7 +233,7 @@ func gaveWay(was, now *Entry) bool {
 			return true
 		}
 	}
-	for _, addr := range was.Leaving {
+	for _, addr := range was.Leaving() {
 		if !now.occupies(addr) || now.holds(addr) { // held again, it may be shared
 			return true
 		}

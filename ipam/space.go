@@ -116,6 +116,9 @@ func (n *node[V]) insertValue(slot uint, i int, ok bool, v V) {
 		n.values[i] = v
 		return
 	}
+	if len(n.values) == cap(n.values) {
+		n.values = slices.Grow(n.values, min(3*len(n.values)+1, 64-len(n.values)))
+	}
 	n.values = slices.Insert(n.values, i, v)
 	n.present |= 1 << slot
 	n.full |= 1 << slot

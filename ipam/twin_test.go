@@ -82,11 +82,11 @@ func (t *twin) sort(in Input) (works, waiting []work) {
 			t.entries[req.Service.Key] = was
 			if was.Refusal != nil {
 				waiting = append(waiting, work{Request: req, was: was, foreign: was.foreign(),
-					now: &Entry{Service: was.Service, Held: was.Held, Leaving: was.Leaving}})
+					now: &Entry{Service: was.Service, Held: was.Held, aside: was.aside}})
 			}
 			continue
 		}
-		works = append(works, work{Request: req, was: was, now: &Entry{Service: req.Service, Bystander: req.Bystander}})
+		works = append(works, work{Request: req, was: was, now: newEntry(req)})
 	}
 	sortElder(works)
 	return works, waiting
@@ -136,7 +136,7 @@ func (t *twin) keepAll(works []work) {
 	for _, w := range works {
 		for _, addr := range w.Service.Addrs {
 			if !w.now.occupies(addr) {
-				w.now.Leaving = append(w.now.Leaving, addr)
+				w.now.leave(addr)
 			}
 		}
 		t.entries[w.Service.Key] = w.now
