@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -24,7 +25,7 @@ func Plan(prev Ledger, in Input) (Ledger, Diff) {
 		}
 		switch {
 		case repooled || !e.of(req):
-			works = append(works, work{Request: req, was: e})
+			works = append(works, newWork(req, e))
 		case e.Refusal != nil:
 			waiting = append(waiting, req)
 		}
@@ -69,7 +70,7 @@ func Update(prev Ledger, in Delta) (Ledger, Diff) {
 	for i := range in.Changed {
 		req := &in.Changed[i]
 		if e := prev.book.get(req.Service.Key); !e.of(req) {
-			works = append(works, work{Request: req, was: e})
+			works = append(works, newWork(req, e))
 		}
 	}
 	d.settle(works, in.Gone)
@@ -85,7 +86,16 @@ type work struct {
 	*Request
 	was     *Entry
 	now     *Entry
-	foreign bool // its status was written by somebody else
+	born    int64 // when the Service was created, as far as seconds tell
+	blank   bool  // nothing was known and nothing is shown: there is nothing to keep
+	foreign bool  // its status was written by somebody else
+}
+
+func newWork(req *Request, was *Entry) work {
+	return work{
+		Request: req, was: was, now: newEntry(req), born: req.Service.Created.Unix(),
+		blank: was == nil && len(req.Service.Addrs) == 0,
+	}
 }
 
 // serve grants, oldest first, and writes down what became of everybody.
@@ -127,7 +137,12 @@ func (d *draft) mayOpen(works []work) bool {
 }
 
 func sortElder(works []work) {
-	byAge := func(a, b work) int { return elder(a.Service, b.Service) }
+	byAge := func(a, b work) int {
+		if c := cmp.Compare(a.born, b.born); c != 0 {
+			return c
+		}
+		return elder(a.Service, b.Service)
+	}
 	if !slices.IsSortedFunc(works, byAge) {
 		slices.SortFunc(works, byAge)
 	}
@@ -182,7 +197,7 @@ func (d *draft) recall(works []work, waiting []*Request) []work {
 		for _, addr := range now.Leaving() {
 			d.put(addr, now)
 		}
-		works = append(works, work{Request: req, was: was, now: now, foreign: was.foreign()})
+		works = append(works, work{Request: req, was: was, now: now, born: req.Service.Created.Unix(), foreign: was.foreign()})
 	}
 	if len(waiting) > 0 {
 		sortElder(works)

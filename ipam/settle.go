@@ -19,13 +19,15 @@ func (d *draft) settle(works []work, gone []config.Key) {
 		d.forget(key)
 	}
 	for i := range works {
-		works[i].now = newEntry(works[i].Request)
 		d.vacate(works[i].was)
 	}
 	sortElder(works)
 	d.keepAll(works)
 	for i := range works {
 		w := &works[i]
+		if w.blank {
+			continue
+		}
 		if w.Bystander {
 			d.retire(w)
 		}
@@ -51,17 +53,10 @@ func (d *draft) lose(was, now *Entry) {
 }
 
 func (d *draft) keepAll(works []work) {
-	present := [claimOrder]bool{}
-	for i := range works {
-		present[claimTurn(&works[i])] = true
-	}
 	for turn := range claimOrder {
 		for i := range works {
 			w := &works[i]
-			if !present[turn] {
-				break
-			}
-			if w.Bystander || claimTurn(w) != turn {
+			if w.blank || w.Bystander || claimTurn(w) != turn {
 				continue
 			}
 			if turn < claimOrder-1 {
@@ -109,9 +104,6 @@ func (d *draft) drop(w *work, addr netip.Addr, why string) {
 // is known to be leaving was judged before, unless the Service now asks for it.
 func (d *draft) shown(w *work) (held []Held, foreign bool) {
 	svc := w.Service
-	if len(svc.Addrs) == 0 {
-		return nil, false
-	}
 	var from []string
 	if svc.AllocatedFrom != "" {
 		from = strings.Split(svc.AllocatedFrom, ",")

@@ -81,12 +81,12 @@ func (t *twin) sort(in Input) (works, waiting []work) {
 		if same && slices.Equal(t.before.pools, in.Pools) {
 			t.entries[req.Service.Key] = was
 			if was.Refusal != nil {
-				waiting = append(waiting, work{Request: req, was: was, foreign: was.foreign(),
+				waiting = append(waiting, work{Request: req, was: was, born: req.Service.Created.Unix(), foreign: was.foreign(),
 					now: &Entry{Service: was.Service, Held: was.Held, aside: was.aside}})
 			}
 			continue
 		}
-		works = append(works, work{Request: req, was: was, now: newEntry(req)})
+		works = append(works, newWork(req, was))
 	}
 	sortElder(works)
 	return works, waiting
