@@ -15,6 +15,11 @@ import (
 	"github.com/steelyard-lb/steelyard/controller"
 )
 
+// controllerGap is the least time between two plans. A change costs the
+// controller some ten microseconds, and a Service that is created waits for
+// the gap that the echo of the write before began.
+const controllerGap = time.Millisecond
+
 // listRetry is the pause between two tries to read what is true.
 const listRetry = 250 * time.Millisecond
 
@@ -91,6 +96,7 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 	}
 	source := kube.Watch(p.client, kube.WatchOptions{
 		Parts: parts, Namespace: o.namespace, Classes: o.classes, Logger: p.with("watch"),
+		MinGap: controllerGap,
 	})
 	events := kube.NewEvents(p.client, "steelyard-controller", o.podName, p.with("events"))
 	api := struct {
