@@ -99,7 +99,8 @@ chart: bin/helm
 
 # What is measured: "area", "area/name", or several of them; empty: all areas.
 BENCH ?=
-bench: lab-tools bin/bench ## measure the figures and hold them against their bars (BENCH=area|area/name)
+bench: bin/bench ## measure the figures and hold them against their bars (BENCH=area|area/name)
+	@if bin/bench -lab $(BENCH); then $(MAKE) --no-print-directory lab-tools; fi
 	@bin/bench $(BENCH)
 
 GOBENCH ?= .

@@ -24,6 +24,7 @@ import (
 
 func main() {
 	list := flag.Bool("list", false, "show the names and bars of all figures and end")
+	needsLab := flag.Bool("lab", false, "tell by the exit status whether the lab is needed, and end")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-list] [AREA | AREA/NAME]...")
 		flag.PrintDefaults()
@@ -35,9 +36,16 @@ func main() {
 		}
 		return
 	}
+	pattern := strings.Join(flag.Args(), " ")
+	if *needsLab {
+		if figures, err := bench.Choose(area.All(), pattern); err == nil && inLab(figures) {
+			return
+		}
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	good, err := run(ctx, strings.Join(flag.Args(), " "))
+	good, err := run(ctx, pattern)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
@@ -53,7 +61,7 @@ func run(ctx context.Context, pattern string) (good bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if slices.ContainsFunc(figures, func(f bench.Figure) bool { return f.Rig.Lab }) {
+	if inLab(figures) {
 		sandbox.Enter(sandbox.Options{}) // from here on inside of it
 	}
 	root, err := scenario.Root()
@@ -78,6 +86,11 @@ func run(ctx context.Context, pattern string) (good bool, err error) {
 		results = append(results, r)
 	})
 	return good, bench.Record(filepath.Join(root, "docs", "bench"), start, about(root), all, results)
+}
+
+// inLab tells whether a figure is measured in the lab.
+func inLab(figures []bench.Figure) bool {
+	return slices.ContainsFunc(figures, func(f bench.Figure) bool { return f.Rig.Lab })
 }
 
 // about says what was measured where, as far as it is of use to a reader.
