@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,21 @@ type fence struct {
 
 func newFence(now time.Time) *fence { return &fence{start: now} }
 
-// extend moves the end of the certain time to t.
-func (f *fence) extend(t time.Time) { f.until.Store(int64(t.Sub(f.start))) }
+// extend moves the end of the certain time to t, if it is not later already.
+func (f *fence) extend(t time.Time) {
+	end := int64(t.Sub(f.start))
+	for {
+		until := f.until.Load()
+		if end <= until || until == closed || f.until.CompareAndSwap(until, end) {
+			return
+		}
+	}
+}
+
+// close ends the certain time for good.
+func (f *fence) close() { f.until.Store(closed) }
+
+const closed = math.MinInt64 / 2 // less than any time, and nothing overflows
 
 // left is how much of the certain time is left at now; negative when it is over.
 func (f *fence) left(now time.Time) time.Duration {

@@ -12,15 +12,15 @@ import (
 )
 
 // The default durations of a Lease. With d the longest time an answer of the
-// API server takes and r the retry period, two renewals reach the server at
-// most 2d+r apart: 2.125 s at d = 1 s. That is within the certain time (lease
-// minus margin, 2.2 s), so that the leader does not stumble. A follower notices a
-// dead leader within the lease plus two jittered retries: 2.85 s, while the
-// API server answers at once.
+// API server takes and r the retry period, the last renewal that is known to
+// have gone well was sent at most d+r ago: 1.125 s at d = 1 s. That is within
+// the certain time (lease minus margin, 1.3 s), so that the leader does not
+// stumble. A follower notices a dead leader within the lease, a jittered retry
+// and its own request: 1.55 s + d, and then takes over, reads and writes.
 const (
-	defaultLease  = 2300 * time.Millisecond
+	defaultLease  = 1400 * time.Millisecond
 	defaultMargin = 100 * time.Millisecond
-	defaultRenew  = 2150 * time.Millisecond
+	defaultRenew  = 1300 * time.Millisecond
 	defaultRetry  = 125 * time.Millisecond
 )
 

@@ -203,11 +203,14 @@ func TestStanding(t *testing.T) {
 }
 
 // A process that was frozen past its Lease wants to release it when it is
-// thawed. It is its successor's by then.
-func TestTheLeaseOfAnotherIsNotReleased(t *testing.T) {
+// thawed, or had a renewal under way. It is its successor's by then.
+func TestTheLeaseOfAnotherIsLeftAlone(t *testing.T) {
 	_, client := newAPIServer(t)
 	lock := func(who string) *leaseLock {
-		return &leaseLock{leases: client.leases.Leases(home), name: "l", identity: who, duration: defaultLease, fence: newFence(time.Now())}
+		return &leaseLock{
+			leases: client.leases.Leases(home), name: "l", identity: who,
+			duration: defaultLease, margin: defaultMargin, fence: newFence(time.Now()),
+		}
 	}
 	frozen, next := lock("frozen"), lock("next")
 	if err := frozen.Create(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: "frozen"}); err != nil {
@@ -219,6 +222,13 @@ func TestTheLeaseOfAnotherIsNotReleased(t *testing.T) {
 	if err := next.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: "next"}); err != nil {
 		t.Fatal(err)
 	}
+	before := frozen.fence.left(time.Now())
+	if frozen.renew(t.Context(), time.Now()); frozen.fence.left(time.Now()) > before {
+		t.Error("a late renewal made the former holder certain")
+	}
+	if err := frozen.release(t.Context()); err == nil {
+		t.Error("the former holder released, going by what it knew")
+	}
 	if _, _, err := frozen.Get(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -227,5 +237,9 @@ func TestTheLeaseOfAnotherIsNotReleased(t *testing.T) {
 	}
 	if err := next.Update(t.Context(), resourcelock.LeaderElectionRecord{}); err != nil {
 		t.Errorf("release by the holder: %v", err)
+	}
+	next.fence.extend(time.Now().Add(time.Minute)) // as a renewal would that was under way
+	if left := next.fence.left(time.Now()); left > 0 {
+		t.Errorf("certain for %v after the release", left)
 	}
 }
