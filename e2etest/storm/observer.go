@@ -43,7 +43,11 @@ type seen struct {
 	ports  []string
 	addrs  []netip.Addr
 	causes []time.Time // edits that may yet cost an address
+	before []string    // the last states, for whoever wants to know how it came
 }
+
+// memory is how many states of a Service are told with a fault.
+const memory = 8
 
 // NewObserver makes an Observer that has seen nothing.
 func NewObserver() *Observer {
@@ -65,6 +69,8 @@ func (o *Observer) See(kind watch.EventType, svc *corev1.Service, now time.Time)
 	}
 	next := look(svc)
 	next.causes = was.causes
+	next.before = append(slices.Clone(was.before[max(0, len(was.before)-memory):]),
+		fmt.Sprintf("%s version %s asks %s has %v", now.Format(clock), svc.ResourceVersion, next.asks, next.addrs))
 	if known && was.asks != next.asks {
 		next.causes = append(slices.Clone(next.causes), now)
 	}
@@ -89,7 +95,7 @@ func (o *Observer) judgeLoss(next, was *seen, gone []netip.Addr, now time.Time) 
 		o.Figures.Moved += len(gone)
 		return
 	}
-	o.Figures.Lost = append(o.Figures.Lost, fmt.Sprintf("%s %s: %v became %v", now.Format(clock), next.name, was.addrs, next.addrs))
+	o.Figures.Lost = append(o.Figures.Lost, fmt.Sprintf("%s %s: %v became %v", now.Format(clock), next.name, was.addrs, next.addrs)+next.history())
 }
 
 // judgeShare tells whether next may have addr beside those who have it.
@@ -97,10 +103,13 @@ func (o *Observer) judgeShare(next *seen, addr netip.Addr, now time.Time) {
 	for _, other := range o.holders[addr] {
 		if !mayShare(next, other) {
 			o.Figures.Duplicates = append(o.Figures.Duplicates,
-				fmt.Sprintf("%s %v on %s (%s) and on %s (%s)", now.Format(clock), addr, other.name, other.uid, next.name, next.uid))
+				fmt.Sprintf("%s %v on %s (%s) and on %s (%s)", now.Format(clock), addr, other.name, other.uid, next.name, next.uid)+other.history()+next.history())
 		}
 	}
 }
+
+// history is the last states of s, a line each.
+func (s *seen) history() string { return "\n    " + strings.Join(s.before, "\n    ") }
 
 func (o *Observer) leave(s *seen, addrs []netip.Addr) {
 	for _, addr := range addrs {
