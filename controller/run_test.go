@@ -134,14 +134,51 @@ func (s stuck) PatchService(ctx context.Context, _ *config.Service, _ config.Ser
 	return ctx.Err()
 }
 
-// TestNoWriteOutlivesTheLease: Run returns promptly, and only after its writes
-// were cut off; each write has its own deadline before that.
+// TestNoWriteOutlivesTheLease: Run returns within lastWords, and only after its
+// writes were cut off; each write has its own deadline before that.
 func TestNoWriteOutlivesTheLease(t *testing.T) {
 	c := newCluster(public)
 	c.set(service("a"))
 	ctl := New(Options{WriteTimeout: 30 * time.Millisecond}, stuck{c}, log.NewNopLogger(), nil)
 	timeouts := func() float64 { return testutil.ToFloat64(ctl.metrics.writes.WithLabelValues("Service", "timeout")) }
 	serve(t, c, ctl, func() bool { return timeouts() >= 2 })
+}
+
+// slow is an API whose answers take their time.
+type slow struct {
+	*cluster
+	asked, answer chan struct{}
+}
+
+func (s slow) PatchService(ctx context.Context, svc *config.Service, status config.ServiceStatus) error {
+	s.asked <- struct{}{}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.answer:
+		return s.cluster.PatchService(ctx, svc, status)
+	}
+}
+
+// TestAWriteUnderWayIsHeardOut: Run ends when what was sent has been answered,
+// so that the next leader reads what it did.
+func TestAWriteUnderWayIsHeardOut(t *testing.T) {
+	c := slow{newCluster(public), make(chan struct{}), make(chan struct{})}
+	c.set(service("a"))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- New(Options{}, c, log.NewNopLogger(), nil).Run(ctx, c.feed()) }()
+	<-c.asked
+	cancel()
+	select {
+	case <-ended:
+		t.Error("Run ended while a write was under way")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(c.answer)
+	if err := <-ended; err != nil || c.served() != 1 {
+		t.Errorf("Run = %v, %d Services served", err, c.served())
+	}
 }
 
 func TestPoolStatusAndProblems(t *testing.T) {

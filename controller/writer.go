@@ -91,7 +91,7 @@ func (c *Controller) routineWrite(ctx context.Context, jobs <-chan *write, resul
 }
 
 func (c *Controller) perform(ctx context.Context, w *write) error {
-	ctx, cancel := context.WithTimeout(ctx, c.opts.WriteTimeout)
+	ctx, cancel := outlast(ctx, lastWords, c.opts.WriteTimeout)
 	defer cancel()
 	err := c.send(ctx, w)
 	c.metrics.writes.WithLabelValues(string(w.ref.Kind), outcome(err)).Inc()
@@ -124,6 +124,25 @@ func (c *Controller) send(ctx context.Context, w *write) error {
 		return nil // they were all there was to do
 	}
 	return c.api.PatchConditions(ctx, w.ref, w.pool.Conditions)
+}
+
+// lastWords is how long writes that are under way may last when a leadership
+// ends: longer than any answer that it outlives takes.
+const lastWords = 1500 * time.Millisecond
+
+// outlast is ctx with the time limit most, which ends up to grace later than
+// ctx. A request that is given up may be carried out all the same: the next
+// leader, which reads when we have let go, must find what it did.
+func outlast(ctx context.Context, grace, most time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-longer.Done():
+		case <-time.After(grace):
+			cancel()
+		}
+	})
+	return longer, func() { stop(); cancel() }
 }
 
 // outcome is err as a bounded label.
