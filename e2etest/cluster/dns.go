@@ -37,15 +37,20 @@ func (c *Cluster) startDNS(ctx context.Context) error {
 	factory.WaitForCacheSync(ctx.Done())
 	for _, addr := range host.Addrs(lab.LAN) {
 		var conn net.PacketConn
+		var listener net.Listener
 		err := host.Netns.Do(func() (err error) {
-			conn, err = net.ListenPacket("udp", netip.AddrPortFrom(addr, dnsPort).String())
+			at := netip.AddrPortFrom(addr, dnsPort).String()
+			if conn, err = net.ListenPacket("udp", at); err == nil {
+				listener, err = net.Listen("tcp", at)
+			}
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("name server: %w", err)
 		}
 		go dns.Serve(conn, zone, &c.Outside)
-		go func() { <-ctx.Done(); conn.Close() }()
+		go dns.ServeTCP(listener, zone, &c.Outside)
+		go func() { <-ctx.Done(); conn.Close(); listener.Close() }()
 	}
 	return c.publishDNS(ctx, host.Addrs(lab.LAN))
 }
@@ -56,13 +61,17 @@ func (c *Cluster) publishDNS(ctx context.Context, servers []netip.Addr) error {
 		ObjectMeta: metav1.ObjectMeta{Name: "kube-dns", Labels: map[string]string{"k8s-app": "kube-dns"}},
 		Spec: corev1.ServiceSpec{
 			ClusterIP: dnsAddrs[0].String(), ClusterIPs: []string{dnsAddrs[0].String(), dnsAddrs[1].String()},
-			IPFamilyPolicy: &dual, Ports: []corev1.ServicePort{{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP}},
+			IPFamilyPolicy: &dual, Ports: []corev1.ServicePort{
+				{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP}, {Name: "dns-tcp", Port: 53, Protocol: corev1.ProtocolTCP},
+			},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("Service kube-dns: %w", err)
 	}
-	name, port, udp := "dns", int32(dnsPort), corev1.ProtocolUDP
+	port := int32(dnsPort)
+	udp, tcp := corev1.ProtocolUDP, corev1.ProtocolTCP
+	byUDP, byTCP := "dns", "dns-tcp"
 	for _, server := range servers {
 		family := discoveryv1.AddressTypeIPv4
 		if server.Is6() {
@@ -72,7 +81,9 @@ func (c *Cluster) publishDNS(ctx context.Context, servers []netip.Addr) error {
 			ObjectMeta:  metav1.ObjectMeta{GenerateName: "kube-dns-", Labels: map[string]string{discoveryv1.LabelServiceName: "kube-dns"}},
 			AddressType: family,
 			Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{server.String()}}},
-			Ports:       []discoveryv1.EndpointPort{{Name: &name, Port: &port, Protocol: &udp}},
+			Ports: []discoveryv1.EndpointPort{
+				{Name: &byUDP, Port: &port, Protocol: &udp}, {Name: &byTCP, Port: &port, Protocol: &tcp},
+			},
 		}, metav1.CreateOptions{})
 		if err != nil {
 			return fmt.Errorf("endpoints of kube-dns: %w", err)
@@ -81,8 +92,9 @@ func (c *Cluster) publishDNS(ctx context.Context, servers []netip.Addr) error {
 	return nil
 }
 
-// Resolve asks the name server from a host of the lab.
-func (c *Cluster) Resolve(ctx context.Context, from, name string) ([]netip.Addr, error) {
+// Resolve asks the name server from a host of the lab, by "udp" (and by TCP when
+// the answer is too long) or by "tcp" at once.
+func (c *Cluster) Resolve(ctx context.Context, from, proto, name string) ([]netip.Addr, error) {
 	asker, err := c.Lab.Host(from)
 	if err != nil {
 		return nil, err
@@ -92,9 +104,12 @@ func (c *Cluster) Resolve(ctx context.Context, from, name string) ([]netip.Addr,
 		return nil, err
 	}
 	server := netip.AddrPortFrom(plane.Addrs(lab.LAN)[0], dnsPort).String()
-	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
+	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (conn net.Conn, err error) {
+		if proto == "tcp" {
+			network = "tcp"
+		}
 		err = asker.Netns.Do(func() (err error) {
-			conn, err = (&net.Dialer{}).DialContext(ctx, "udp", server)
+			conn, err = (&net.Dialer{}).DialContext(ctx, network, server)
 			return err
 		})
 		return conn, err

@@ -32,8 +32,54 @@ func Serve(conn net.PacketConn, zones ...Zone) error {
 		if err != nil {
 			continue // not a question: no answer
 		}
+		if len(reply) > datagramSize(buf[:n]) {
+			if reply, err = truncated(reply); err != nil {
+				continue
+			}
+		}
 		conn.WriteTo(reply, from)
 	}
+}
+
+// plainSize is the longest answer in a datagram to a client that does not say
+// what it takes (RFC 1035).
+const plainSize = 512
+
+// datagramSize is what the asker takes in one datagram: what it says in an EDNS
+// record (RFC 6891), the old limit otherwise.
+func datagramSize(query []byte) int {
+	var parser dnsmessage.Parser
+	if _, err := parser.Start(query); err != nil {
+		return plainSize
+	}
+	for _, skip := range []func() error{parser.SkipAllQuestions, parser.SkipAllAnswers, parser.SkipAllAuthorities} {
+		if skip() != nil {
+			return plainSize
+		}
+	}
+	for {
+		header, err := parser.AdditionalHeader()
+		if err != nil {
+			return plainSize
+		}
+		if header.Type == dnsmessage.TypeOPT {
+			return max(plainSize, int(header.Class)) // its class is a size
+		}
+		if parser.SkipAdditional() != nil {
+			return plainSize
+		}
+	}
+}
+
+// truncated is the reply without its answers, and the bit that makes the client
+// ask again by TCP.
+func truncated(reply []byte) ([]byte, error) {
+	var short dnsmessage.Message
+	if err := short.Unpack(reply); err != nil {
+		return nil, err
+	}
+	short.Truncated, short.Answers = true, nil
+	return short.Pack()
 }
 
 // Answer makes the reply to one query.

@@ -25,17 +25,17 @@ func setName(r *run, args []string) error {
 	return nil
 }
 
-// expect resolve HOST NAME ADDR: a host of the lab finds the address for a name
-// of the cluster or of the outside world.
+// expect resolve HOST NAME ADDR [tcp]: a host of the lab finds the address for a
+// name of the cluster or of the outside world, by UDP or by TCP.
 func expectResolve(r *run, args []string) error {
-	if len(args) != 3 {
-		return usage("expect resolve HOST NAME ADDR")
+	if len(args) < 3 || len(args) > 4 || (len(args) == 4 && args[3] != "tcp") {
+		return usage("expect resolve HOST NAME ADDR [tcp]")
 	}
 	want, err := netip.ParseAddr(args[2])
 	if err != nil {
 		return usage(err.Error())
 	}
-	addrs, err := r.w.Cluster.Resolve(r.ctx, args[0], args[1])
+	addrs, err := r.w.Cluster.Resolve(r.ctx, args[0], append(args, "udp")[3], args[1])
 	if err != nil {
 		return err
 	}
