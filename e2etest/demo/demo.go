@@ -16,7 +16,8 @@ import (
 // Demo is one walk and what it has found so far.
 type Demo struct {
 	Box    sandbox.Sandbox
-	Root   string // of the repository
+	Root   string   // of the repository
+	Router lab.Kind // lab.FRR, lab.GoBGP, or "" for FRR where it is installed
 	Out    io.Writer
 	Colour bool
 
@@ -85,7 +86,7 @@ func (d *Demo) Stay(ctx context.Context) {
 	defer listener.Close()
 	Hints(d.Out, config)
 	fmt.Fprintf(d.Out, "  ask the Service:    bin/lab enter client curl http://%s/\n", d.addr)
-	fmt.Fprintf(d.Out, "  the router's view:  bin/lab enter frr vtysh --vty_socket %s -c 'show ip route bgp'\n\n", filepath.Join(d.Box.Dir, "routers", "frr"))
+	fmt.Fprintf(d.Out, "  the router's view:  bin/lab enter %s\n\n", d.view())
 	<-ctx.Done()
 	fmt.Fprintln(d.Out, "\ncleaning up")
 }
@@ -110,10 +111,13 @@ func (d *Demo) End() {
 }
 
 func startLab(ctx context.Context, d *Demo) error {
+	if err := d.chooseRouter(); err != nil {
+		return err
+	}
 	last := time.Now()
 	var err error
 	d.w, err = scenario.Start(ctx, scenario.Options{
-		Dir: d.Box.Dir, Root: d.Root, Topo: lab.Default(3).Without("bird", "birdclient"),
+		Dir: d.Box.Dir, Root: d.Root, Topo: lab.Demo(d.Router),
 		Progress: func(what string) {
 			d.saw(what, time.Since(last))
 			last = time.Now()

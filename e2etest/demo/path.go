@@ -133,7 +133,7 @@ func lookAtRouter(ctx context.Context, d *Demo) error {
 		var hops []string
 		start := time.Now()
 		err := cluster.Poll(ctx, 30*time.Second, func() (err error) {
-			if hops, err = d.w.Lab.NextHops("frr", prefix); err == nil && !slices.Equal(hops, d.w.Lab.Nodes()) {
+			if hops, err = d.w.Lab.NextHops(d.router(), prefix); err == nil && !slices.Equal(hops, d.w.Lab.Nodes()) {
 				err = fmt.Errorf("the router sends %v via %v, not via every node", prefix, hops)
 			}
 			return err
@@ -143,7 +143,7 @@ func lookAtRouter(ctx context.Context, d *Demo) error {
 		}
 		d.saw(fmt.Sprintf("the router's kernel: %v via %s", prefix, strings.Join(hops, ", ")), time.Since(start))
 	}
-	answer, err := d.get(ctx, "frrclient", probe.Request{URL: "http://" + d.addr + "/"}, 10*time.Second)
+	answer, err := d.get(ctx, d.routerClient(), probe.Request{URL: "http://" + d.addr + "/"}, 10*time.Second)
 	if err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func tune(ns *network.Netns, spec HostSpec) error {
 	if spec.forwards() {
 		settings = append(settings, [2]string{"ipv4.ip_forward", "1"}, [2]string{"ipv6.conf.all.forwarding", "1"})
 	}
-	if spec.Kind == FRR || spec.Kind == BIRD {
+	if spec.routes() {
 		settings = append(settings, [2]string{"ipv4.fib_multipath_hash_policy", "1"}, [2]string{"ipv6.fib_multipath_hash_policy", "1"})
 	}
 	for _, s := range settings {

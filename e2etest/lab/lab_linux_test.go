@@ -195,22 +195,16 @@ func TestPowerOffAndOn(t *testing.T) {
 }
 
 // TestRouters lets two nodes announce one prefix by BIRD and looks for both next
-// hops in the kernel tables of the FRR and the BIRD router.
+// hops in the kernel tables of all routers. Then one loses its power, and the
+// GoBGP router forgets it when the hold time is over.
 func TestRouters(t *testing.T) {
 	announce := map[string][2]string{"n1": {"172.31.0.11", "fd00:31::11"}, "n2": {"172.31.0.12", "fd00:31::12"}}
 	for name, addrs := range announce {
 		startSpeaker(t, name, addrs)
 	}
-	want := []string{"n1", "n2"}
-	for _, name := range []string{"frr", "bird"} {
+	for _, name := range []string{"frr", "bird", "gobgp"} {
 		for _, prefix := range []string{"10.80.0.1/32", "fd00:80::1/128"} {
-			eventually(t, 20*time.Second, func() error {
-				hops, err := network.NextHops(name, netip.MustParsePrefix(prefix))
-				if err != nil || slices.Equal(hops, want) {
-					return err
-				}
-				return fmt.Errorf("%s: %s via %v, want %v", name, prefix, hops, want)
-			})
+			eventually(t, 20*time.Second, func() error { return sends(name, prefix, "n1", "n2") })
 		}
 	}
 	frr, err := network.Router("frr")
@@ -220,6 +214,24 @@ func TestRouters(t *testing.T) {
 	if out, err := frr.Show("show bgp summary"); err != nil || !strings.Contains(out, "172.31.0.11") {
 		t.Errorf("vtysh: %v: %s", err, out)
 	}
+	if err := network.PowerOff("n2", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, prefix := range []string{"10.80.0.1/32", "fd00:80::1/128"} {
+		eventually(t, 10*time.Second, func() error { return sends("gobgp", prefix, "n1") })
+	}
+	if err := network.PowerOn("n2"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sends checks that a router's kernel has a route with exactly these next hops.
+func sends(router, prefix string, want ...string) error {
+	hops, err := network.NextHops(router, netip.MustParsePrefix(prefix))
+	if err != nil || slices.Equal(hops, want) {
+		return err
+	}
+	return fmt.Errorf("%s: %s via %v, want %v", router, prefix, hops, want)
 }
 
 func startSpeaker(t *testing.T, host string, addrs [2]string) {
@@ -229,12 +241,14 @@ func startSpeaker(t *testing.T, host string, addrs [2]string) {
 protocol device {}
 protocol static s4 { ipv4; route 10.80.0.1/32 blackhole; }
 protocol static s6 { ipv6; route fd00:80::1/128 blackhole; }
-template bgp r { local as 64512; connect delay time 1; ipv4 { import none; export all; next hop self; }; }
-template bgp r6 { local as 64512; connect delay time 1; ipv6 { import none; export all; next hop self; }; }
+template bgp r { local as 64512; connect delay time 1; hold time 3; ipv4 { import none; export all; next hop self; }; }
+template bgp r6 { local as 64512; connect delay time 1; hold time 3; ipv6 { import none; export all; next hop self; }; }
 protocol bgp f from r { neighbor 172.31.0.1 as 64500; }
 protocol bgp f6 from r6 { neighbor fd00:31::1 as 64500; }
 protocol bgp b from r { neighbor 172.31.0.2 as 64501; }
 protocol bgp b6 from r6 { neighbor fd00:31::2 as 64501; }
+protocol bgp g from r { neighbor 172.31.0.3 as 64502; }
+protocol bgp g6 from r6 { neighbor fd00:31::3 as 64502; }
 `, addrs[0])
 	path := filepath.Join(dir, "bird.conf")
 	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {

@@ -14,14 +14,22 @@ type need struct {
 	why     string
 }
 
+// frrNeeds are the daemons of an FRR router.
+var frrNeeds = []need{
+	{"/usr/lib/frr/zebra", "frr", "the FRR router"},
+	{"/usr/lib/frr/bgpd", "frr", "the FRR router"},
+	{"/usr/lib/frr/bfdd", "frr", "the FRR router"},
+}
+
+// HasFRR is nil where FRR is installed; the error names what is missing.
+func HasFRR() error { return missingPrograms(frrNeeds) }
+
 // Preflight checks that every program and kernel feature the topology wants is
 // there, and names what is missing with the remedy.
 func Preflight(topo Topology) error {
 	needs := []need{{"nft", "nftables", "kube-proxy in nftables mode and logs"}}
 	if len(topo.Of(FRR)) > 0 {
-		needs = append(needs, need{"/usr/lib/frr/zebra", "frr", "the FRR router"},
-			need{"/usr/lib/frr/bgpd", "frr", "the FRR router"},
-			need{"/usr/lib/frr/bfdd", "frr", "the FRR router"})
+		needs = append(needs, frrNeeds...)
 	}
 	if len(topo.Of(BIRD)) > 0 {
 		needs = append(needs, need{"bird", "bird2", "the BIRD router"}, need{"birdc", "bird2", "the BIRD router"})

@@ -18,7 +18,7 @@ func (l *Lab) Router(name string) (*router.Router, error) {
 
 // startRouters starts the routers of the topology beside each other.
 func (l *Lab) startRouters() error {
-	specs := append(l.Topo.Of(FRR), l.Topo.Of(BIRD)...)
+	specs := l.Topo.Routers()
 	started := make([]*router.Router, len(specs))
 	var group errgroup.Group
 	for i, spec := range specs {
@@ -43,10 +43,17 @@ func (l *Lab) startRouter(spec HostSpec) (*router.Router, error) {
 	}
 	config := l.Topo.routerConfig(spec)
 	dir := filepath.Join(l.Dir, "routers", spec.Name)
-	if spec.Kind == FRR {
+	switch spec.Kind {
+	case FRR:
 		return router.StartFRR(host.Netns, dir, l.Logs(), config)
+	case BIRD:
+		return router.StartBIRD(host.Netns, dir, l.Logs(), config)
 	}
-	return router.StartBIRD(host.Netns, dir, l.Logs(), config)
+	program, err := Tool("lab")
+	if err != nil {
+		return nil, fmt.Errorf("the GoBGP router: %w", err)
+	}
+	return router.StartGoBGP(host.Netns, program, dir, l.Logs(), config)
 }
 
 // routerConfig makes every node a peer, over both of its fabric addresses.

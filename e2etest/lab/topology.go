@@ -16,6 +16,7 @@ const (
 	Client Kind = "client" // asks
 	FRR    Kind = "frr"    // router run by FRR
 	BIRD   Kind = "bird"   // router run by BIRD 2
+	GoBGP  Kind = "gobgp"  // router made with GoBGP
 )
 
 // Link is one network card of a host.
@@ -54,30 +55,44 @@ const (
 	Fabric = "fabric"
 )
 
-// The AS numbers of the lab: nodes, FRR and BIRD.
+// The AS numbers of the lab: nodes, FRR, BIRD and GoBGP.
 const (
-	NodeASN = 64512
-	FRRASN  = 64500
-	BIRDASN = 64501
+	NodeASN  = 64512
+	FRRASN   = 64500
+	BIRDASN  = 64501
+	GoBGPASN = 64502
 )
 
-// Default is the lab that scenarios and the demo use: so many nodes n1, n2, …,
-// one client on their LAN, one FRR and one BIRD router with a client behind
-// each. The nodes' default route leads to the FRR router.
+// Default is the lab that scenarios use: so many nodes n1, n2, …, one client on
+// their LAN, an FRR, a BIRD and a GoBGP router with a client behind each. The
+// nodes' default route leads to the FRR router.
 //
 //	lan     172.30.0.0/16 fd00:30::/64   cp .0.2, n1 .0.11, n2 .0.12, …, client .0.100
-//	fabric  172.31.0.0/24 fd00:31::/64   frr .1, bird .2, n1 .11, n2 .12, …
+//	fabric  172.31.0.0/24 fd00:31::/64   frr .1, bird .2, gobgp .3, n1 .11, n2 .12, …
 //	flan    172.29.1.0/24 fd00:29:1::/64 frr .1, frrclient .100
 //	blan    172.29.2.0/24 fd00:29:2::/64 bird .1, birdclient .100
+//	gl      172.29.3.0/24 fd00:29:3::/64 gobgp .1, gobgpclient .100
 func Default(nodes int) Topology {
-	t := Topology{Bridges: []string{LAN, Fabric, "flan", "blan"}, NodeASN: NodeASN}
+	t := Topology{Bridges: []string{LAN, Fabric, "flan", "blan", "gl"}, NodeASN: NodeASN}
 	t.Hosts = append(t.Hosts, HostSpec{Name: "cp", Kind: Plane, Links: []Link{lanLink(2)}})
 	for i := range nodes {
 		t.Hosts = append(t.Hosts, nodeSpec(i+1))
 	}
 	t.Hosts = append(t.Hosts, HostSpec{Name: "client", Kind: Client, Links: []Link{lanLink(100)}})
-	t.Hosts = append(t.Hosts, routerSpecs("frr", FRR, FRRASN, 1)...)
-	t.Hosts = append(t.Hosts, routerSpecs("bird", BIRD, BIRDASN, 2)...)
+	t.Hosts = append(t.Hosts, routerSpecs("frr", "flan", FRR, FRRASN, 1)...)
+	t.Hosts = append(t.Hosts, routerSpecs("bird", "blan", BIRD, BIRDASN, 2)...)
+	t.Hosts = append(t.Hosts, routerSpecs("gobgp", "gl", GoBGP, GoBGPASN, 3)...)
+	return t
+}
+
+// Demo is the lab of the demo: three nodes, a client, and one router with a
+// client behind it, of the kind FRR or GoBGP. Either stands at the same place
+// and has the same AS number; hosts are named after it: frr and frrclient, or
+// gobgp and gobgpclient.
+func Demo(kind Kind) Topology {
+	t := Default(3).Without("frr", "frrclient", "bird", "birdclient", "gobgp", "gobgpclient")
+	t.Bridges = []string{LAN, Fabric, "rl"}
+	t.Hosts = append(t.Hosts, routerSpecs(string(kind), "rl", kind, FRRASN, 1)...)
 	return t
 }
 
@@ -110,14 +125,15 @@ func nodeSpec(i int) HostSpec {
 		Gateways: []Gateway{
 			via("0.0.0.0/0", "172.31.0.1"), via("::/0", "fd00:31::1"),
 			via("172.29.2.0/24", "172.31.0.2"), via("fd00:29:2::/64", "fd00:31::2"),
+			via("172.29.3.0/24", "172.31.0.3"), via("fd00:29:3::/64", "fd00:31::3"),
 		},
 	}
 }
 
-// routerSpecs is a router with its own LAN and a client there.
-func routerSpecs(name string, kind Kind, asn uint32, number int) []HostSpec {
+// routerSpecs is a router with a LAN of its own and a client there.
+func routerSpecs(name, bridge string, kind Kind, asn uint32, number int) []HostSpec {
 	lan := func(host int) Link {
-		return Link{Bridge: name[:1] + "lan", Name: "eth0", Addrs: dual(
+		return Link{Bridge: bridge, Name: "eth0", Addrs: dual(
 			fmt.Sprintf("172.29.%d.%%d/24", number), fmt.Sprintf("fd00:29:%d::%%d/64", number), host)}
 	}
 	inner := lan(1)
@@ -169,4 +185,10 @@ func (h HostSpec) Addrs(bridge string) []netip.Addr {
 }
 
 // forwards reports whether the host passes packets on.
-func (h HostSpec) forwards() bool { return h.Kind == Node || h.Kind == FRR || h.Kind == BIRD }
+func (h HostSpec) forwards() bool { return h.Kind == Node || h.routes() }
+
+// routes reports whether the host is a router.
+func (h HostSpec) routes() bool { return h.Kind == FRR || h.Kind == BIRD || h.Kind == GoBGP }
+
+// Routers lists the routers of the topology.
+func (t Topology) Routers() []HostSpec { return slices.Concat(t.Of(FRR), t.Of(BIRD), t.Of(GoBGP)) }

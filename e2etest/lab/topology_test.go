@@ -2,6 +2,7 @@ package lab
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 )
 
@@ -46,7 +47,7 @@ func onLink(h HostSpec, addr netip.Addr) bool {
 
 func TestWithout(t *testing.T) {
 	topo := Default(3).Without("bird", "birdclient")
-	if len(topo.Of(BIRD)) != 0 || len(topo.Of(FRR)) != 1 || len(topo.Of(Client)) != 2 {
+	if len(topo.Of(BIRD)) != 0 || len(topo.Of(FRR)) != 1 || len(topo.Of(Client)) != 3 {
 		t.Errorf("hosts are %v", topo.Hosts)
 	}
 }
@@ -67,5 +68,30 @@ func TestMissingProgramsAreNamed(t *testing.T) {
 	want := "/usr/lib/frr/nosuchd is missing (for the FRR router); install it with: apt-get install -y frr"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestDemo wants the router of either kind at the same place: examples/demo names
+// its address and AS number.
+func TestDemo(t *testing.T) {
+	for _, kind := range []Kind{FRR, GoBGP} {
+		topo := Demo(kind)
+		routers := topo.Routers()
+		if len(routers) != 1 || routers[0].Kind != kind || routers[0].Name != string(kind) || routers[0].ASN != FRRASN {
+			t.Fatalf("%s: routers are %+v", kind, routers)
+		}
+		if addr := routers[0].Addrs(Fabric)[0]; addr != netip.MustParseAddr("172.31.0.1") {
+			t.Errorf("%s: the router is at %v", kind, addr)
+		}
+		for _, h := range topo.Hosts {
+			for _, link := range h.Links {
+				if name := port(h.Name, link.Bridge); len(name) > 15 {
+					t.Errorf("switch port %q is longer than an interface name may be", name)
+				}
+				if !slices.Contains(topo.Bridges, link.Bridge) {
+					t.Errorf("%s: %s is on %s, which is not there", kind, h.Name, link.Bridge)
+				}
+			}
+		}
 	}
 }

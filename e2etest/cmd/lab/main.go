@@ -27,7 +27,7 @@ func main() {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(demoCommand(), runCommand(), upCommand(), enterCommand(), kubectlCommand())
+	root.AddCommand(demoCommand(), runCommand(), upCommand(), enterCommand(), kubectlCommand(), routerCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		if !errors.Is(err, errFailed) {
 			fmt.Fprintln(os.Stderr, "lab:", err)

@@ -10,23 +10,28 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/steelyard-lb/steelyard/e2etest/demo"
+	"github.com/steelyard-lb/steelyard/e2etest/lab"
 	"github.com/steelyard-lb/steelyard/e2etest/lab/sandbox"
 	"github.com/steelyard-lb/steelyard/e2etest/scenario"
 )
 
 func demoCommand() *cobra.Command {
 	var exit bool
+	var router string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Walk the path from an external address to a pod, with real figures",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if router != "" && router != string(lab.FRR) && router != string(lab.GoBGP) {
+				return fmt.Errorf("--router %s: want frr or gobgp", router)
+			}
 			box := sandbox.Enter(sandbox.Options{Forward: true})
 			root, err := scenario.Root()
 			if err != nil {
 				return err
 			}
-			d := &demo.Demo{Box: box, Root: root, Out: os.Stdout, Colour: isTerminal(os.Stdout)}
+			d := &demo.Demo{Box: box, Root: root, Router: lab.Kind(router), Out: os.Stdout, Colour: isTerminal(os.Stdout)}
 			if err := d.Walk(cmd.Context()); err != nil {
 				fmt.Fprintln(os.Stderr, "lab demo:", err)
 				return errFailed
@@ -39,6 +44,7 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&exit, "exit", false, "end after the walk; the exit status tells whether every step was as it must be")
+	cmd.Flags().StringVar(&router, "router", "", "frr or gobgp (default: frr where it is installed)")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
@@ -24,7 +25,7 @@ type Router struct {
 
 	ns    *network.Netns
 	dir   string
-	show  func(command string) []string // argv of the router's own shell
+	show  func(command string) []string // argv of the router's own shell; nil: it has none
 	procs []*proc.Proc
 }
 
@@ -78,15 +79,40 @@ func StartBIRD(ns *network.Netns, dir, logs string, c Config) (*Router, error) {
 	return r, r.waitPort()
 }
 
+// StartGoBGP runs the lab's own router (package gobgp) in a namespace: program is
+// bin/lab, "lab router CONFIG" the command.
+func StartGoBGP(ns *network.Netns, program, dir, logs string, c Config) (*Router, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	conf := filepath.Join(dir, "gobgp.json")
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(conf, data, 0o644); err != nil {
+		return nil, err
+	}
+	r := &Router{Name: ns.Name, ns: ns, dir: dir}
+	if err := r.start(logs, "gobgp", []string{program, "router", conf}); err != nil {
+		return nil, err
+	}
+	return r, r.waitPort()
+}
+
 // Show runs a command in the router's own shell (vtysh or birdc).
 func (r *Router) Show(command string) (string, error) {
+	if r.show == nil {
+		return "", fmt.Errorf("router %s has no shell", r.Name)
+	}
 	return proc.Output(r.ns, nil, r.show(command)...)
 }
 
 // Routes are the router's kernel routes that have gateways.
 func (r *Router) Routes() ([]network.Route, error) { return r.ns.Routes() }
 
-// Signal sends a signal to one of the router's daemons: zebra, bfdd, bgpd, bird.
+// Signal sends a signal to one of the router's daemons: zebra, bfdd, bgpd,
+// bird, gobgp.
 func (r *Router) Signal(daemon string, sig syscall.Signal) error {
 	for _, p := range r.procs {
 		if p.Name == r.Name+"-"+daemon {
