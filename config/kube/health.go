@@ -47,10 +47,19 @@ type health struct {
 
 	mu     sync.Mutex
 	states map[string]state // by resource; absent means OK
+	answer chan struct{}    // closed when a resource can be read that could not be
 }
 
 func newHealth(logger log.Logger) *health {
-	return &health{logger: logger, states: map[string]state{}}
+	return &health{logger: logger, states: map[string]state{}, answer: make(chan struct{})}
+}
+
+// nextAnswer is closed when the API server answers for some resource for which it
+// did not.
+func (h *health) nextAnswer() chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.answer
 }
 
 // report notes the outcome of a request for a resource.
@@ -68,6 +77,10 @@ func (h *health) report(resource string, err error) {
 	downBefore := h.down()
 	if h.states[resource] = now; now == stateOK {
 		delete(h.states, resource)
+	}
+	if before == stateUnreachable {
+		close(h.answer)
+		h.answer = make(chan struct{})
 	}
 	h.log(resource, before, now, downBefore, err)
 }

@@ -104,9 +104,8 @@ func (s *Source) reflect(ctx context.Context, st *store) {
 	ctx = klog.NewContext(ctx, quiet)
 	reflector := cache.NewReflectorWithOptions(s.listWatch(st), st.res.object, st, cache.ReflectorOptions{
 		Logger: &quiet, Name: st.res.plural,
-		// Ask again soon: 5,000 nodes asking every 3 s are a load that an API
-		// server that comes back can bear, and being out of date costs traffic.
-		Backoff: &wait.Backoff{Duration: 200 * time.Millisecond, Factor: 1.7, Jitter: 0.5, Steps: 10, Cap: 3 * time.Second},
+		// retry paces the requests; this keeps a watch that ends at once from spinning.
+		Backoff: &wait.Backoff{Duration: retryFirst, Jitter: retryJitter},
 	})
 	reflector.RunWithContext(ctx)
 }
@@ -119,7 +118,9 @@ func (s *Source) listWatch(st *store) *cache.ListWatch {
 		// the reflector tries again, and health should know of every failure
 		return r.NamespaceIfScoped(s.builder.opts.Namespace, st.res.own).MaxRetries(0)
 	}
+	pace := &retry{health: s.health}
 	report := func(err error) {
+		pace.note(err)
 		if state, ok := stateOf(err); ok && st.res.optional && (state == stateMissing || state == stateForbidden) {
 			st.giveUp()
 			return
@@ -128,12 +129,18 @@ func (s *Source) listWatch(st *store) *cache.ListWatch {
 	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			if err := pace.wait(ctx); err != nil {
+				return nil, err
+			}
 			list, err := request(o).Do(ctx).Get()
 			report(err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.Watch = true
+			if err := pace.wait(ctx); err != nil {
+				return nil, err
+			}
 			w, err := request(o).Watch(ctx)
 			if err == nil && reflect.TypeOf(w) == emptyWatch {
 				report(errLostConnection)

@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -162,6 +165,72 @@ func TestWatchSurvivesAnOutage(t *testing.T) {
 	}
 	if n := strings.Count(logged.String(), "answers again"); n != 1 {
 		t.Errorf("the end of the outage is logged %d times:\n%s", n, logged.String())
+	}
+}
+
+// TestAnswerWakesEveryResource lets an outage last until the pauses are at their
+// longest: when one resource is answered, all are read at once, those whose
+// history the API server has forgotten too.
+func TestAnswerWakesEveryResource(t *testing.T) {
+	api, c := newAPIServer(t)
+	snaps := watching(t, c, WatchOptions{Parts: Services | Endpoints | Nodes | Config})
+	next(t, snaps)
+	api.set(func() { api.down = true })
+	api.wake()
+	api.CloseClientConnections()
+	quiet(t, snaps, 8*time.Second)
+	api.put(t, "services", aService("late"))
+	api.put(t, "endpointslices", aSlice("late", "late-1", "10.1.0.1"))
+	api.set(func() { api.down = false })
+	start := time.Now()
+	key := config.Key{Namespace: "default", Name: "late"}
+	until(t, snaps, "the late Service and its endpoint", func(s *config.Snapshot) bool {
+		_, there := s.Services.Get(key)
+		e, ready := s.Endpoints.Get(key)
+		return there && ready && len(e.Port("http", config.TCP)) == 1
+	})
+	// Nine resources with pauses of up to 4.5 s: the first is answered soon.
+	if took := time.Since(start); took > 2500*time.Millisecond {
+		t.Errorf("up to date %v after the API server came back", took)
+	}
+}
+
+func TestRetry(t *testing.T) {
+	h := newHealth(log.NewNopLogger())
+	r := &retry{health: h}
+	took := func(until time.Duration) bool {
+		t.Helper()
+		start := time.Now()
+		if err := r.wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(start) < until
+	}
+	if !took(50 * time.Millisecond) {
+		t.Error("the first request waits")
+	}
+	for range 20 {
+		r.note(errLostConnection)
+	}
+	h.report("services", errLostConnection)
+	time.AfterFunc(100*time.Millisecond, func() { h.report("services", nil) })
+	if !took(time.Second) {
+		t.Error("an answer to another does not end the pause")
+	}
+	r.note(nil)
+	r.note(apierrors.NewTooManyRequests("busy", 1))
+	if took(retryFirst - 10*time.Millisecond) {
+		t.Error("a server that says no is asked again at once")
+	}
+	r.note(nil)
+	if !took(50 * time.Millisecond) {
+		t.Error("after a success the next request waits")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.note(errLostConnection)
+	if err := r.wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("called off: %v", err)
 	}
 }
 
