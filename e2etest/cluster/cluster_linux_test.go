@@ -15,6 +15,7 @@ import (
 	"github.com/steelyard-lb/steelyard/e2etest/lab"
 	"github.com/steelyard-lb/steelyard/e2etest/lab/sandbox"
 	"github.com/steelyard-lb/steelyard/e2etest/probe"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 var (
@@ -36,7 +37,7 @@ func start() error {
 	if err != nil {
 		return err
 	}
-	l, err := lab.Build(box.Dir, lab.Default(3).Without("bird", "birdclient", "frr", "frrclient"))
+	l, err := lab.Build(box.Dir, lab.Default(3).Without("bird", "birdclient", "frr", "frrclient", "gobgp", "gobgpclient"))
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func TestProxyOffAndOn(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	eventually(t, 5*time.Second, func() error {
-		addrs, err := kube.Resolve(t.Context(), "client", "web.default.svc.cluster.local")
+		addrs, err := kube.Resolve(t.Context(), "client", "udp", "web.default.svc.cluster.local")
 		if err == nil && len(addrs) == 0 {
 			err = fmt.Errorf("no address")
 		}
@@ -114,18 +115,19 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, func() error {
-		return host.Netns.Do(func() error {
-			conn, err := net.Dial("udp", "10.96.0.10:53")
-			if err != nil {
+	for _, proto := range []string{"udp", "tcp"} {
+		ask := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (conn net.Conn, err error) {
+			err = host.Netns.Do(func() (err error) {
+				conn, err = (&net.Dialer{}).DialContext(ctx, proto, "10.96.0.10:53")
 				return err
-			}
-			defer conn.Close()
-			r := net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
-			_, err = r.LookupHost(t.Context(), "web.default.svc.cluster.local.")
+			})
+			return conn, err
+		}}
+		eventually(t, 10*time.Second, func() error {
+			_, err := ask.LookupHost(t.Context(), "web.default.svc.cluster.local.")
 			return err
 		})
-	})
+	}
 }
 
 func TestForward(t *testing.T) {
@@ -186,6 +188,51 @@ func TestAPIOutage(t *testing.T) {
 	if _, err := kube.Kubectl("get", "nodes"); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestSlowAPI asks a slow API server over connections old and new, from nodes and
+// from its own host.
+func TestSlowAPI(t *testing.T) {
+	const delay = 300 * time.Millisecond
+	ask := func() time.Duration {
+		t.Helper()
+		start := time.Now()
+		if _, err := kube.Client.CoreV1().Nodes().Get(t.Context(), "n1", metav1.GetOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	ask() // a connection stands
+	end, err := kube.Slow(delay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { end() })
+	for range 3 {
+		if took := ask(); took < delay {
+			t.Errorf("a request to a slow API server took %v", took)
+		}
+	}
+	// A pod on a node gets its status through the slow way, too.
+	start := time.Now()
+	if _, err := kube.Kubectl("rollout", "restart", "deployment/web"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kube.Kubectl("rollout", "status", "deployment/web", "--timeout=60s"); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took < 4*delay {
+		t.Errorf("a roll-out over a slow API server took %v", took)
+	}
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, func() error {
+		if took := ask(); took >= delay {
+			return fmt.Errorf("the API server is still slow: %v", took)
+		}
+		return nil
+	})
 }
 
 func TestPowerOffAndOn(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -161,24 +161,19 @@ func (c *Cluster) Conditions(ctx context.Context, namespace, kind, name string) 
 	return conditions, nil
 }
 
-// Revive brings the API server back by "start" or "resume", if it is not there
-// already, and waits until it answers.
-func (c *Cluster) Revive(ctx context.Context, verb string) error {
-	if c.answers(ctx) == nil {
-		return nil
+// Endpoints counts the ready endpoints of a Service in its EndpointSlices.
+func (c *Cluster) Endpoints(ctx context.Context, namespace, service string) (int, error) {
+	slices, err := c.Client.DiscoveryV1().EndpointSlices(namespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service})
+	if err != nil {
+		return 0, err
 	}
-	if err := c.Control(verb, "kube-apiserver"); err != nil {
-		return err
+	ready := 0
+	for _, slice := range slices.Items {
+		for _, e := range slice.Endpoints {
+			if e.Conditions.Ready == nil || *e.Conditions.Ready {
+				ready++
+			}
+		}
 	}
-	return Poll(ctx, 30*time.Second, func() error { return c.answers(ctx) })
-}
-
-func (c *Cluster) answers(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	_, err := c.Client.CoreV1().Namespaces().Get(ctx, "default", metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
+	return ready, nil
 }

@@ -17,11 +17,11 @@ type command func(r *run, args []string) error
 // table is the vocabulary of scenarios beyond testscript's own.
 func table() map[string]command {
 	return map[string]command{
-		"apply": apply, "delete": deleteFile, "deploy": deploy, "kubectl": kubectl, "helm": helm,
+		"apply": apply, "delete": deleteFile, "deploy": deploy, "many": many, "kubectl": kubectl, "helm": helm,
 		"install": install, "uninstall": uninstall, "rollout": rollout,
 		"expect": expect, "within": within, "always": always, "never": never, "let": let,
 		"crash": crash, "freeze": freeze, "thaw": thaw,
-		"poweroff": powerOff, "poweron": powerOn,
+		"poweroff": powerOff, "poweron": powerOn, "forget": forget,
 		"cut": cut, "restore": restore, "loss": loss,
 		"api": api, "proxy": proxy, "loop": loop, "sleep": sleep, "in": in, "certificate": certificate, "dns": setName, "finally": finally,
 	}

@@ -16,7 +16,7 @@ func expect(r *run, args []string) error {
 		"status": expectStatus, "arp": expectNeighbour, "ndp": expectNeighbour,
 		"get": expectGet, "refused": expectRefused, "timeout": expectTimeout, "udp": expectUDP, "tcp": expectTCP,
 		"route": expectRoute, "noroute": expectNoRoute,
-		"event": expectEvent, "condition": expectCondition, "out": expectOut, "ready": expectReady,
+		"event": expectEvent, "condition": expectCondition, "out": expectOut, "ready": expectReady, "endpoints": expectEndpoints, "services": expectServices,
 		"table": expectTable, "same": expectSame, "loop": expectLoop, "resolve": expectResolve, "plan": expectPlan,
 	}
 	if len(args) == 0 {

@@ -1,10 +1,12 @@
 package scenario
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // crash TARGET: kill -9. freeze TARGET: SIGSTOP. thaw TARGET: SIGCONT. A target
@@ -73,6 +75,28 @@ func powerOn(r *run, args []string) error {
 	return r.w.Cluster.PowerOn(r.ctx, args[0])
 }
 
+// forget NODE: delete the Node while its machine runs on. A kubelet registers
+// when it starts: switching the machine off and on brings the Node back. The end
+// of the scenario does so if need be.
+func forget(r *run, args []string) error {
+	if len(args) != 1 {
+		return usage("forget NODE")
+	}
+	name := args[0]
+	r.undo = append(r.undo, func() error {
+		if _, err := r.w.Cluster.Client.CoreV1().Nodes().Get(r.ctx, name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			return err
+		}
+		if r.w.Cluster.PoweredOn(name) {
+			if err := r.w.Cluster.PowerOff(name); err != nil {
+				return err
+			}
+		}
+		return r.w.Cluster.PowerOn(r.ctx, name)
+	})
+	return r.w.Cluster.Client.CoreV1().Nodes().Delete(r.ctx, name, metav1.DeleteOptions{})
+}
+
 // cut HOST [LAN]: pull the host's cable to a LAN (lan, fabric), or all of them.
 func cut(r *run, args []string) error {
 	host, bridge, err := cable(args)
@@ -113,25 +137,6 @@ func loss(r *run, args []string) error {
 	}
 	r.undo = append(r.undo, func() error { return r.w.Lab.Loss(args[0], args[1], 0) })
 	return r.w.Lab.Loss(args[0], args[1], percent)
-}
-
-// api stop|start|kill|pause|resume: do that to the API server.
-func api(r *run, args []string) error {
-	back := map[string]string{"stop": "start", "kill": "start", "pause": "resume", "start": "", "resume": ""}
-	if len(args) != 1 {
-		return usage("api stop|start|kill|pause|resume")
-	}
-	undo, ok := back[args[0]]
-	if !ok {
-		return usage(fmt.Sprintf("api %s: want stop, start, kill, pause or resume", args[0]))
-	}
-	if err := r.w.Cluster.Control(args[0], "kube-apiserver"); err != nil {
-		return err
-	}
-	if undo != "" {
-		r.undo = append(r.undo, func() error { return r.w.Cluster.Revive(r.ctx, undo) })
-	}
-	return nil
 }
 
 // proxy on|off NODE...: switch kube-proxy.

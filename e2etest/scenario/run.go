@@ -57,6 +57,7 @@ type run struct {
 	certs   map[string]*probe.Certificate // by Secret
 	applied []string                      // expanded manifests, to be deleted at the end
 	undo    []func() error                // faults to take back, last first
+	fastAPI func() error                  // ends a slow API server, nil before there was one
 	kept    string                        // where the logs went, after a failure
 }
 
