@@ -99,8 +99,8 @@ func (m *metrics) forgetPool(ref config.Ref) {
 // pools publishes the pools' counts.
 func (m *metrics) pools(use []ipam.PoolUse) {
 	for _, u := range use {
-		m.capacity.WithLabelValues(u.Pool, "IPv4").Set(float64(u.Assigned4) + float64(u.Available4))
-		m.capacity.WithLabelValues(u.Pool, "IPv6").Set(float64(u.Assigned6) + float64(u.Available6))
+		m.capacity.WithLabelValues(u.Pool, "IPv4").Set(float64(u.Assigned4) + float64(u.Kept4) + float64(u.Available4))
+		m.capacity.WithLabelValues(u.Pool, "IPv6").Set(float64(u.Assigned6) + float64(u.Kept6) + float64(u.Available6))
 		m.inUse.WithLabelValues(u.Pool, "IPv4").Set(float64(u.Assigned4))
 		m.inUse.WithLabelValues(u.Pool, "IPv6").Set(float64(u.Assigned6))
 	}
