@@ -14,7 +14,7 @@ import (
 type Options struct {
 	Faults int           // deeds to leaders
 	Steady time.Duration // then with API delays up to 1 s and no deed
-	Load   Load          // without Services
+	Load   *Load         // without Services
 	Out    io.Writer     // progress
 }
 
@@ -72,7 +72,7 @@ func Run(ctx context.Context, w *World, o Options) (*Result, error) {
 
 // play is the storm: load and faults together, then calm.
 func (s *Storm) play(ctx context.Context) error {
-	load := &s.opts.Load
+	load := s.opts.Load
 	load.Services = s.world.Cluster.Client.CoreV1().Services(tenants)
 	loaded, unload := context.WithCancel(ctx)
 	defer unload()

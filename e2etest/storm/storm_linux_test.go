@@ -29,7 +29,7 @@ const (
 func TestLeaderStorm(t *testing.T) {
 	o := Options{
 		Faults: fewFaults, Steady: fewSteady, Out: os.Stdout,
-		Load: Load{Slots: 320, Workers: 8, Pause: 200 * time.Millisecond, Seed: uint64(time.Now().UnixNano())},
+		Load: &Load{Slots: 320, Workers: 8, Pause: 200 * time.Millisecond, Seed: uint64(time.Now().UnixNano())},
 	}
 	if text := os.Getenv("STEELYARD_STORM_FAULTS"); text != "" {
 		n, err := strconv.Atoi(text)
