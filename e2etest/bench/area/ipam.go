@@ -8,7 +8,7 @@ import (
 
 // How the figures of addresses are measured.
 var (
-	core = gobench.Rig("core", gobench.Spec{Package: "./ipam", Bench: "^BenchmarkCore$", Time: "1x"})
+	core = gobench.Rig("core", gobench.Spec{Package: "./ipam", Bench: "^BenchmarkCore$", Time: "5x"})
 	plan = gobench.Rig("plan", gobench.Spec{Package: "./ipam", Bench: "^(BenchmarkPlanUnchanged|BenchmarkUpdateOne)$", Time: "500ms"})
 
 	scaleLab                      = &grants.Lab{}
