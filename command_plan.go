@@ -20,7 +20,7 @@ import (
 )
 
 // errDisturbs ends a plan under which a Service would move or lose an address.
-var errDisturbs = errors.New("Services would move or lose an address")
+var errDisturbs = errors.New("at least one Service would move or lose an address")
 
 // planTimeout bounds the reading of the cluster.
 const planTimeout = time.Minute

@@ -92,7 +92,7 @@ func problemsOf(t *testing.T, in input) []config.Problem {
 	}
 	w := world(t, string(older))
 	w.ServiceRanges = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}
-	found := []config.Problem{}
+	var found []config.Problem
 	var object metav1.Object
 	switch in.kind {
 	case "Service":
