@@ -1,37 +1,13 @@
 package kubelet
 
 import (
-	"context"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/tools/cache"
 )
 
-// watchPods gives each pod of this node its own run.
-func (k *kubelet) watchPods(ctx context.Context) {
-	mine := informers.WithTweakListOptions(func(o *metav1.ListOptions) {
-		o.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", k.opts.Node).String()
-	})
-	factory := informers.NewSharedInformerFactoryWithOptions(k.client, 0, mine)
-	informer := factory.Core().V1().Pods().Informer()
-	informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { k.seen(o.(*v1.Pod)) },
-		UpdateFunc: func(_, o any) { k.seen(o.(*v1.Pod)) },
-		DeleteFunc: func(o any) {
-			if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
-				o = last.Obj
-			}
-			k.gone(o.(*v1.Pod).UID)
-		},
-	})
-	informer.Run(ctx.Done())
-}
-
+// seen is told of a pod that is new or has changed.
 func (k *kubelet) seen(pod *v1.Pod) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -54,6 +30,7 @@ func (k *kubelet) seen(pod *v1.Pod) {
 	}()
 }
 
+// gone is told of a pod that the API has no more.
 func (k *kubelet) gone(uid types.UID) {
 	k.mu.Lock()
 	r := k.pods[uid]

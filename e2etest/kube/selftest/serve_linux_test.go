@@ -1,6 +1,7 @@
 package selftest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -8,11 +9,17 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 )
 
 // serve is the program of image lab/web: an HTTP server that names its pod,
 // becomes unready while the file /data/unready exists, crashes when told to,
-// and says so when it is asked to stop.
+// and says so when it is asked to stop. With GRPC it serves the standard health
+// service on that port, too.
 func serve(port string) {
 	if os.Getenv("DIE") != "" {
 		fmt.Println("dying as told")
@@ -35,6 +42,9 @@ func serve(port string) {
 		}
 	})
 	http.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(4) })
+	if port := os.Getenv("GRPC"); port != "" {
+		go serveHealth(port)
+	}
 	l, err := net.Listen("tcp", ":"+port)
 	if err != nil {
 		fmt.Println(err)
@@ -42,4 +52,35 @@ func serve(port string) {
 	}
 	fmt.Println("listening on", port)
 	http.Serve(l, nil)
+}
+
+// health knows the whole server, named "", and the service ready, which ends like
+// /ready of the HTTP server.
+type health struct {
+	grpc_health_v1.UnimplementedHealthServer
+}
+
+func (health) Check(_ context.Context, r *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+	answer := &grpc_health_v1.HealthCheckResponse{Status: grpc_health_v1.HealthCheckResponse_SERVING}
+	switch r.Service {
+	case "":
+		return answer, nil
+	case "ready":
+		if _, err := os.Stat("/data/unready"); err == nil {
+			answer.Status = grpc_health_v1.HealthCheckResponse_NOT_SERVING
+		}
+		return answer, nil
+	}
+	return nil, status.Error(codes.NotFound, "unknown service")
+}
+
+func serveHealth(port string) {
+	l, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	server := grpc.NewServer()
+	grpc_health_v1.RegisterHealthServer(server, health{})
+	server.Serve(l)
 }
