@@ -18,10 +18,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
 )
 
 const (
-	eventQueue   = 1024             // events waiting to be written; more are dropped
+	eventQueue   = 16384            // events waiting to be written; more are dropped
+	eventBurst   = 64               // events written as fast as the API server takes them
+	eventRate    = 25               // a second from then on: statuses matter more, and cost as much
 	eventMemory  = 4096             // events remembered to count repetitions
 	eventRepeat  = 10 * time.Minute // how long a repetition only counts up
 	eventTimeout = 10 * time.Second // for one write
@@ -38,12 +41,15 @@ type event struct {
 }
 
 // Events writes events to the API, one after the other, away from its callers.
+// When ten thousand Services are served at once, their events follow slowly, so
+// that the statuses need not share the API server with them.
 type Events struct {
 	client    *Client
 	component string // who says it, such as steelyard-controller
 	host      string
 	logger    log.Logger
 	queue     chan event
+	pace      flowcontrol.RateLimiter
 	seen      map[event]written // owned by Run
 }
 
@@ -60,7 +66,7 @@ func NewEvents(c *Client, component, host string, logger log.Logger) *Events {
 		logger = log.NewNopLogger()
 	}
 	return &Events{client: c, component: component, host: host, logger: logger,
-		queue: make(chan event, eventQueue), seen: map[event]written{}}
+		queue: make(chan event, eventQueue), pace: flowcontrol.NewTokenBucketRateLimiter(eventRate, eventBurst), seen: map[event]written{}}
 }
 
 // Event leaves an event about ref to be written. uid is that of the object; ""
@@ -84,6 +90,9 @@ func (e *Events) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case ev := <-e.queue:
+			if e.pace.Wait(ctx) != nil {
+				return nil // ctx has ended
+			}
 			limited, cancel := context.WithTimeout(ctx, eventTimeout)
 			if err := e.write(limited, ev, time.Now()); err != nil && ctx.Err() == nil {
 				level.Debug(e.logger).Log("msg", "event not written", "err", err)
