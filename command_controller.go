@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -50,6 +51,7 @@ is told to stop, within three seconds when it dies.`,
 	o.register(cmd, ":17480", ":9150")
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		spareMemory()
 		logger, err := o.logger(cmd)
 		if err != nil {
 			return err
@@ -65,6 +67,15 @@ is told to stop, within three seconds when it dies.`,
 		return o.run(cmd.Context(), p, opts)
 	}
 	return cmd
+}
+
+// spareMemory lets the garbage collector run when the heap has grown by half,
+// not when it has doubled: what lives there is the cluster's objects, large and
+// long-lived, and collecting them is cheap. $GOGC has the last word.
+func spareMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 }
 
 func (o *controllerFlags) options() (controller.Options, error) {
