@@ -178,9 +178,9 @@ func (a *Agent) reconcile(ctx context.Context) {
 		a.Routers.Apply(a.plan.Sessions)
 	}
 	a.stray = a.stray || a.fresh.members || a.changed.All || len(a.changed.Claims) > 0 || len(a.changed.Services) > 0
+	a.Health.Ready("decision") // what is left to do is others' work, and takes its time
 	a.swap(ctx)
 	a.tell()
-	a.Health.Ready("decision")
 	a.report()
 	a.fresh, a.changed = inputs{}, config.Changes{}
 }
