@@ -61,15 +61,20 @@ func (c *Cluster) StartNode(ctx context.Context, name string) error {
 
 // StartProxy switches kube-proxy on at a node.
 func (c *Cluster) StartProxy(name string) error {
-	host, err := c.Lab.Host(name)
-	if err != nil {
-		return err
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, ok := c.nodes[name]
 	if !ok || n.proxy != nil {
 		return fmt.Errorf("kube-proxy on %s: the node is off or the proxy is on", name)
+	}
+	return c.runProxy(name, n)
+}
+
+// runProxy starts kube-proxy; the lock is held.
+func (c *Cluster) runProxy(name string, n *node) error {
+	host, err := c.Lab.Host(name)
+	if err != nil {
+		return err
 	}
 	n.proxy, err = proc.Start(host.Netns, c.Lab.Logs(), proc.Spec{Name: name + "-kube-proxy", Argv: []string{
 		c.kcp(), "kube-proxy", "--kubeconfig", filepath.Join(c.dir, "kube-proxy.kubeconfig"),
@@ -77,6 +82,25 @@ func (c *Cluster) StartProxy(name string) error {
 		"--conntrack-max-per-core=0", // the value is the host's, read-only in a namespace
 	}})
 	return err
+}
+
+// restartProxies lets every kube-proxy that is on begin anew; their rules stay
+// meanwhile.
+func (c *Cluster) restartProxies() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, n := range c.nodes {
+		if n.proxy == nil {
+			continue
+		}
+		if err := n.proxy.Kill(); err != nil {
+			return err
+		}
+		if err := c.runProxy(name, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // StopProxy switches kube-proxy off at a node and removes its rules, as taking

@@ -15,10 +15,12 @@ import (
 var leaseholders = []string{"kube-controller-manager", "kube-scheduler"}
 
 // Revive brings the API server back by "start" or "resume", if it is not there
-// already, and waits until it answers. With a start the controller manager and
-// the scheduler begin anew, as they do on a real control plane: in the lab they
-// run without a Lease, and the watches of the old ones would sleep on for up to
-// a minute, which is client-go's longest back-off.
+// already, and waits until it answers. With a start Kubernetes' own clients begin
+// anew: their watches would sleep on for up to a minute, which is client-go's
+// longest back-off. The controller manager and the scheduler do so on a real
+// control plane, too: in the lab they have no Lease to lose. kube-proxy does not;
+// but the API server takes itself off the Service kubernetes when it stops, and
+// no pod would reach it before its node's kube-proxy has read that it is back.
 func (c *Cluster) Revive(ctx context.Context, verb string) error {
 	if c.answers(ctx) == nil {
 		return nil
@@ -35,7 +37,7 @@ func (c *Cluster) Revive(ctx context.Context, verb string) error {
 	for _, program := range leaseholders {
 		err = errors.Join(err, c.Control("start", program))
 	}
-	return err
+	return errors.Join(err, c.restartProxies())
 }
 
 // control does something to the API server after which it must answer.
