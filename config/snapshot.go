@@ -17,7 +17,7 @@ type Snapshot struct {
 	Services   Table[Key, *Service]
 	Endpoints  Table[Key, *Endpoints] // by Service
 	Nodes      Table[string, *Node]
-	Namespaces Table[string, map[string]string] // name → labels
+	Namespaces Table[string, map[string]string] // name → labels; without those that are being deleted
 
 	Pools  []*Pool             // valid ones, sorted by name
 	Former []*Pool             // ranges taken out of pools since this process began, see [Former]

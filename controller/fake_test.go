@@ -25,6 +25,8 @@ type cluster struct {
 	problems []config.Problem
 	status   map[string]config.PoolStatus
 	reserved map[config.Key]*config.Reservation
+	made     int                          // reservations
+	spaces   map[string]map[string]string // namespaces
 
 	changed config.Changes
 	writes  []string // one line for each write that was taken
@@ -38,6 +40,7 @@ func newCluster(pools ...*config.Pool) *cluster {
 		services: map[config.Key]*config.Service{}, ingress: map[config.Key]*config.Ingress{},
 		nodes: map[string]*config.Node{}, speakers: map[string]*config.SpeakerStatus{},
 		pools: pools, status: map[string]config.PoolStatus{}, reserved: map[config.Key]*config.Reservation{},
+		spaces: map[string]map[string]string{"t": nil},
 	}
 }
 
@@ -46,7 +49,7 @@ func (c *cluster) snapshot() *config.Snapshot {
 	defer c.mu.Unlock()
 	s := &config.Snapshot{
 		Services: config.TableOf(c.services), Ingresses: config.TableOf(c.ingress),
-		Nodes: config.TableOf(c.nodes), Speakers: config.TableOf(c.speakers),
+		Namespaces: config.TableOf(c.spaces), Nodes: config.TableOf(c.nodes), Speakers: config.TableOf(c.speakers),
 		Pools: c.pools, Problems: c.problems, Changed: c.changed, Reservations: config.TableOf(c.reserved),
 	}
 	c.changed = config.Changes{}
@@ -138,41 +141,6 @@ func (c *cluster) PatchPool(_ context.Context, key config.Key, st config.PoolSta
 
 func (c *cluster) PatchConditions(_ context.Context, ref config.Ref, conditions []config.Condition) error {
 	return c.take("pool "+ref.String(), func() { c.status[ref.String()] = config.PoolStatus{Conditions: conditions} })
-}
-
-func (c *cluster) PutReservation(_ context.Context, key config.Key, service string, addr netip.Addr, st config.ReservationStatus) error {
-	return c.take(fmt.Sprintf("reservation %s %s", key.Name, st.State), func() {
-		c.reserve(&config.Reservation{
-			Key: key, UID: "uid-" + key.Name, Service: service, Addrs: []netip.Addr{addr}, Managed: true, Status: st,
-		})
-	})
-}
-
-func (c *cluster) PatchReservation(_ context.Context, r *config.Reservation, st config.ReservationStatus) error {
-	return c.take(fmt.Sprintf("reservation %s %s", r.Name, st.State), func() {
-		n := *r
-		n.Status = st
-		c.reserve(&n)
-	})
-}
-
-func (c *cluster) DeleteReservation(_ context.Context, key config.Key, _ string) error {
-	return c.take("reservation "+key.Name+" deleted", func() { c.unreserve(key) })
-}
-
-// reserve puts a reservation in; the caller has the lock.
-func (c *cluster) reserve(r *config.Reservation) {
-	c.reserved[r.Key] = r
-	c.changed.Reservations = append(c.changed.Reservations, r.Key)
-	c.changed.Config = c.changed.Config || !r.Managed
-}
-
-func (c *cluster) unreserve(key config.Key) {
-	if r, ok := c.reserved[key]; ok {
-		delete(c.reserved, key)
-		c.changed.Reservations = append(c.changed.Reservations, key)
-		c.changed.Config = c.changed.Config || !r.Managed
-	}
 }
 
 func (c *cluster) Event(about config.Ref, _ string, warning bool, reason, message string) {

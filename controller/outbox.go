@@ -178,10 +178,13 @@ func (o *outbox) carries(ref config.Ref, m *memory) bool {
 	return false
 }
 
-// dropped tells whether the last write of the object was its end.
-func (o *outbox) dropped(ref config.Ref) bool {
+// dropped tells whether the last write of the object of that uid was its end.
+func (o *outbox) dropped(ref config.Ref, uid string) bool {
 	s := o.slots[ref]
-	return s != nil && (s.busy != nil && s.busy.drop || s.last != nil && s.last.drop)
+	if s == nil {
+		return false
+	}
+	return slices.ContainsFunc([]*write{s.busy, s.last}, func(w *write) bool { return w != nil && w.drop && w.uid() == uid })
 }
 
 // peek is the write that is due first, or nil and how long there is none.

@@ -43,7 +43,7 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	if r.snap == nil {
 		r.mode = modeShown(snap, r.opts.Classes)
 	}
-	forgotten := r.forgotten(snap)
+	vanished, forgotten := r.vanished(snap)
 	r.snap = snap
 	diff := r.plan(full, forgotten, now)
 	changes := diff.Services
@@ -56,7 +56,7 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	r.reviewIngresses(full, now)
 	r.reviewRoutes(full)
 	r.reviewConfig(now)
-	r.reviewReservations(diff, forgotten, full, now)
+	r.reviewReservations(diff, vanished, full, now)
 	r.sessions = sessionProblems(snap, r.opts.Namespace)
 	r.tellProblems()
 	r.metrics.plan(r.ledger, changes)
@@ -68,7 +68,9 @@ func (r *reign) plan(full bool, forgotten []netip.Addr, now time.Time) ipam.Diff
 	now = now.UTC().Truncate(time.Microsecond)
 	var diff ipam.Diff
 	if full {
-		r.ledger, diff = ipam.Plan(r.ledger, inputOf(r.snap, r.opts.Classes, now))
+		in := inputOf(r.snap, r.opts.Classes, now)
+		in.Forgotten = forgotten
+		r.ledger, diff = ipam.Plan(r.ledger, in)
 	} else {
 		changed, gone := changedRequests(r.snap, r.opts.Classes)
 		r.ledger, diff = ipam.Update(r.ledger, ipam.Delta{Changed: changed, Gone: gone, Forgotten: forgotten, Now: now})

@@ -62,33 +62,42 @@ func (r *reign) shows(m *memory) bool {
 	return ok && o.Managed && o.Service == m.service && slices.Equal(o.Addrs, []netip.Addr{m.addr}) && o.Status.Equal(m.status)
 }
 
-// forgotten are the addresses whose managed reservation somebody deleted by
-// hand since the snapshot before.
-func (r *reign) forgotten(snap *config.Snapshot) []netip.Addr {
-	var out []netip.Addr
+// vanished are the addresses whose managed reservation is gone since the
+// snapshot before and needed still. Forgotten are those of them where a person
+// deleted it: not we, and not Kubernetes with its whole namespace.
+func (r *reign) vanished(snap *config.Snapshot) (needed, forgotten []netip.Addr) {
 	for _, key := range snap.Changed.Reservations {
 		if _, ok := snap.Reservations.Get(key); ok || r.snap == nil {
 			continue
 		}
 		before, ok := r.snap.Reservations.Get(key)
-		if !ok || !before.Managed || len(before.Addrs) != 1 || r.out.dropped(reservationRef(key)) {
+		if !ok || !before.Managed || len(before.Addrs) != 1 {
 			continue
 		}
-		if m := r.memoryOf(before.Addrs[0]); m != nil && m.key == key {
-			out = append(out, m.addr)
+		m := r.memoryOf(before.Addrs[0])
+		if m == nil || m.key != key {
+			continue
+		}
+		needed = append(needed, m.addr)
+		if !ends(snap, key.Namespace) && !r.out.dropped(reservationRef(key), before.UID) {
+			forgotten = append(forgotten, m.addr)
 		}
 	}
-	return out
+	return needed, forgotten
+}
+
+// ends tells whether the namespace is being deleted or gone: no reservation
+// can be made in it any more.
+func ends(snap *config.Snapshot, namespace string) bool {
+	_, ok := snap.Namespaces.Get(namespace)
+	return !ok
 }
 
 // reviewReservations compares reservations with what they shall say: all of
-// them, or those that the snapshot or the plan changed. What somebody deleted
-// of those that are needed still is written anew.
-func (r *reign) reviewReservations(diff ipam.Diff, deleted []netip.Addr, full bool, now time.Time) {
-	for _, addr := range deleted {
-		r.out.forget(reservationRef(r.kept[addr]))
-	}
-	addrs, keys := slices.Concat(diff.Memories, deleted), slices.Concat(r.snap.Changed.Reservations, diff.Reservations)
+// them, or those that the snapshot or the plan changed. What vanished of those
+// that are needed still is written anew.
+func (r *reign) reviewReservations(diff ipam.Diff, vanished []netip.Addr, full bool, now time.Time) {
+	addrs, keys := slices.Concat(diff.Memories, vanished), slices.Concat(r.snap.Changed.Reservations, diff.Reservations)
 	if full {
 		for m := range r.ledger.Memories() {
 			addrs = append(addrs, m.Addr)
@@ -101,8 +110,7 @@ func (r *reign) reviewReservations(diff ipam.Diff, deleted []netip.Addr, full bo
 		o, ok := r.snap.Reservations.Get(key)
 		switch {
 		case !ok:
-			r.out.settled(reservationRef(key))
-			delete(r.refused, key)
+			r.forgetReservation(key)
 		case !o.Managed:
 			r.reviewManual(o, now)
 		case len(o.Addrs) == 1:
@@ -116,6 +124,16 @@ func (r *reign) reviewReservations(diff ipam.Diff, deleted []netip.Addr, full bo
 		if m := r.memoryOf(addr); m != nil {
 			r.reviewManaged(m.key, addr, now)
 		}
+	}
+}
+
+// forgetReservation drops what is to be written of a reservation that is gone.
+// One that cannot be read is not in the snapshot either, and is told so by its
+// status, like other configuration.
+func (r *reign) forgetReservation(key config.Key) {
+	delete(r.refused, key)
+	if ref := reservationRef(key); !r.configs[ref] {
+		r.out.forget(ref)
 	}
 }
 
@@ -138,7 +156,7 @@ func (r *reign) reviewManaged(key config.Key, addr netip.Addr, now time.Time) {
 		return
 	}
 	r.kept[addr] = key
-	if r.shows(m) || r.out.carries(config.Ref{Kind: config.KindService, Key: config.Key{Namespace: key.Namespace, Name: m.service}}, m) {
+	if r.shows(m) || ends(r.snap, key.Namespace) || r.out.carries(config.Ref{Kind: config.KindService, Key: config.Key{Namespace: key.Namespace, Name: m.service}}, m) {
 		r.out.settled(ref)
 		return
 	}

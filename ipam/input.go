@@ -12,6 +12,7 @@ type Input struct {
 	Pools        []*config.Pool
 	Reservations []*config.Reservation // manual and managed, in any order
 	Requests     []Request             // no Service twice
+	Forgotten    []netip.Addr          // whose managed reservation somebody deleted by hand
 	Now          time.Time
 }
 

@@ -100,7 +100,8 @@ func (m *model) fold(t *testing.T, at string) {
 // forget lets somebody delete records by hand.
 func (m *model) forget(t *testing.T, at string) {
 	addrs := []netip.Addr{m.addr(), m.addr()}
-	m.planned, _ = Update(m.planned, Delta{Forgotten: addrs, Now: m.now})
+	m.last.Forgotten, m.last.Now = addrs, m.now
+	m.planned, _ = Plan(m.planned, m.last)
 	m.updated, _ = Update(m.updated, Delta{Forgotten: addrs, Now: m.now})
 	for _, addr := range addrs {
 		maps.DeleteFunc(m.records, func(_ config.Key, r *config.Reservation) bool { return r.Addrs[0] == addr })
@@ -109,7 +110,6 @@ func (m *model) forget(t *testing.T, at string) {
 			m.slow.woken = append(m.slow.woken, addr)
 		}
 	}
-	m.last.Now = m.now
 	m.slow = m.slow.plan(m.last)
 	m.compare(t, at)
 }

@@ -16,6 +16,7 @@ func Plan(prev Ledger, in Input) (Ledger, Diff) {
 	repooled := prev.layout == nil || !slices.Equal(prev.layout.pools, in.Pools)
 	d.arrange(in, repooled)
 	d.wake()
+	d.forgetMemories(in.Forgotten)
 	works, waiting, known := make([]work, 0, len(want)-min(len(want), prev.Len())), []*Request(nil), 0
 	for i := range want {
 		req := &want[i]

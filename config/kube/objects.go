@@ -60,10 +60,11 @@ func (b *builder) node(d *draft, key config.Key) {
 		!slices.Equal(old.PodCIDRs, n.PodCIDRs) || !maps.Equal(old.Labels, n.Labels)
 }
 
+// namespace leaves out one that is being deleted: nothing can be made in it.
 func (b *builder) namespace(d *draft, key config.Key) {
 	var labels map[string]string
 	o, ok := get[*corev1.Namespace](b.view, kindNamespaces, key)
-	if ok {
+	if ok = ok && o.DeletionTimestamp == nil; ok {
 		labels = translate.Namespace(o)
 	}
 	if d.namespaces.put(key.Name, labels, ok) {

@@ -168,7 +168,9 @@ func (w *world) take(nodes []corev1.Node, namespaces []corev1.Namespace, pools [
 		w.objects.Nodes = append(w.objects.Nodes, n)
 	}
 	for i := range namespaces {
-		w.namespaces[namespaces[i].Name] = translate.Namespace(&namespaces[i])
+		if namespaces[i].DeletionTimestamp == nil {
+			w.namespaces[namespaces[i].Name] = translate.Namespace(&namespaces[i])
+		}
 	}
 	for i := range pools {
 		w.objects.Pools = append(w.objects.Pools, &pools[i])
