@@ -46,9 +46,11 @@ func (l *Lab) open(ctx context.Context, env *bench.Env) (*world, error) {
 }
 
 func start(ctx context.Context, env *bench.Env) (*world, error) {
+	topo := lab.Default(0)
+	topo.Hosts = topo.Of(lab.Plane)
 	sw, err := scenario.Start(ctx, scenario.Options{
 		Dir: filepath.Join(env.Dir, "lab"), Root: env.Root, Bare: true,
-		Topo:     lab.Default(0).Without("client", "frr", "frrclient", "bird", "birdclient"),
+		Topo:     topo,
 		Progress: func(what string) { env.Say("%s", what) },
 	})
 	if err != nil {
