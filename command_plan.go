@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,9 @@ become of every Service if they were applied: which would move, lose their
 address, be refused, or keep an address that no pool holds any more. Nothing is
 written. What is printed is decided by the code that the controller runs.
 
-Exit status: 0 if no Service would move or lose an address, 3 if one would.`,
+Exit status: 0 if no Service would move or lose an address, 3 if one would, 2 if
+a file holds no pool of this installation, 1 if the cluster cannot be asked or
+refuses a pool.`,
 		Example: "  steelyard plan -f newpool.yaml\n  steelyard plan --delete old-pool",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,7 +68,7 @@ func (o *planFlags) run(ctx context.Context, out io.Writer, stdin io.Reader) err
 	if len(o.files)+len(o.remove) == 0 {
 		return usageError{errors.New("give the changed pools with -f, or name one to take away with --delete")}
 	}
-	manifest, err := readFiles(o.files, stdin)
+	change, err := o.readChange(stdin)
 	if err != nil {
 		return usageError{err}
 	}
@@ -75,7 +78,7 @@ func (o *planFlags) run(ctx context.Context, out io.Writer, stdin io.Reader) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
-	now, then, err := client.Preview(ctx, o.namespace, kube.PoolChange{Manifest: strings.NewReader(manifest), Delete: o.remove})
+	now, then, err := client.Preview(ctx, o.namespace, change)
 	if err != nil {
 		return err
 	}
@@ -89,23 +92,30 @@ func (o *planFlags) run(ctx context.Context, out io.Writer, stdin io.Reader) err
 	return nil
 }
 
-// readFiles puts the files together as one stream of documents.
-func readFiles(names []string, stdin io.Reader) (string, error) {
-	var all strings.Builder
-	for _, name := range names {
+// readChange reads the pools in all files. A file without one is an error: to
+// say that nothing would change would mislead.
+func (o *planFlags) readChange(stdin io.Reader) (change kube.PoolChange, err error) {
+	change.Delete = o.remove
+	for _, name := range o.files {
 		var data []byte
-		var err error
 		if name == "-" {
 			data, err = io.ReadAll(stdin)
 		} else {
 			data, err = os.ReadFile(name)
 		}
 		if err != nil {
-			return "", fmt.Errorf("--filename: %w", err)
+			return change, fmt.Errorf("--filename: %w", err)
 		}
-		all.WriteString("---\n" + string(data) + "\n")
+		pools, err := kube.ReadPools(bytes.NewReader(data), o.namespace)
+		if err != nil {
+			return change, fmt.Errorf("--filename %s: %w", name, err)
+		}
+		if len(pools) == 0 {
+			return change, fmt.Errorf("--filename %s: there is no IPAddressPool in it", name)
+		}
+		change.Put = append(change.Put, pools...)
 	}
-	return all.String(), nil
+	return change, nil
 }
 
 // userKubeconfig is where kubectl looks, as far as there is a file; else this

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -35,8 +36,9 @@ func TestKeyFlag(t *testing.T) {
 func TestExitCode(t *testing.T) {
 	plain := errors.New("plain")
 	for want, errs := range map[int][]error{
-		exitFailure: {plain, errors.Join(plain, plain)},
-		exitUsage:   {usageError{plain}, errors.Join(plain, usageError{plain})},
+		exitFailure:  {plain, errors.Join(plain, plain)},
+		exitDisturbs: {fmt.Errorf("%w (%w)", errDisturbs, plain)},
+		exitUsage:    {usageError{plain}, errors.Join(plain, usageError{plain})},
 	} {
 		for _, err := range errs {
 			if got := exitCode(err); got != want || !errors.Is(err, plain) {
@@ -53,6 +55,8 @@ func TestWrongCommandLines(t *testing.T) {
 	kube := "--kubeconfig=" + kubeconfig(t)
 	key := write(t, t.TempDir()+"/key", "secret\n")
 	empty := write(t, t.TempDir()+"/key", " \n")
+	blank := write(t, t.TempDir()+"/none.yaml", "# nothing\n---\nkind: Service\n")
+	other := write(t, t.TempDir()+"/pool.yaml", "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata: {name: lan}\n")
 	gossip := []string{"--node-name=n1", "--gossip-address=127.0.0.1", "--gossip-key-file=" + key}
 	for _, c := range []struct {
 		args []string
@@ -83,6 +87,11 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"speaker", kube, "--node-name=n1", "--gossip-address=127.0.0.1", "--gossip-key-file=" + empty}, "empty"},
 		{append([]string{"speaker", kube, "--exclude-interface=eth["}, gossip...), "--exclude-interface"},
 		{append([]string{"speaker", kube, "--forwarder=ipvs"}, gossip...), "--forwarder"},
+		{[]string{"plan"}, "-f"},
+		{[]string{"plan", "pool.yaml"}, `"pool.yaml"`},
+		{[]string{"plan", "-f", "/nonexistent/pool.yaml"}, "/nonexistent/pool.yaml"},
+		{[]string{"plan", "-f", blank}, blank + ": there is no IPAddressPool"},
+		{[]string{"plan", "-f", other}, "metallb.io/v1beta1"},
 		{[]string{"controller", kube, "--metrics-tls", "--metrics-address=127.0.0.1:0", "--health-address=", "--metrics-cert-dir=/nonexistent"}, "--metrics-cert-dir"},
 	} {
 		out, err := runCommand(t.Context(), c.args...)
@@ -105,6 +114,8 @@ func TestFailures(t *testing.T) {
 		want string
 	}{
 		{[]string{"controller"}, "service account"},
+		{[]string{"plan", "--delete=lan", "--kubeconfig=/nonexistent/kubeconfig"}, "/nonexistent/kubeconfig"},
+		{[]string{"plan", "--delete=lan", kube}, "list Services"},
 		{[]string{"speaker", "--kubeconfig=/nonexistent/kubeconfig"}, "/nonexistent/kubeconfig"},
 		{[]string{"ingress", "--kubeconfig=/nonexistent/kubeconfig"}, "/nonexistent/kubeconfig"},
 		{[]string{"ingress", kube, "--http-address=" + taken}, taken},

@@ -1,12 +1,8 @@
 package kube
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,14 +14,13 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 )
 
 // PoolChange is a change of IPAddressPools that nobody has made yet.
 type PoolChange struct {
-	Manifest io.Reader // YAML or JSON documents; those of other kinds are passed over
-	Delete   []string  // names of pools to remove
+	Put    []*v1beta1.IPAddressPool // see [ReadPools]; Preview completes them
+	Delete []string                 // names of pools to remove
 }
 
 // Preview reads what the allocator decides from, as it is now and as it would
@@ -37,16 +32,12 @@ func (c *Client) Preview(ctx context.Context, namespace string, change PoolChang
 		return nil, nil, err
 	}
 	now = w.snapshot()
-	pools, err := readPools(change.Manifest, namespace)
-	if err != nil {
-		return nil, nil, err
-	}
 	for _, name := range change.Delete {
 		if err := w.remove(name); err != nil {
 			return nil, nil, err
 		}
 	}
-	for _, p := range pools {
+	for _, p := range change.Put {
 		judged, err := c.judge(ctx, p)
 		if err != nil {
 			return nil, nil, err
@@ -54,43 +45,6 @@ func (c *Client) Preview(ctx context.Context, namespace string, change PoolChang
 		w.put(judged)
 	}
 	return now, w.snapshot(), nil
-}
-
-// readPools are the IPAddressPools among the documents.
-func readPools(r io.Reader, namespace string) ([]*v1beta1.IPAddressPool, error) {
-	if r == nil {
-		return nil, nil
-	}
-	var out []*v1beta1.IPAddressPool
-	docs := yaml.NewYAMLOrJSONDecoder(r, 4096)
-	for n := 1; ; n++ {
-		var raw json.RawMessage
-		if err := docs.Decode(&raw); errors.Is(err, io.EOF) {
-			return out, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("document %d: %w", n, err)
-		}
-		p := &v1beta1.IPAddressPool{}
-		if bytes.Equal(raw, []byte("null")) || len(raw) == 0 {
-			continue
-		}
-		if err := json.Unmarshal(raw, &p.TypeMeta); err != nil {
-			return nil, fmt.Errorf("document %d: %w", n, err)
-		}
-		if p.Kind != string(config.KindIPAddressPool) {
-			continue
-		}
-		if err := json.Unmarshal(raw, p); err != nil {
-			return nil, fmt.Errorf("document %d: %w", n, err)
-		}
-		if p.Name == "" {
-			return nil, fmt.Errorf("document %d: IPAddressPool has no metadata.name", n)
-		}
-		if p.Namespace == "" {
-			p.Namespace = namespace
-		}
-		out = append(out, p)
-	}
 }
 
 // judge lets the API server default and validate p in place of the one that is
