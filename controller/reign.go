@@ -22,18 +22,20 @@ type reign struct {
 	routing  []config.Problem        // of Ingresses together
 	sessions []config.Problem        // of BGP sessions that are down
 	problems map[config.Problem]bool // told
-	foreign  map[config.Key]string   // told of a status that is not ours
+	heard    heard
+	foreign  map[config.Key]string // told of a status that is not ours
 
 	remembers bool                          // some memory may exist: of a pool, or of an address without one
 	kept      map[netip.Addr]config.Key     // managed reservations, as they are called
 	refused   map[config.Key]config.Problem // of reservations that cannot be had
+	refusals  uint64                        // grows when refused changes
 }
 
 func newReign(c *Controller) *reign {
 	return &reign{
 		Controller: c, out: newOutbox(), configs: map[config.Ref]bool{},
-		problems: map[config.Problem]bool{}, foreign: map[config.Key]string{},
-		kept: map[netip.Addr]config.Key{}, refused: map[config.Key]config.Problem{},
+		foreign: map[config.Key]string{},
+		kept:    map[netip.Addr]config.Key{}, refused: map[config.Key]config.Problem{},
 	}
 }
 

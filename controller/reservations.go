@@ -131,7 +131,7 @@ func (r *reign) reviewReservations(diff ipam.Diff, vanished []netip.Addr, full b
 // One that cannot be read is not in the snapshot either, and is told so by its
 // status, like other configuration.
 func (r *reign) forgetReservation(key config.Key) {
-	delete(r.refused, key)
+	r.refuse(key, nil)
 	if ref := reservationRef(key); !r.configs[ref] {
 		r.out.forget(ref)
 	}
@@ -175,11 +175,8 @@ func (r *reign) reviewManual(o *config.Reservation, now time.Time) {
 		State: standing.State, Pool: standing.Pool, PoolLabels: standing.PoolLabels, Bound: standing.Bound,
 		Conditions: []config.Condition{{Type: config.ConditionValid, Status: true, Reason: reasonValid, Message: noFault}},
 	}
-	delete(r.refused, o.Key)
+	r.refuse(o.Key, standing.Refusal)
 	if no := standing.Refusal; no != nil {
-		r.refused[o.Key] = config.Problem{
-			Object: ref, Field: "spec.addresses", Reason: string(no.Reason), Message: no.Message, Remedy: no.Remedy,
-		}
 		status.Conditions[0] = config.Condition{Type: config.ConditionValid, Reason: string(no.Reason), Message: no.Text()}
 	}
 	if standing.State != config.ReservationRefused {
@@ -190,6 +187,26 @@ func (r *reign) reviewManual(o *config.Reservation, now time.Time) {
 		return
 	}
 	r.out.put(&write{ref: ref, basis: o, reservation: o, standing: &status}, now)
+}
+
+// refuse notes why the reservation of that key cannot be had; nil: it can, or
+// is gone.
+func (r *reign) refuse(key config.Key, no *ipam.Refusal) {
+	before, known := r.refused[key]
+	if no == nil {
+		if known {
+			delete(r.refused, key)
+			r.refusals++
+		}
+		return
+	}
+	now := config.Problem{
+		Object: reservationRef(key), Field: "spec.addresses", Reason: string(no.Reason), Message: no.Message, Remedy: no.Remedy,
+	}
+	if now != before {
+		r.refused[key] = now
+		r.refusals++
+	}
 }
 
 func reservationRef(key config.Key) config.Ref {

@@ -144,3 +144,25 @@ func TestUnreadableReservation(t *testing.T) {
 	l.run()
 	expect(t, c, []string{"reservation fixed Reserved"}, nil)
 }
+
+// TestRefusalIsToldOnce, and again when it comes back, however many snapshots
+// there are between.
+func TestRefusalIsToldOnce(t *testing.T) {
+	c := newCluster(public)
+	l := newLeader(c, Options{})
+	wild := &config.Reservation{
+		Key: config.Key{Namespace: "t", Name: "wild"}, UID: "u1", Service: "web", Addrs: []netip.Addr{netip.MustParseAddr("198.51.100.1")},
+	}
+	c.reserve(wild)
+	l.run()
+	expect(t, c, []string{"reservation wild Refused"}, []string{"wild Warning AddressNotInPool"})
+	c.set(service("a"))
+	l.run()
+	expect(t, c, []string{"service a 192.0.2.10 VIP public true/Allocated"}, []string{"a Normal IPAllocated"})
+	c.setPools(public, pool("more", "198.51.100.1-198.51.100.1"))
+	l.run()
+	expect(t, c, []string{"reservation wild Reserved"}, nil)
+	c.setPools(public)
+	l.run()
+	expect(t, c, []string{"reservation wild Refused"}, []string{"wild Warning AddressNotInPool"})
+}
