@@ -35,7 +35,7 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	}
 	ch := snap.Changed
 	if same && prev.basis.snap.Revision+1 == snap.Revision && !ch.All && !ch.Config {
-		for key := range unique(changedServices(snap)) {
+		for key := range unique(changedServices(prev.basis.snap, snap)) {
 			e.service(key)
 		}
 	} else {
@@ -47,13 +47,31 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	}
 }
 
-// changedServices are the Services that changed, and those whose reservation
-// did: it may make an address theirs.
-func changedServices(snap *config.Snapshot) []config.Key {
-	keys := snap.Changed.Services
+// changedServices are the Services that changed since old, and those whose
+// reservation did: it may make an address theirs.
+func changedServices(old, snap *config.Snapshot) []config.Key {
+	keys := slices.Clone(snap.Changed.Services)
+	lost := map[netip.Addr]bool{} // addresses that only a reservation makes ours
 	for _, key := range snap.Changed.Reservations {
-		if r, ok := snap.Reservations.Get(key); ok {
-			keys = append(keys[:len(keys):len(keys)], r.For())
+		for _, s := range []*config.Snapshot{old, snap} {
+			r, ok := s.Reservations.Get(key)
+			if !ok {
+				continue
+			}
+			keys = append(keys, r.For())
+			for _, addr := range r.Status.Addrs {
+				if config.PoolOf(snap.Pools, addr) == nil {
+					lost[addr] = true
+				}
+			}
+		}
+	}
+	if len(lost) == 0 {
+		return keys
+	}
+	for key, svc := range snap.Services.All() { // those that share with the reservation's Service
+		if svc.Want.ShareKey != "" && slices.ContainsFunc(svc.Addrs, func(a netip.Addr) bool { return lost[a] }) {
+			keys = append(keys, key)
 		}
 	}
 	return keys
