@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -51,7 +50,7 @@ is told to stop, within three seconds when it dies.`,
 	o.register(cmd, ":17480", ":9150")
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		spareMemory()
+		daemon.SpareMemory()
 		logger, err := o.logger(cmd)
 		if err != nil {
 			return err
@@ -67,15 +66,6 @@ is told to stop, within three seconds when it dies.`,
 		return o.run(cmd.Context(), p, opts)
 	}
 	return cmd
-}
-
-// spareMemory lets the garbage collector run when the heap has grown by half,
-// not when it has doubled: what lives there is the cluster's objects, large and
-// long-lived, and collecting them is cheap. $GOGC has the last word.
-func spareMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
 }
 
 func (o *controllerFlags) options() (controller.Options, error) {
@@ -127,7 +117,7 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 			return leader.Run(ctx, follow.Lead(fresh))
 		})
 	}
-	return serveUntilDrained(ctx, lead, p.serveHealth, p.serveMetrics, source.Run, events.Run, follow.Run)
+	return serveUntilDrained(ctx, lead, p.serveHealth, p.serveMetrics, source.Run, events.Run, follow.Run, daemon.GiveMemoryBack)
 }
 
 // readTruth reads what is true, trying for as long as the term lasts.

@@ -1,0 +1,37 @@
+package daemon
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// Memory that a burst needed goes back to the system when it is over.
+func TestGiveMemoryBack(t *testing.T) {
+	burst := make([][]byte, 64)
+	for i := range burst {
+		burst[i] = make([]byte, 1<<20)
+	}
+	burst = nil
+	before := released()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- GiveMemoryBack(ctx) }()
+	for deadline := time.Now().Add(20 * time.Second); released() < before+32<<20; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes were given back", released()-before)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func released() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapReleased
+}
