@@ -10,7 +10,8 @@ import (
 
 const (
 	memoryLook  = time.Second
-	memorySpare = 12 << 20 // bytes that may lie idle
+	memoryCalm  = 8 << 20  // bytes allocated between two looks, at most
+	memoryBurst = 32 << 20 // bytes allocated since memory was given back last
 )
 
 // SpareMemory lets the garbage collector run when the heap has grown by half,
@@ -22,18 +23,15 @@ func SpareMemory() {
 	}
 }
 
-// GiveMemoryBack returns memory that lies idle to the system: reading ten
-// thousand objects takes several times what keeping them does, and Go itself
-// would give it back over minutes. It does so only after the use of memory has
-// not grown for a while, so that it never works against a burst.
+// GiveMemoryBack returns memory that lies idle to the system until ctx ends:
+// reading ten thousand objects takes several times what keeping them does, and
+// Go itself would give it back over minutes. It waits until the burst is over,
+// so that it never works against one.
 func GiveMemoryBack(ctx context.Context) error {
 	tick := time.NewTicker(memoryLook)
 	defer tick.Stop()
-	sample := []metrics.Sample{
-		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/gc/heap/allocs:bytes"},
-		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"},
-	}
-	var before uint64
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}} // ever allocated
+	var before, given uint64
 	for {
 		select {
 		case <-ctx.Done():
@@ -41,12 +39,11 @@ func GiveMemoryBack(ctx context.Context) error {
 		case <-tick.C:
 		}
 		metrics.Read(sample)
-		allocated := sample[1].Value.Uint64()
-		calm := allocated-before < memorySpare
-		before = allocated
-		garbage := int64(sample[2].Value.Uint64()) - int64(sample[3].Value.Uint64())
-		if idle := int64(sample[0].Value.Uint64()) + max(garbage, 0); calm && idle > memorySpare {
+		allocated := sample[0].Value.Uint64()
+		if allocated-before < memoryCalm && allocated-given > memoryBurst {
 			debug.FreeOSMemory()
+			given = allocated
 		}
+		before = allocated
 	}
 }
