@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 )
@@ -22,6 +23,8 @@ const ConditionEstablished = "Established"
 var (
 	// ErrConflict: the object changed meanwhile; look at the next snapshot.
 	ErrConflict = errors.New("object changed meanwhile")
+	// ErrTaken is an ErrConflict that lasts: somebody else's object has the name.
+	ErrTaken = fmt.Errorf("the name is taken: %w", ErrConflict)
 	// ErrGone: there is no such object any more; nothing is left to write.
 	ErrGone = errors.New("object is gone")
 )

@@ -14,7 +14,7 @@ import (
 )
 
 // statusWriter is all that the controller asks of the API. Writes touch only
-// the fields that their value has, and wrap config.ErrConflict and
+// the fields that their value has, and wrap config.ErrConflict (ErrTaken) and
 // config.ErrGone. They are called from several goroutines, never twice at a
 // time for one object. Event must not block; uid may be "".
 type statusWriter interface {

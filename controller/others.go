@@ -50,8 +50,9 @@ func ingressAddrs(snap *config.Snapshot, l ipam.Ledger, key config.Key) []netip.
 }
 
 // reviewConfig asks for the statuses of our configuration objects and forgets
-// those that are gone.
-func (r *reign) reviewConfig(now time.Time) {
+// those that are gone. It tells whether a reservation that could not be read is
+// no more: one of ours may take its name.
+func (r *reign) reviewConfig(now time.Time) (mended bool) {
 	use := r.ledger.Use()
 	r.metrics.pools(use)
 	all := verdicts(r.snap, use, r.opts.Namespace)
@@ -60,10 +61,12 @@ func (r *reign) reviewConfig(now time.Time) {
 			r.out.forget(ref)
 			delete(r.configs, ref)
 			r.metrics.forgetPool(ref)
+			mended = mended || ref.Kind == config.KindIPReservation
 		}
 	}
 	for ref, status := range all {
 		r.configs[ref] = true
 		r.out.put(&write{ref: ref, pool: status}, now)
 	}
+	return mended
 }

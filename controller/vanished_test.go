@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -165,4 +166,29 @@ func TestRefusalIsToldOnce(t *testing.T) {
 	c.setPools(public)
 	l.run()
 	expect(t, c, []string{"reservation wild Refused"}, []string{"wild Warning AddressNotInPool"})
+}
+
+// TestNameTakenByTheUnreadable: a Service does not wait for a memory whose name
+// an object has that cannot be read. Once that is gone, it is remembered.
+func TestNameTakenByTheUnreadable(t *testing.T) {
+	c := newCluster(lasting(time.Minute, 0))
+	l := newLeader(c, Options{})
+	key := config.Key{Namespace: "t", Name: "a-192.0.2.10"}
+	c.problems = []config.Problem{{Object: reservationRef(key), Reason: "Invalid", Message: "edited by hand"}}
+	c.fail = func(what string) error {
+		if what == "reservation a-192.0.2.10 Bound" {
+			return config.ErrTaken
+		}
+		return nil
+	}
+	c.set(service("a"))
+	l.run()
+	writes, _ := c.drain()
+	if want := []string{"service a 192.0.2.10 VIP public true/Allocated"}; !slices.Equal(writes, want) {
+		t.Errorf("written: %q, want %q", writes, want)
+	}
+	c.problems, c.fail = nil, nil
+	l.now = l.now.Add(time.Minute)
+	l.run()
+	expect(t, c, []string{"reservation a-192.0.2.10 Bound"}, nil)
 }

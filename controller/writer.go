@@ -102,10 +102,13 @@ func (c *Controller) perform(ctx context.Context, w *write) error {
 }
 
 // send does the requests of one write, memories first: what an address is
-// remembered by must be there before a Service shows it.
+// remembered by must be there before a Service shows it. If somebody else's
+// object has its name, nothing is remembered; the Service shall not wait for
+// that.
 func (c *Controller) send(ctx context.Context, w *write) error {
 	for _, m := range w.memories {
-		if err := c.api.PutReservation(ctx, m.key, m.service, m.addr, m.status); err != nil {
+		err := c.api.PutReservation(ctx, m.key, m.service, m.addr, m.status)
+		if err != nil && !(w.ref.Kind == config.KindService && errors.Is(err, config.ErrTaken)) {
 			return err
 		}
 	}

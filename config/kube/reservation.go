@@ -21,7 +21,7 @@ const reservations = "ipreservations"
 
 // PutReservation makes the managed IPReservation of that key, which is of addr
 // for the Service of that name, say status. It is two requests for a new one
-// and one for what became Released. The error wraps config.ErrConflict if an
+// and one for what became Released. The error wraps config.ErrTaken if an
 // object of that name exists that is not the controller's, or is about
 // something else: that one is left alone. It wraps config.ErrGone if the
 // namespace is going.
@@ -83,9 +83,9 @@ func (c *Client) whyInvalid(ctx context.Context, what string, want *v1beta1.IPRe
 	case err != nil:
 		return writeError(what, err)
 	case o.Labels[translate.LabelManagedBy] != translate.ManagedBy:
-		return fmt.Errorf("%s: %w: one of that name exists that the controller did not make; delete or rename it", what, config.ErrConflict)
+		return fmt.Errorf("%s: %w: one of that name exists that the controller did not make; delete or rename it", what, config.ErrTaken)
 	case !equality.Semantic.DeepEqual(o.Spec, want.Spec):
-		return fmt.Errorf("%s: %w: it was edited to be of %v for Service %s; delete it", what, config.ErrConflict, o.Spec.Addresses, o.Spec.ServiceName)
+		return fmt.Errorf("%s: %w: it was edited to be of %v for Service %s; delete it", what, config.ErrTaken, o.Spec.Addresses, o.Spec.ServiceName)
 	}
 	return writeError(what, refused)
 }

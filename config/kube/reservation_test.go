@@ -97,7 +97,7 @@ func TestPutReservationLeavesOthersAlone(t *testing.T) {
 			c.edit(o)
 			api.put(t, reservations, o)
 			err := client.PutReservation(t.Context(), heldKey, "web", heldAddr, status)
-			if !errors.Is(err, config.ErrConflict) || !strings.Contains(err.Error(), c.says) {
+			if !errors.Is(err, config.ErrTaken) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%s, %s: %v", c.what, status.State, err)
 			}
 			if now := stored[v1beta1.IPReservation](t, api, reservations, heldKey); now.Status.State != "" {
