@@ -99,6 +99,8 @@ chart: bin/helm
 	@bin/helm lint --strict --quiet --kube-version $(KUBE) charts/steelyard
 	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system >/dev/null
 	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system \
+		--set-string 'loadBalancerClass=\,lan' >/dev/null
+	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system \
 		--set networkPolicies.enabled=true,namespace.create=true,metrics.tls=true,speaker.realtime=true,ingress.enabled=false >/dev/null
 
 # What is measured: "area", "area/name", or several of them; empty: all areas.
