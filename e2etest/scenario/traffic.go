@@ -102,6 +102,11 @@ func expectRefused(r *run, args []string) error {
 	return fmt.Errorf("not refused but: %v", err)
 }
 
+// loopTimeout leaves room for one SYN that a machine short of processors lost:
+// TCP sends the next after a second. How long nobody is answered is what a
+// loop's gap is for.
+const loopTimeout = 3 * time.Second
+
 // expect timeout [from HOST] ADDR:PORT: a connection gets no answer.
 func expectTimeout(r *run, args []string) error {
 	err := r.connect(args)
@@ -163,6 +168,9 @@ func loop(r *run, args []string) error {
 		a, rest, err := r.parseAsker(args[2:])
 		if err != nil || len(rest) > 0 {
 			return errors.Join(err, usageIf(len(rest) > 0, "after the URL: "+strings.Join(rest, " ")))
+		}
+		if a.req.Timeout == 0 {
+			a.req.Timeout = loopTimeout
 		}
 		r.loops[name] = probe.Start(a.ns, a.req, a.every)
 		return nil
