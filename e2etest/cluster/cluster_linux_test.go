@@ -213,17 +213,6 @@ func TestSlowAPI(t *testing.T) {
 			t.Errorf("a request to a slow API server took %v", took)
 		}
 	}
-	// A pod on a node gets its status through the slow way, too.
-	start := time.Now()
-	if _, err := kube.Kubectl("rollout", "restart", "deployment/web"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := kube.Kubectl("rollout", "status", "deployment/web", "--timeout=60s"); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(start); took < 4*delay {
-		t.Errorf("a roll-out over a slow API server took %v", took)
-	}
 	if err := end(); err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +231,7 @@ func TestPowerOffAndOn(t *testing.T) {
 	if kube.PoweredOn("n3") {
 		t.Error("n3 is still on")
 	}
-	eventually(t, 30*time.Second, func() error {
+	eventually(t, 90*time.Second, func() error {
 		out, err := kube.Kubectl("get", "node", "n3", "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
 		if err == nil && out != "Unknown" {
 			err = fmt.Errorf("node n3 is Ready=%s", out)
