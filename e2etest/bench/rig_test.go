@@ -126,10 +126,10 @@ func spin(n int) float64 {
 func TestRecord(t *testing.T) {
 	dir := t.TempDir()
 	a, b := Figure{Name: "x/a", Unit: "ms", Bar: AtMost(1)}, Figure{Name: "y/b", Unit: "ms", Bar: AtMost(1)}
-	all := []Figure{a, b, {Name: "y/c"}}
+	all := []Figure{a, b, {Name: "z/c"}, {Name: "z/d"}}
 	at := time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
 	err := Record(dir, at, "here", all, []Result{
-		{Figure: a, Value: 0.5, Ours: []float64{0.4, 0.5}}, Missing(b, errors.New("lost")),
+		{Figure: a, Value: 0.5, Ours: []float64{0.4, 0.5}}, Missing(b, errors.New("lost")), {Figure: all[2], Value: 1},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -138,8 +138,10 @@ func TestRecord(t *testing.T) {
 	if want := "# 2026-03-01 12:30, here\nx/a: 0.500 ms | peer - | ratio - | bar <= 1 | holds\n"; err != nil || string(text) != want {
 		t.Errorf("x.txt = %q (%v), want %q", text, err, want)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "y.txt")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("an area of which a part ran has a file: %v", err)
+	for _, part := range []string{"y.txt", "z.txt"} {
+		if _, err := os.Stat(filepath.Join(dir, part)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("an area of which not all was measured has a file %s: %v", part, err)
+		}
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, "raw", "20260301-123000.json"))
 	if err != nil || !strings.Contains(string(raw), "lost") || !strings.Contains(string(raw), "0.4") {
