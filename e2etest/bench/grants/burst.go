@@ -50,7 +50,7 @@ type burst struct {
 func (b *burst) Measure(ctx context.Context, side bench.Side, _ int) (bench.Metrics, error) {
 	chosen := names(crowdPrefix, b.used, burstSize)
 	b.used += burstSize
-	turned, err := b.world.convertAll(ctx, chosen)
+	turned, err := b.world.turnAll(ctx, chosen)
 	if err != nil {
 		return nil, fmt.Errorf("turn Services into LoadBalancers: %w", err)
 	}

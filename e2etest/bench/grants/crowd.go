@@ -51,7 +51,7 @@ func (w *world) gather(ctx context.Context) error {
 	if err := w.createAll(ctx, missing, corev1.ServiceTypeLoadBalancer); err != nil {
 		return err
 	}
-	if _, err := w.convertAll(ctx, other); err != nil {
+	if _, err := w.turnAll(ctx, other); err != nil {
 		return err
 	}
 	c, err := w.lead(ctx)
@@ -70,7 +70,7 @@ func (c *crowd) Measure(ctx context.Context, _ bench.Side, _ int) (bench.Metrics
 	if err != nil {
 		return nil, err
 	}
-	time.Sleep(settle)
+	time.Sleep(calm)
 	rss, err := ours.rss()
 	if err != nil {
 		return nil, err

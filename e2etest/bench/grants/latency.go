@@ -12,6 +12,9 @@ import (
 const (
 	latencyCount = 200 // Services in a round
 	warmUp       = 20  // more before, not counted
+	// latencyPace is from one Service to the next, on both sides: what the one
+	// before still causes (its echo, its event) is over by then.
+	latencyPace = 30 * time.Millisecond
 )
 
 // Metrics of the rigs.
@@ -23,9 +26,9 @@ const (
 )
 
 // Latency measures create → status seen by a watcher, one Service at a time:
-// the next is created when the one before has its address. The peer is a client
-// that creates the Service and then writes the status itself, while no
-// controller runs; the same watcher looks.
+// the next is created when the one before has its address, and not earlier than
+// 30 ms after it. The peer is a client that creates the Service and then writes
+// the status itself, while no controller runs; the same watcher looks.
 func (l *Lab) Latency() *bench.Rig {
 	return &bench.Rig{Name: "latency", Lab: true, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
 		w, err := l.open(ctx, env)
@@ -54,6 +57,8 @@ func (l *latency) Measure(ctx context.Context, side bench.Side, round int) (benc
 	} else {
 		floor = l.floor
 	}
+	pace := time.NewTicker(latencyPace)
+	defer pace.Stop()
 	var waited []float64
 	for i, name := range names(fmt.Sprintf("lat-%s-%d", side, round), 0, warmUp+latencyCount) {
 		took, err := l.world.oneByOne(ctx, name, floor)
@@ -63,6 +68,7 @@ func (l *latency) Measure(ctx context.Context, side bench.Side, round int) (benc
 		if i >= warmUp {
 			waited = append(waited, took)
 		}
+		<-pace.C
 	}
 	if err := ours.stop(); err != nil {
 		return nil, err

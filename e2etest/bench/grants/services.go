@@ -60,9 +60,10 @@ func (w *world) createAll(ctx context.Context, names []string, kind corev1.Servi
 	})
 }
 
-// convertAll makes Services of type LoadBalancer out of others, and returns
-// them in the order of the names.
-func (w *world) convertAll(ctx context.Context, names []string) ([]*corev1.Service, error) {
+// turnAll makes Services of type LoadBalancer out of others, and returns them in
+// the order of the names. That is how many are there at once: to create them
+// takes the API server longer than it takes to serve them.
+func (w *world) turnAll(ctx context.Context, names []string) ([]*corev1.Service, error) {
 	body := []byte(`{"spec":{"type":"LoadBalancer","allocateLoadBalancerNodePorts":false}}`)
 	out := make([]*corev1.Service, len(names))
 	return out, each(ctx, names, func(ctx context.Context, i int, name string) (err error) {

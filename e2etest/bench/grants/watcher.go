@@ -20,35 +20,55 @@ type watcher struct {
 }
 
 // watchServices watches until ctx ends.
-func watchServices(ctx context.Context, client kubernetes.Interface) (*watcher, error) {
-	services := client.CoreV1().Services(namespace)
-	list, err := services.List(ctx, metav1.ListOptions{})
+func watchServices(ctx context.Context, client kubernetes.Interface, say func(string, ...any)) (*watcher, error) {
+	list, err := client.CoreV1().Services(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("list Services: %w", err)
 	}
-	seconds := int64(tokenLife.Seconds())
-	events, err := services.Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion, TimeoutSeconds: &seconds})
-	if err != nil {
-		return nil, fmt.Errorf("watch Services: %w", err)
-	}
 	w := &watcher{waiting: map[string]chan<- time.Time{}}
-	go w.follow(events)
+	events, err := watchFrom(ctx, client, list.ResourceVersion)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		version := list.ResourceVersion
+		for err == nil {
+			if version, err = w.follow(events, version); err == nil {
+				err = ctx.Err()
+			}
+			if err == nil {
+				say("the API server ended the watch of Services; it is taken up at %s", version)
+				events, err = watchFrom(ctx, client, version)
+			}
+		}
+		w.end(err)
+	}()
 	return w, nil
 }
 
-func (w *watcher) follow(events watch.Interface) {
+func watchFrom(ctx context.Context, client kubernetes.Interface, version string) (watch.Interface, error) {
+	seconds := int64(tokenLife.Seconds())
+	events, err := client.CoreV1().Services(namespace).Watch(ctx, metav1.ListOptions{ResourceVersion: version, TimeoutSeconds: &seconds})
+	if err != nil {
+		return nil, fmt.Errorf("watch Services: %w", err)
+	}
+	return events, nil
+}
+
+// follow tells who waits, until the watch ends; it returns what it saw last.
+func (w *watcher) follow(events watch.Interface, version string) (string, error) {
 	for event := range events.ResultChan() {
 		now := time.Now()
 		svc, ok := event.Object.(*corev1.Service)
 		if !ok {
-			w.end(fmt.Errorf("the watch of Services broke: %v", event.Object))
-			return
+			return version, fmt.Errorf("the watch of Services broke: %v", event.Object)
 		}
+		version = svc.ResourceVersion
 		if event.Type != watch.Deleted && len(svc.Status.LoadBalancer.Ingress) > 0 {
 			w.saw(svc.Name, now)
 		}
 	}
-	w.end(fmt.Errorf("the watch of Services ended"))
+	return version, nil
 }
 
 func (w *watcher) saw(name string, at time.Time) {

@@ -69,7 +69,7 @@ func start(ctx context.Context, env *bench.Env) (*world, error) {
 	if w.controller, err = w.command(ctx); err != nil {
 		return nil, err
 	}
-	if w.watcher, err = watchServices(ctx, w.streams); err != nil {
+	if w.watcher, err = watchServices(ctx, w.streams, env.Say); err != nil {
 		return nil, err
 	}
 	env.Say("product installed by its chart, controllers of Kubernetes stopped")
