@@ -25,12 +25,13 @@ const (
 
 // slowRules lead every connection to the API server over the slow way, those of
 // the control plane's own host too, and reset the ones that stand already, so
-// that their clients make new ones.
+// that their clients make new ones. The server's own connections to itself, by
+// ::1, are spared: a reset there fails the request of the client it works for.
 const slowRules = `table inet slowapi {
 	chain arriving { type nat hook prerouting priority -100; tcp dport %[1]d redirect to :%[2]d; }
-	chain leaving { type nat hook output priority -100; tcp dport %[1]d meta mark != %[3]d redirect to :%[2]d; }
+	chain leaving { type nat hook output priority -100; ip6 daddr ::1 return; tcp dport %[1]d meta mark != %[3]d redirect to :%[2]d; }
 	chain old_arriving { type filter hook input priority 0; iifname != "lo" tcp dport %[1]d reject with tcp reset; }
-	chain old_leaving { type filter hook output priority 0; tcp dport %[1]d meta mark != %[3]d reject with tcp reset; }
+	chain old_leaving { type filter hook output priority 0; ip6 daddr ::1 return; tcp dport %[1]d meta mark != %[3]d reject with tcp reset; }
 }`
 
 // Slow makes the API server slow: whatever is sent to it arrives so much later,
