@@ -7,8 +7,6 @@ import (
 	"slices"
 
 	"github.com/steelyard-lb/steelyard/config"
-	"github.com/steelyard-lb/steelyard/config/translate"
-	"github.com/steelyard-lb/steelyard/config/v1beta1"
 )
 
 // binders are the reservations whose status binds an address, the one that
@@ -16,12 +14,9 @@ import (
 type binders map[netip.Addr][]*config.Reservation
 
 func (b *builder) reservation(d *draft, key config.Key) {
-	var r *config.Reservation
-	var problems []config.Problem
-	if o, ok := get[*v1beta1.IPReservation](b.view, kindReservations, key); ok {
-		r, problems = translate.Reservation(o)
-	}
-	b.note(d, config.Ref{Kind: config.KindIPReservation, Key: key}, problems)
+	o, _ := get[translated[*config.Reservation]](b.view, kindReservations, key)
+	r := o.value
+	b.note(d, config.Ref{Kind: config.KindIPReservation, Key: key}, o.problems)
 	old, _ := d.reservations.table.Get(key)
 	if !d.reservations.put(key, r, r != nil) {
 		return

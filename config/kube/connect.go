@@ -19,8 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/client-go/kubernetes/scheme"
-	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -44,10 +42,8 @@ type ConnectOptions struct {
 
 // Client talks to one API server. It is safe for concurrent use.
 type Client struct {
-	core, apps, discovery, networking, steelyard rest.Interface
-	authentication, authorization                rest.Interface
-
-	leases coordinationclient.LeasesGetter
+	core, apps, discovery, networking, coordination rest.Interface
+	authentication, authorization, steelyard        rest.Interface
 }
 
 // Connect makes a client. It does not talk to the API server yet.
@@ -93,34 +89,41 @@ func newClient(cfg *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up the transport: %w", err)
 	}
-	ours := runtime.NewScheme()
-	if err := v1beta1.AddToScheme(ours); err != nil {
-		return nil, fmt.Errorf("register %v: %w", v1beta1.GroupVersion, err)
-	}
-	c := &Client{}
-	for _, g := range []struct {
-		to     *rest.Interface
-		gv     schema.GroupVersion
-		codecs serializer.CodecFactory
-	}{
-		{&c.core, corev1.SchemeGroupVersion, scheme.Codecs},
-		{&c.apps, appsv1.SchemeGroupVersion, scheme.Codecs},
-		{&c.discovery, discoveryv1.SchemeGroupVersion, scheme.Codecs},
-		{&c.networking, networkingv1.SchemeGroupVersion, scheme.Codecs},
-		{&c.authentication, authenticationv1.SchemeGroupVersion, scheme.Codecs},
-		{&c.authorization, authorizationv1.SchemeGroupVersion, scheme.Codecs},
-		{&c.steelyard, v1beta1.GroupVersion, serializer.NewCodecFactory(ours)},
-	} {
-		if *g.to, err = groupClient(cfg, shared, g.gv, g.codecs); err != nil {
-			return nil, err
-		}
-	}
-	leases, err := groupClient(cfg, shared, coordinationv1.SchemeGroupVersion, scheme.Codecs)
+	codecs, err := newCodecs()
 	if err != nil {
 		return nil, err
 	}
-	c.leases = coordinationclient.New(leases)
+	c := &Client{}
+	for gv, to := range map[schema.GroupVersion]*rest.Interface{
+		corev1.SchemeGroupVersion:           &c.core,
+		appsv1.SchemeGroupVersion:           &c.apps,
+		discoveryv1.SchemeGroupVersion:      &c.discovery,
+		networkingv1.SchemeGroupVersion:     &c.networking,
+		coordinationv1.SchemeGroupVersion:   &c.coordination,
+		authenticationv1.SchemeGroupVersion: &c.authentication,
+		authorizationv1.SchemeGroupVersion:  &c.authorization,
+		v1beta1.GroupVersion:                &c.steelyard,
+	} {
+		if *to, err = groupClient(cfg, shared, gv, codecs); err != nil {
+			return nil, err
+		}
+	}
 	return c, nil
+}
+
+// newCodecs knows the API groups that are used here and no more: client-go's own
+// scheme has all that there are, which is a third of a program.
+func newCodecs() (serializer.CodecFactory, error) {
+	known := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, appsv1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme,
+		coordinationv1.AddToScheme, authenticationv1.AddToScheme, authorizationv1.AddToScheme, v1beta1.AddToScheme,
+	} {
+		if err := add(known); err != nil {
+			return serializer.CodecFactory{}, fmt.Errorf("register kinds: %w", err)
+		}
+	}
+	return serializer.NewCodecFactory(known), nil
 }
 
 func groupClient(cfg *rest.Config, shared *http.Client, gv schema.GroupVersion, codecs serializer.CodecFactory) (rest.Interface, error) {

@@ -16,23 +16,9 @@ import (
 
 func cutAnnotations(o metav1.Object) { o.SetAnnotations(nil) }
 
-// keepAnnotations drops all annotations but those named.
-func keepAnnotations(o metav1.Object, names ...string) {
-	var kept map[string]string
-	for _, name := range names {
-		if v, ok := o.GetAnnotations()[name]; ok {
-			if kept == nil {
-				kept = map[string]string{}
-			}
-			kept[name] = v
-		}
-	}
-	o.SetAnnotations(kept)
+func cutIngress(o metav1.Object) {
+	o.SetAnnotations(keepOnly(o.GetAnnotations(), translate.AnnotationIngressClass))
 }
-
-func cutService(o metav1.Object) { keepAnnotations(o, translate.ServiceAnnotations()...) }
-
-func cutIngress(o metav1.Object) { keepAnnotations(o, translate.AnnotationIngressClass) }
 
 func cutNamespace(o metav1.Object) {
 	cutAnnotations(o)
@@ -47,7 +33,7 @@ func cutSlice(o metav1.Object) {
 	if !ok {
 		return
 	}
-	s.Labels = keepLabel(s.Labels, discoveryv1.LabelServiceName)
+	s.Labels = keepOnly(s.Labels, discoveryv1.LabelServiceName)
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
 		s.Endpoints[i] = discoveryv1.Endpoint{
@@ -57,8 +43,8 @@ func cutSlice(o metav1.Object) {
 	}
 }
 
-func keepLabel(labels map[string]string, name string) map[string]string {
-	if v, ok := labels[name]; ok {
+func keepOnly(all map[string]string, name string) map[string]string {
+	if v, ok := all[name]; ok {
 		return map[string]string{name: v}
 	}
 	return nil
@@ -103,11 +89,6 @@ func keepData(s *corev1.Secret, names ...string) {
 		}
 	}
 	s.Data, s.StringData = kept, nil
-}
-
-func cutReservation(o metav1.Object) {
-	cutAnnotations(o)
-	o.SetLabels(keepLabel(o.GetLabels(), translate.LabelManagedBy))
 }
 
 func cutSpeaker(o metav1.Object) {

@@ -43,6 +43,22 @@ func (f *fence) left(now time.Time) time.Duration {
 	return time.Duration(f.until.Load()) - now.Sub(f.start)
 }
 
+// wait returns when the certain time is over or ctx ends.
+func (f *fence) wait(ctx context.Context) {
+	for ctx.Err() == nil {
+		left := f.left(time.Now())
+		if left <= 0 {
+			return
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
 type fenceKey struct{}
 
 func withFence(ctx context.Context, f *fence) context.Context {

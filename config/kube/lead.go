@@ -2,13 +2,14 @@ package kube
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"sync"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"k8s.io/client-go/tools/leaderelection"
-	"k8s.io/klog/v2"
+	"github.com/steelyard-lb/steelyard/config"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // The default durations of a Lease. With d the longest time an answer of the
@@ -18,30 +19,30 @@ import (
 // stumble. A follower notices a dead leader within the lease, a jittered retry
 // and its own request: 1.55 s + d, and then takes over, reads and writes.
 const (
-	defaultLease  = 1400 * time.Millisecond
-	defaultMargin = 100 * time.Millisecond
-	defaultRenew  = 1300 * time.Millisecond
-	defaultRetry  = 125 * time.Millisecond
+	defaultLease = 1400 * time.Millisecond
+	defaultRetry = 125 * time.Millisecond
+	leaseMargin  = 100 * time.Millisecond
+
+	retryJitterFactor = 1.2
+	complaintGap      = 10 * time.Second // between two words about the same trouble
 )
 
 // LeaseOptions name a Lease. Durations that are 0 have their defaults.
 type LeaseOptions struct {
 	Namespace, Name string
 	Identity        string // of this process, such as its Pod's name
-	Lease           time.Duration
-	Renew           time.Duration // give up leading after this long without success
-	Retry           time.Duration // between attempts
-	Logger          log.Logger
+	// Lease is how long nothing may be heard of a holder before another takes over.
+	Lease  time.Duration
+	Retry  time.Duration // between attempts
+	Logger log.Logger
 }
 
 func (o LeaseOptions) withDefaults() LeaseOptions {
-	for _, d := range []struct {
-		to  *time.Duration
-		def time.Duration
-	}{{&o.Lease, defaultLease}, {&o.Renew, defaultRenew}, {&o.Retry, defaultRetry}} {
-		if *d.to == 0 {
-			*d.to = d.def
-		}
+	if o.Lease == 0 {
+		o.Lease = defaultLease
+	}
+	if o.Retry == 0 {
+		o.Retry = defaultRetry
 	}
 	if o.Logger == nil {
 		o.Logger = log.NewNopLogger()
@@ -57,50 +58,73 @@ func (o LeaseOptions) withDefaults() LeaseOptions {
 //
 // A new leader must not trust its watch cache: it may lag behind what the
 // leader before wrote. [Source.Refresh] reads what is true.
+//
+// client-go's own election counts in whole seconds and waits for each answer,
+// which is too coarse for hand-overs within three seconds.
 func (c *Client) Lead(ctx context.Context, o LeaseOptions, run func(context.Context) error) error {
 	o = o.withDefaults()
 	for ctx.Err() == nil {
-		again, err := c.leadOnce(ctx, o, run)
-		if !again || err != nil {
+		l := &lease{
+			api: c.coordination, key: config.Key{Namespace: o.Namespace, Name: o.Name},
+			identity: o.Identity, duration: o.Lease, fence: newFence(time.Now()),
+		}
+		if !compete(ctx, l, o) {
+			return nil
+		}
+		level.Info(o.Logger).Log("msg", "leading")
+		lost, err := hold(ctx, l, o.Retry, run)
+		level.Info(o.Logger).Log("msg", "no longer leading")
+		if !lost || err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// leadOnce waits for the Lease and leads until it is lost (again is true then),
-// ctx ends or run does.
-func (c *Client) leadOnce(ctx context.Context, o LeaseOptions, run func(context.Context) error) (again bool, err error) {
-	// The election outlives ctx, so that the Lease is not given away while run
-	// winds down; and it keeps its opinions to itself, the term logs changes.
-	electing, stop := context.WithCancel(klog.NewContext(context.WithoutCancel(ctx), klog.New(nil)))
+// compete tries to take the Lease until it is ours, or false if ctx ends first.
+func compete(ctx context.Context, l *lease, o LeaseOptions) bool {
+	var leader string
+	var complained time.Time
+	for {
+		err := l.try(ctx)
+		if err == nil {
+			return true
+		}
+		if now := time.Now(); !errors.Is(err, errHeld) && ctx.Err() == nil && now.Sub(complained) > complaintGap {
+			complained = now
+			level.Warn(o.Logger).Log("msg", "cannot compete for the lead", "err", err)
+		}
+		if holder := l.holder(); holder != "" && holder != leader {
+			leader = holder
+			level.Info(o.Logger).Log("msg", "leader is "+leader)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait.Jitter(o.Retry, retryJitterFactor)):
+		}
+	}
+}
+
+// hold runs while the Lease is surely ours and releases it. Renewing goes on
+// until run has returned, so that the Lease is not given away while run winds
+// down. lost tells that run was told to end because of the Lease.
+func hold(ctx context.Context, l *lease, retry time.Duration, run func(context.Context) error) (lost bool, err error) {
+	leading, lose := context.WithCancel(withFence(ctx, l.fence))
+	defer lose()
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	t := &term{
-		parent: ctx, stop: stop, run: run, logger: o.Logger,
-		done: make(chan struct{}), fence: newFence(time.Now()),
+	var tasks sync.WaitGroup
+	tasks.Go(func() { l.keep(renewing, retry, lose) })
+	tasks.Go(func() { l.fence.wait(leading); lose() })
+	err = run(leading)
+	asked := leading.Err() != nil
+	lose()
+	stop()
+	tasks.Wait()
+	_ = l.release(context.WithoutCancel(ctx)) // or it runs out by itself
+	if asked && (errors.Is(err, context.Canceled) || errors.Is(err, ErrNotLeader)) {
+		err = nil
 	}
-	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: &leaseLock{
-			leases: c.leases.Leases(o.Namespace), name: o.Name, identity: o.Identity,
-			duration: o.Lease, margin: defaultMargin, fence: t.fence,
-		},
-		LeaseDuration: o.Lease, RenewDeadline: o.Renew, RetryPeriod: o.Retry,
-		ReleaseOnCancel: true, Name: o.Name,
-		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: t.lead,
-			OnStoppedLeading: func() {},
-			OnNewLeader: func(who string) {
-				if who != "" {
-					level.Info(o.Logger).Log("msg", "leader is "+who)
-				}
-			},
-		},
-	})
-	if err != nil {
-		return false, fmt.Errorf("lease %s/%s: %w", o.Namespace, o.Name, err)
-	}
-	unhook := context.AfterFunc(ctx, t.abandon)
-	defer unhook()
-	elector.Run(electing)
-	return t.wait()
+	return asked && ctx.Err() == nil, err
 }

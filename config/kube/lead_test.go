@@ -12,10 +12,9 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-func lease(who string) LeaseOptions {
+func options(who string) LeaseOptions {
 	return LeaseOptions{Namespace: home, Name: "steelyard-controller", Identity: who}
 }
 
@@ -39,7 +38,7 @@ func (c *candidate) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func newCandidate(t *testing.T, api *apiServer, who string, holding *atomic.Int32, twice *atomic.Bool) *candidate {
 	t.Helper()
-	return newPacedCandidate(t, api, lease(who), holding, twice)
+	return newPacedCandidate(t, api, options(who), holding, twice)
 }
 
 func newPacedCandidate(t *testing.T, api *apiServer, o LeaseOptions, holding *atomic.Int32, twice *atomic.Bool) *candidate {
@@ -126,8 +125,8 @@ func TestLeadDoesNotFlapWhenTheAPIIsSlow(t *testing.T) {
 	var holding atomic.Int32
 	var twice atomic.Bool
 	paced := func(who string) LeaseOptions {
-		o := lease(who)
-		o.Lease, o.Renew, o.Retry = slower*defaultLease, slower*defaultRenew, slower*defaultRetry
+		o := options(who)
+		o.Lease, o.Retry = slower*defaultLease, slower*defaultRetry
 		return o
 	}
 	a := newPacedCandidate(t, api, paced("a"), &holding, &twice)
@@ -144,10 +143,10 @@ func TestLeadDoesNotFlapWhenTheAPIIsSlow(t *testing.T) {
 func TestLeadEndsWithRunsError(t *testing.T) {
 	_, c := newAPIServer(t)
 	broken := errors.New("broken")
-	if err := c.Lead(t.Context(), lease("a"), func(context.Context) error { return broken }); !errors.Is(err, broken) {
+	if err := c.Lead(t.Context(), options("a"), func(context.Context) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("error = %v", err)
 	}
-	if err := c.Lead(t.Context(), lease("a"), func(context.Context) error { return nil }); err != nil {
+	if err := c.Lead(t.Context(), options("a"), func(context.Context) error { return nil }); err != nil {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -157,7 +156,7 @@ func TestLeadWaitsForRunBeforeItReleases(t *testing.T) {
 	key := config.Key{Namespace: home, Name: "steelyard-controller"}
 	ctx, cancel := context.WithCancel(t.Context())
 	holder := func() string { return *stored[coordinationv1.Lease](t, api, "leases", key).Spec.HolderIdentity }
-	err := c.Lead(ctx, lease("a"), func(ctx context.Context) error {
+	err := c.Lead(ctx, options("a"), func(ctx context.Context) error {
 		cancel()
 		<-ctx.Done()
 		time.Sleep(400 * time.Millisecond)
@@ -220,40 +219,74 @@ func TestStanding(t *testing.T) {
 // thawed, or had a renewal under way. It is its successor's by then.
 func TestTheLeaseOfAnotherIsLeftAlone(t *testing.T) {
 	_, client := newAPIServer(t)
-	lock := func(who string) *leaseLock {
-		return &leaseLock{
-			leases: client.leases.Leases(home), name: "l", identity: who,
-			duration: defaultLease, margin: defaultMargin, fence: newFence(time.Now()),
+	of := func(who string) *lease {
+		return &lease{
+			api: client.coordination, key: config.Key{Namespace: home, Name: "l"}, identity: who,
+			duration: defaultLease, fence: newFence(time.Now()),
 		}
 	}
-	frozen, next := lock("frozen"), lock("next")
-	if err := frozen.Create(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: "frozen"}); err != nil {
+	frozen, next := of("frozen"), of("next")
+	if err := frozen.try(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := next.Get(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := next.try(t.Context()); !errors.Is(err, errHeld) {
+		t.Fatalf("taken while it is held: %v", err)
 	}
-	if err := next.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: "next"}); err != nil {
+	next.seenAt = time.Now().Add(-defaultLease)
+	if err := next.try(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	before := frozen.fence.left(time.Now())
-	if frozen.renew(t.Context(), time.Now()); frozen.fence.left(time.Now()) > before {
-		t.Error("a late renewal made the former holder certain")
+	if err := frozen.renew(t.Context(), time.Now()); !errors.Is(err, errHeld) || frozen.fence.left(time.Now()) > before {
+		t.Errorf("a late renewal made the former holder certain, or did not tell: %v", err)
 	}
-	if err := frozen.release(t.Context()); err == nil {
-		t.Error("the former holder released, going by what it knew")
-	}
-	if _, _, err := frozen.Get(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := frozen.Update(t.Context(), resourcelock.LeaderElectionRecord{}); !errors.Is(err, errNotHolder) {
+	if err := frozen.release(t.Context()); !errors.Is(err, errHeld) {
 		t.Errorf("release by the former holder: %v", err)
 	}
-	if err := next.Update(t.Context(), resourcelock.LeaderElectionRecord{}); err != nil {
+	if err := next.release(t.Context()); err != nil {
 		t.Errorf("release by the holder: %v", err)
 	}
 	next.fence.extend(time.Now().Add(time.Minute)) // as a renewal would that was under way
 	if left := next.fence.left(time.Now()); left > 0 {
 		t.Errorf("certain for %v after the release", left)
+	}
+}
+
+// A process that is told to stop right when it gets the Lease gives it back.
+func TestNobodyHoldsALeaseWithoutKnowing(t *testing.T) {
+	api, c := newAPIServer(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	api.set(func() { api.delay = 200 * time.Millisecond })
+	time.AfterFunc(300*time.Millisecond, cancel) // the Lease was read, the request to take it is under way
+	if err := c.Lead(ctx, options("a"), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }); err != nil {
+		t.Fatal(err)
+	}
+	l := stored[coordinationv1.Lease](t, api, "leases", config.Key{Namespace: home, Name: "steelyard-controller"})
+	if *l.Spec.HolderIdentity != "" || *l.Spec.LeaseTransitions != 0 {
+		t.Errorf("held by %q", *l.Spec.HolderIdentity)
+	}
+}
+
+// Whoever deletes a Lease ends the lead: another one may have it at once.
+func TestLeadEndsWithItsLease(t *testing.T) {
+	api, c := newAPIServer(t)
+	key := config.Key{Namespace: home, Name: "steelyard-controller"}
+	ctx, cancel := context.WithCancel(t.Context())
+	terms := 0
+	err := c.Lead(ctx, options("a"), func(ctx context.Context) error {
+		if terms++; terms == 2 {
+			cancel()
+		} else {
+			api.remove("leases", key)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(defaultLease):
+			t.Error("went on leading without a Lease")
+		}
+		return ctx.Err()
+	})
+	if err != nil || terms != 2 {
+		t.Errorf("error %v, %d terms", err, terms)
 	}
 }

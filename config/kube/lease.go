@@ -6,65 +6,85 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 
+	"github.com/steelyard-lb/steelyard/config"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/client-go/rest"
 )
 
-// leaseLock is the Lease that client-go's election works on. client-go counts
-// in whole seconds: it sees a renewal only when the second changes, and cuts
-// the duration down to seconds. For hand-overs within three seconds that is
-// too coarse, so this lock decides itself, by resource versions and to the
-// millisecond, whether somebody else's Lease has run out, and shows client-go
-// a Lease that is either surely held or free. It also moves the fence.
-type leaseLock struct {
-	leases         coordinationclient.LeaseInterface
-	name, identity string
-	duration       time.Duration
-	margin         time.Duration
-	fence          *fence
+// lease is a Lease of the API as one process sees it. Whether somebody else's
+// has run out goes by its resource version and our own monotonic clock, never by
+// the times in it: those are of another clock.
+type lease struct {
+	api      rest.Interface
+	key      config.Key
+	identity string
+	duration time.Duration
+	fence    *fence // how long it surely is ours
 
-	lease  *coordinationv1.Lease // as last read or written
-	seen   string                // its version at the last look
-	seenAt time.Time             // when that version was first seen
-	looks  int
-	took   bool // it was ours
+	known  *coordinationv1.Lease // as last read; nil: there is none
+	seenAt time.Time             // when its version was first seen
 }
 
-var errNotHolder = errors.New("the Lease is somebody else's")
+// errHeld says that the Lease is somebody else's.
+var errHeld = errors.New("the Lease is somebody else's")
 
-var _ resourcelock.Interface = (*leaseLock)(nil)
+// lastLook is how long before a Lease runs out it is read for the last time:
+// longer than two looks are apart while answers take half a second.
+const lastLook = 700 * time.Millisecond
 
-// Get reads the Lease. The bytes returned differ at every call, so that
-// client-go never counts by itself.
-func (l *leaseLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
-	lease, err := l.leases.Get(ctx, l.name, metav1.GetOptions{})
-	if err != nil {
-		return nil, nil, err
+// try takes the Lease if it is free; errHeld if it is not.
+func (l *lease) try(ctx context.Context) error {
+	if err := l.look(ctx); err != nil {
+		return err
 	}
-	now := time.Now()
-	l.lease = lease
-	if lease.ResourceVersion != l.seen {
-		l.seen, l.seenAt = lease.ResourceVersion, now
+	if !l.free(ctx) {
+		return errHeld
 	}
-	record := resourcelock.LeaseSpecToLeaderElectionRecord(&lease.Spec)
-	if record.HolderIdentity != l.identity && l.runsOut(ctx, now) {
-		record.HolderIdentity = "" // nothing was heard for the whole duration: it is free
-	}
-	l.looks++
-	return record, []byte(strconv.Itoa(l.looks)), nil
+	return l.take(ctx)
 }
 
-// runsOut tells whether nothing was heard of the holder for the whole duration.
-// If that is nearly so, it waits instead of asking once more: should the holder
-// renew meanwhile, taking over fails.
-func (l *leaseLock) runsOut(ctx context.Context, now time.Time) bool {
-	left := l.seenAt.Add(l.duration).Sub(now)
+// look reads the Lease.
+func (l *lease) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.duration)
+	defer cancel()
+	now := &coordinationv1.Lease{}
+	err := l.api.Get().Namespace(l.key.Namespace).Resource("leases").Name(l.key.Name).Do(ctx).Into(now)
+	switch {
+	case apierrors.IsNotFound(err):
+		l.known = nil
+		return nil
+	case err != nil:
+		return fmt.Errorf("read Lease %v: %w", l.key, err)
+	}
+	if l.known == nil || l.known.ResourceVersion != now.ResourceVersion {
+		l.seenAt = time.Now()
+	}
+	l.known = now
+	return nil
+}
+
+// holder is who held the Lease at the last look; "": nobody.
+func (l *lease) holder() string {
+	if l.known == nil || l.known.Spec.HolderIdentity == nil {
+		return ""
+	}
+	return *l.known.Spec.HolderIdentity
+}
+
+// free tells whether nobody holds the Lease: it is not there, was released, was
+// ours before this process began anew, or nothing was heard of its holder for
+// the whole duration. If that is nearly so, free waits instead of having it
+// read once more: should the holder renew meanwhile, taking it fails.
+func (l *lease) free(ctx context.Context) bool {
+	if holder := l.holder(); holder == "" || holder == l.identity {
+		return true
+	}
+	left := time.Until(l.seenAt.Add(l.duration))
 	if left > lastLook {
 		return false
 	}
@@ -76,93 +96,91 @@ func (l *leaseLock) runsOut(ctx context.Context, now time.Time) bool {
 	}
 }
 
-// lastLook is how long before a Lease runs out it is read for the last time:
-// longer than two looks are apart while answers take half a second.
-const lastLook = 700 * time.Millisecond
-
-// Create makes the Lease.
-func (l *leaseLock) Create(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
-	err := l.write(r, func(spec coordinationv1.LeaseSpec) (*coordinationv1.Lease, error) {
-		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: l.name}, Spec: spec}
-		return l.leases.Create(ctx, lease, metav1.CreateOptions{})
-	})
-	l.took = l.took || err == nil
-	return err
-}
-
-// Update takes over the Lease, if it still is the version that was last read,
-// or renews or releases it, if it is ours.
-func (l *leaseLock) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
-	if l.lease == nil {
-		return errors.New("lease not read yet")
-	}
-	if r.HolderIdentity == "" {
-		return l.release(ctx)
-	}
-	if l.took && l.fence.left(time.Now()) > 0 {
-		go l.renew(context.WithoutCancel(ctx), time.Now())
-		return nil
-	}
-	err := l.write(r, func(spec coordinationv1.LeaseSpec) (*coordinationv1.Lease, error) {
-		lease := l.lease.DeepCopy()
-		lease.Spec = spec
-		return l.leases.Update(ctx, lease, metav1.UpdateOptions{})
-	})
-	l.took = l.took || err == nil
-	return err
-}
-
-// renew renews the Lease if it still is ours. Renewals do not wait for each
-// other: what counts is when the last one was sent that went well, and when
-// the API server takes its time that is much later with several under way.
-func (l *leaseLock) renew(ctx context.Context, sent time.Time) {
-	ctx, cancel := context.WithTimeout(ctx, l.duration)
+// take makes the Lease ours if it still is as it was last read. It is certain
+// from the moment the request was sent, since others may count from when it was
+// carried out; and once sent it is not given up, lest a Lease be held by a
+// process that does not know.
+func (l *lease) take(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.duration)
 	defer cancel()
-	if err := l.patch(ctx, patchOp{"add", "/spec/renewTime", metav1.NewMicroTime(sent)}); err == nil {
-		l.fence.extend(sent.Add(l.duration - l.margin))
+	sent := time.Now()
+	next := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: l.key.Name}}
+	request := l.api.Post().Namespace(l.key.Namespace).Resource("leases")
+	if l.known != nil {
+		next = l.known.DeepCopy()
+		request = l.api.Put().Namespace(l.key.Namespace).Resource("leases").Name(l.key.Name)
+	}
+	transitions := int32(0)
+	if was := next.Spec.LeaseTransitions; was != nil {
+		transitions = *was
+	}
+	if l.known != nil && l.holder() != l.identity {
+		transitions++
+	}
+	at := metav1.NewMicroTime(sent)
+	next.Spec.HolderIdentity, next.Spec.LeaseTransitions = &l.identity, &transitions
+	next.Spec.AcquireTime, next.Spec.RenewTime = &at, &at
+	next.Spec.LeaseDurationSeconds = new(int32(math.Ceil(l.duration.Seconds())))
+	err := request.Body(next).Do(ctx).Error()
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+		return errHeld // another one was quicker
+	}
+	if err != nil {
+		return fmt.Errorf("take Lease %v: %w", l.key, err)
+	}
+	l.fence.extend(sent.Add(l.duration - leaseMargin))
+	return nil
+}
+
+// keep renews the Lease until ctx ends, and calls lose if it is not ours any
+// more. Renewals do not wait for each other: what counts is when the last one
+// was sent that went well, and when the API server takes its time that is much
+// later with several under way.
+func (l *lease) keep(ctx context.Context, retry time.Duration, lose func()) {
+	tick := time.NewTicker(retry)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			go func() {
+				if errors.Is(l.renew(ctx, time.Now()), errHeld) {
+					l.fence.close()
+					lose()
+				}
+			}()
+		}
 	}
 }
 
-// release lets the Lease go if it is ours. client-go wants to release whatever
-// it reads while it still thinks that it leads: for a process that was frozen,
-// the Lease of its successor.
-func (l *leaseLock) release(ctx context.Context) error {
-	l.fence.close() // the certainty ends before the release leaves
-	if holder := l.lease.Spec.HolderIdentity; holder == nil || *holder != l.identity {
-		return errNotHolder
+// renew renews the Lease if it still is ours.
+func (l *lease) renew(ctx context.Context, sent time.Time) error {
+	err := l.patch(ctx, patchOp{"add", "/spec/renewTime", metav1.NewMicroTime(sent)})
+	if err == nil {
+		l.fence.extend(sent.Add(l.duration - leaseMargin))
 	}
+	return err
+}
+
+// release lets the Lease go if it still is ours: for a process that was frozen,
+// it may be its successor's.
+func (l *lease) release(ctx context.Context) error {
+	l.fence.close() // the certainty ends before the release leaves
 	return l.patch(ctx, patchOp{"add", "/spec/holderIdentity", ""})
 }
 
-// patch changes the Lease if we hold it.
-func (l *leaseLock) patch(ctx context.Context, op patchOp) error {
+// patch changes the Lease if we hold it; errHeld if we do not.
+func (l *lease) patch(ctx context.Context, op patchOp) error {
+	ctx, cancel := context.WithTimeout(ctx, l.duration)
+	defer cancel()
 	data, err := json.Marshal([]patchOp{{"test", "/spec/holderIdentity", l.identity}, op})
 	if err != nil {
 		return fmt.Errorf("encode patch: %w", err)
 	}
-	_, err = l.leases.Patch(ctx, l.name, types.JSONPatchType, data, metav1.PatchOptions{})
+	err = l.api.Patch(types.JSONPatchType).Namespace(l.key.Namespace).Resource("leases").Name(l.key.Name).Body(data).Do(ctx).Error()
+	if apierrors.IsInvalid(err) || apierrors.IsNotFound(err) {
+		return errHeld // the test failed, or it was deleted and whoever comes makes it anew
+	}
 	return err
 }
-
-// write notes how long we can be certain of the Lease: from the moment the
-// request was sent, since others may count from when it was carried out.
-func (l *leaseLock) write(r resourcelock.LeaderElectionRecord, send func(coordinationv1.LeaseSpec) (*coordinationv1.Lease, error)) error {
-	sent := time.Now()
-	r.LeaseDurationSeconds = int(math.Ceil(l.duration.Seconds()))
-	lease, err := send(resourcelock.LeaderElectionRecordToLeaseSpec(&r))
-	if err != nil {
-		return err
-	}
-	l.lease = lease
-	l.fence.extend(sent.Add(l.duration - l.margin))
-	return nil
-}
-
-// RecordEvent is called for changes, which the term logs.
-func (l *leaseLock) RecordEvent(string) {}
-
-// Identity is who this process is.
-func (l *leaseLock) Identity() string { return l.identity }
-
-// Describe names the Lease.
-func (l *leaseLock) Describe() string { return l.name }

@@ -16,17 +16,12 @@ import (
 // the view any more is gone.
 
 func (b *builder) service(d *draft, key config.Key) {
-	var svc *config.Service
-	var problems []config.Problem
-	o, ok := get[*corev1.Service](b.view, kindServices, key)
-	if ok {
-		svc, problems = translate.Service(o)
-		if svc.Type != config.LoadBalancer || !b.opts.Classes.Serve(svc.Class) {
-			problems = nil // not ours to comment on
-		}
+	o, ok := get[translated[*config.Service]](b.view, kindServices, key)
+	if ok && (o.value.Type != config.LoadBalancer || !b.opts.Classes.Serve(o.value.Class)) {
+		o.problems = nil // not ours to comment on
 	}
-	b.note(d, config.Ref{Kind: config.KindService, Key: key}, problems)
-	if d.services.put(key, svc, ok) {
+	b.note(d, config.Ref{Kind: config.KindService, Key: key}, o.problems)
+	if d.services.put(key, o.value, ok) {
 		d.serviceChanged(key)
 	}
 }

@@ -74,8 +74,12 @@ type resource struct {
 	optional bool
 	// cut drops what translation does not use; nil keeps everything.
 	cut func(metav1.Object)
+	// keep translates an object right when it arrives, so that it need not be
+	// kept itself: for kinds of which there are thousands and whose objects are
+	// translated by themselves alone.
+	keep func(metav1.Object) any
 	// group is what an object is translated together with; nil: by itself.
-	group func(metav1.Object) (config.Key, bool)
+	group func(any) (config.Key, bool)
 }
 
 func restCore(c *Client) rest.Interface       { return c.core }
@@ -85,7 +89,7 @@ func restOurs(c *Client) rest.Interface       { return c.steelyard }
 
 // resources are all that Steelyard watches.
 var resources = []*resource{
-	{kind: kindServices, part: Services, plural: "services", object: &corev1.Service{}, rest: restCore, cut: cutService},
+	{kind: kindServices, part: Services, plural: "services", object: &corev1.Service{}, rest: restCore, keep: keepOf(translate.Service)},
 	{kind: kindSlices, part: Endpoints, plural: "endpointslices", object: &discoveryv1.EndpointSlice{},
 		rest: restDiscovery, cut: cutSlice, group: sliceGroup},
 	{kind: kindNodes, part: Nodes, plural: "nodes", object: &corev1.Node{}, rest: restCore, cut: cutNode},
@@ -103,7 +107,7 @@ var resources = []*resource{
 		rest: restNetworking, optional: true, cut: cutAnnotations}, // since Kubernetes 1.33
 
 	{kind: kindReservations, part: Reservations, plural: "ipreservations", object: &v1beta1.IPReservation{},
-		rest: restOurs, cut: cutReservation},
+		rest: restOurs, keep: keepOf(translate.Reservation)},
 	{kind: kindClaims, part: Claims, plural: "l2claims", object: &v1beta1.L2Claim{}, rest: restOurs, cut: cutAnnotations},
 	{kind: kindSpeakers, part: Speakers, plural: "speakerstatuses", object: &v1beta1.SpeakerStatus{}, rest: restOurs, cut: cutSpeaker},
 
@@ -113,7 +117,25 @@ var resources = []*resource{
 		fields: "type=" + string(corev1.SecretTypeTLS), cut: cutCertificate},
 }
 
-func sliceGroup(o metav1.Object) (config.Key, bool) {
+// translated is an object in our own words, with the faults in it.
+type translated[V any] struct {
+	value    V
+	problems []config.Problem
+}
+
+// keepOf is the keep of what that function translates.
+func keepOf[O metav1.Object, V any](translate func(O) (V, []config.Problem)) func(metav1.Object) any {
+	return func(o metav1.Object) any {
+		obj, ok := o.(O)
+		if !ok {
+			return nil // never: a reflector brings what it was made for
+		}
+		value, problems := translate(obj)
+		return translated[V]{value, problems}
+	}
+}
+
+func sliceGroup(o any) (config.Key, bool) {
 	s, ok := o.(*discoveryv1.EndpointSlice)
 	if !ok {
 		return config.Key{}, false

@@ -8,6 +8,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // mark says that an object changed in some way. Slices are marked by their
@@ -71,24 +72,34 @@ func (m *marks) take() []mark {
 	return out
 }
 
-// store holds the objects of one resource, cut to what translation uses. It is
-// what a client-go reflector writes to. Objects in it never change.
+// item is one object in a store.
+type item struct {
+	uid     types.UID
+	version string
+	kept    any // the object, cut to what translation uses, or what res.keep made of it
+}
+
+// same tells whether o is the same object in the same version.
+func (i item) same(o item) bool { return i.uid == o.uid && i.version == o.version }
+
+// store holds the objects of one resource. It is what a client-go reflector
+// writes to. Items in it never change.
 type store struct {
 	res   *resource
 	marks *marks
 
 	mu      sync.RWMutex
-	objects map[config.Key]metav1.Object
-	groups  map[config.Key]map[config.Key]metav1.Object // by res.group, if there is one
+	objects map[config.Key]item
+	groups  map[config.Key]map[config.Key]item // by res.group, if there is one
 	synced  bool
 	version string // of what the reflector brought last
 	floor   string // of what was read beside it and is newer than that; "": nothing is
 }
 
 func newStore(res *resource, m *marks) *store {
-	s := &store{res: res, marks: m, objects: map[config.Key]metav1.Object{}}
+	s := &store{res: res, marks: m, objects: map[config.Key]item{}}
 	if res.group != nil {
-		s.groups = map[config.Key]map[config.Key]metav1.Object{}
+		s.groups = map[config.Key]map[config.Key]item{}
 	}
 	return s
 }
@@ -98,17 +109,16 @@ func (s *store) Add(o any) error { return s.Update(o) }
 
 // Update is called by the reflector for a changed object.
 func (s *store) Update(o any) error {
-	next, err := s.cut(o)
+	key, next, err := s.take(o)
 	if err != nil {
 		return err
 	}
-	key := config.Key{Namespace: next.GetNamespace(), Name: next.GetName()}
-	s.bring(key, next, next.GetResourceVersion())
+	s.bring(key, &next, next.version)
 	return nil
 }
 
-// bring takes in one object (nil: it is gone) of the reflector's.
-func (s *store) bring(key config.Key, next metav1.Object, version string) {
+// bring takes in one item (nil: it is gone) of the reflector's.
+func (s *store) bring(key config.Key, next *item, version string) {
 	s.mu.Lock()
 	var touched []mark
 	if !s.outdated(version) {
@@ -143,25 +153,24 @@ func (s *store) Replace(list []any, version string) error {
 // replace puts a list in the place of all objects. Those whose version is the
 // same are not marked again.
 func (s *store) replace(list []any) error {
-	fresh := make(map[config.Key]metav1.Object, len(list))
+	fresh := make(map[config.Key]item, len(list))
 	for _, o := range list {
-		next, err := s.cut(o)
+		key, next, err := s.take(o)
 		if err != nil {
 			return err
 		}
-		fresh[config.Key{Namespace: next.GetNamespace(), Name: next.GetName()}] = next
+		fresh[key] = next
 	}
 	s.mu.Lock()
 	var touched []mark
 	for key := range s.objects {
-		if fresh[key] == nil {
+		if _, ok := fresh[key]; !ok {
 			touched = append(touched, s.put(key, nil)...)
 		}
 	}
 	for key, next := range fresh {
-		if old := s.objects[key]; old == nil || old.GetResourceVersion() != next.GetResourceVersion() ||
-			old.GetUID() != next.GetUID() {
-			touched = append(touched, s.put(key, next)...)
+		if old, ok := s.objects[key]; !ok || !old.same(next) {
+			touched = append(touched, s.put(key, &next)...)
 		}
 	}
 	s.synced = true
@@ -173,10 +182,17 @@ func (s *store) replace(list []any) error {
 // Resync has no meaning here.
 func (s *store) Resync() error { return nil }
 
-func (s *store) cut(o any) (metav1.Object, error) {
+// take makes an item of what arrived.
+func (s *store) take(o any) (config.Key, item, error) {
 	obj, ok := o.(metav1.Object)
 	if !ok {
-		return nil, fmt.Errorf("%s: unexpected %T", s.res.plural, o)
+		return config.Key{}, item{}, fmt.Errorf("%s: unexpected %T", s.res.plural, o)
+	}
+	key := config.Key{Namespace: obj.GetNamespace(), Name: obj.GetName()}
+	next := item{uid: obj.GetUID(), version: obj.GetResourceVersion(), kept: o}
+	if s.res.keep != nil {
+		next.kept = s.res.keep(obj)
+		return key, next, nil
 	}
 	if s.res.cut != nil {
 		s.res.cut(obj)
@@ -184,23 +200,23 @@ func (s *store) cut(o any) (metav1.Object, error) {
 	obj.SetManagedFields(nil)
 	obj.SetFinalizers(nil)
 	obj.SetOwnerReferences(nil)
-	return obj, nil
+	return key, next, nil
 }
 
-// put sets (nil: removes) an object under the lock and says what to mark.
-func (s *store) put(key config.Key, next metav1.Object) []mark {
-	old := s.objects[key]
+// put sets (nil: removes) an item under the lock and says what to mark.
+func (s *store) put(key config.Key, next *item) []mark {
+	old, had := s.objects[key]
 	if next == nil {
 		delete(s.objects, key)
 	} else {
-		s.objects[key] = next
+		s.objects[key] = *next
 	}
 	if s.groups == nil {
 		return []mark{{kind: s.res.kind, key: key}}
 	}
 	var touched []mark
-	if old != nil {
-		if g, ok := s.res.group(old); ok {
+	if had {
+		if g, ok := s.res.group(old.kept); ok {
 			if delete(s.groups[g], key); len(s.groups[g]) == 0 {
 				delete(s.groups, g)
 			}
@@ -208,11 +224,11 @@ func (s *store) put(key config.Key, next metav1.Object) []mark {
 		}
 	}
 	if next != nil {
-		if g, ok := s.res.group(next); ok {
+		if g, ok := s.res.group(next.kept); ok {
 			if s.groups[g] == nil {
-				s.groups[g] = map[config.Key]metav1.Object{}
+				s.groups[g] = map[config.Key]item{}
 			}
-			s.groups[g][key] = next
+			s.groups[g][key] = *next
 			touched = append(touched, mark{kind: s.res.kind, key: g})
 		}
 	}

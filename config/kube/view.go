@@ -5,14 +5,14 @@ import (
 	"slices"
 
 	"github.com/steelyard-lb/steelyard/config"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // view is all objects of a process, read by the goroutine that translates.
 type view map[kind]*store
 
-// get is the object of that kind and key; ok is false if there is none.
-func get[T metav1.Object](v view, k kind, key config.Key) (_ T, ok bool) {
+// get is what is kept of the object of that kind and key; ok is false if there
+// is none.
+func get[T any](v view, k kind, key config.Key) (_ T, ok bool) {
 	var none T
 	s := v[k]
 	if s == nil {
@@ -20,12 +20,12 @@ func get[T metav1.Object](v view, k kind, key config.Key) (_ T, ok bool) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	o, ok := s.objects[key].(T)
+	o, ok := s.objects[key].kept.(T)
 	return o, ok
 }
 
 // list are all objects of that kind, by key.
-func list[T metav1.Object](v view, k kind) []T {
+func list[T any](v view, k kind) []T {
 	s := v[k]
 	if s == nil {
 		return nil
@@ -36,7 +36,7 @@ func list[T metav1.Object](v view, k kind) []T {
 }
 
 // group are the objects of that kind that belong together, by key.
-func group[T metav1.Object](v view, k kind, key config.Key) []T {
+func group[T any](v view, k kind, key config.Key) []T {
 	s := v[k]
 	if s == nil {
 		return nil
@@ -46,10 +46,10 @@ func group[T metav1.Object](v view, k kind, key config.Key) []T {
 	return inOrder[T](s.groups[key])
 }
 
-func inOrder[T metav1.Object](m map[config.Key]metav1.Object) []T {
+func inOrder[T any](m map[config.Key]item) []T {
 	out := make([]T, 0, len(m))
 	for _, key := range slices.SortedFunc(maps.Keys(m), config.Key.Compare) {
-		if o, ok := m[key].(T); ok {
+		if o, ok := m[key].kept.(T); ok {
 			out = append(out, o)
 		}
 	}

@@ -20,15 +20,6 @@ var (
 	annotationShare = []string{"steelyard.io/allow-shared-ip", "metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip"}
 )
 
-// ServiceAnnotations are all annotations of a Service that this package reads.
-func ServiceAnnotations() []string {
-	out := []string{AnnotationAllocatedFrom}
-	for _, list := range [][]string{annotationPool, annotationIPs, annotationShare} {
-		out = append(out, list...)
-	}
-	return out
-}
-
 // annotation is the value of the first of names that o has, and that name.
 func annotation(o *corev1.Service, names []string) (name, value string) {
 	for _, n := range names {
