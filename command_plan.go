@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,6 +23,9 @@ import (
 
 // errDisturbs ends a plan under which a Service would move or lose an address.
 var errDisturbs = errors.New("at least one Service would move or lose an address")
+
+// errNotUsed ends a plan with a pool that would not be used; why is printed.
+var errNotUsed = errors.New("a pool in the files would not be used, see its problem")
 
 // planTimeout bounds the reading of the cluster.
 const planTimeout = time.Minute
@@ -43,8 +47,8 @@ address, be refused, or keep an address that no pool holds any more. Nothing is
 written. What is printed is decided by the code that the controller runs.
 
 Exit status: 0 if no Service would move or lose an address, 3 if one would, 2 if
-a file holds no pool of this installation, 1 if the cluster cannot be asked or
-refuses a pool.`,
+a file holds no pool of this installation, 1 if the cluster cannot be asked, or
+if it or the controller refuses a pool.`,
 		Example: "  steelyard plan -f newpool.yaml\n  steelyard plan --delete old-pool",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -88,6 +92,9 @@ func (o *planFlags) run(ctx context.Context, out io.Writer, stdin io.Reader) err
 	}
 	if p.Disturbs() {
 		return errDisturbs
+	}
+	if slices.ContainsFunc(p.Problems, change.About) {
+		return errNotUsed
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ var (
 	ErrTaken = fmt.Errorf("the name is taken: %w", ErrConflict)
 	// ErrGone: there is no such object any more; nothing is left to write.
 	ErrGone = errors.New("object is gone")
+	// ErrRefused: the API server does not allow it, and will not before a
+	// person changes something: a quota, a right, an admission policy.
+	ErrRefused = errors.New("the API server refuses it")
 )
 
 // ServiceStatus is all that the controller says on a Service. A writer touches

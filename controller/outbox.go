@@ -244,5 +244,13 @@ func (o *outbox) end(w *write, err error, now time.Time) {
 	o.schedule(s, now)
 }
 
+// failures is how often writing the object has failed in a row.
+func (o *outbox) failures(ref config.Ref) int {
+	if s := o.slots[ref]; s != nil {
+		return s.fails
+	}
+	return 0
+}
+
 // depth is how many writes wait or are under way.
 func (o *outbox) depth() int { return len(o.queue) + o.busy + o.asleep() }

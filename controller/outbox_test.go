@@ -2,6 +2,7 @@ package controller
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,33 @@ func TestFailedWritesAreRetried(t *testing.T) {
 	l.now = l.now.Add(retryMin)
 	l.write()
 	expect(t, c, []string{"service a 192.0.2.10 VIP public true/Allocated"}, []string{"a Normal IPAllocated"})
+}
+
+// TestRefusedWritesAreTold once, and not if the API server just does not answer.
+func TestRefusedWritesAreTold(t *testing.T) {
+	for refusal, want := range map[error]int{
+		fmt.Errorf("write IPReservation: %w (exceeded quota)", config.ErrRefused): 1,
+		errors.New("API is down"): 0,
+	} {
+		c := newCluster(public)
+		l := newLeader(c, Options{})
+		c.fail = func(what string) error {
+			if strings.HasPrefix(what, "service") {
+				return refusal
+			}
+			return nil
+		}
+		c.set(service("a"))
+		l.run()
+		for range 10 {
+			l.now = l.now.Add(retryMax)
+			l.write()
+		}
+		_, events := c.drain()
+		if len(events) != want || want > 0 && !strings.Contains(events[0], "a Warning WriteRefused: ") {
+			t.Errorf("%v: events %q, want %d", refusal, events, want)
+		}
+	}
 }
 
 func TestConflictWaitsForTheFreshObject(t *testing.T) {

@@ -20,6 +20,8 @@ const (
 	eventBadRequest       = "LoadBalancerFailed"
 	eventSecondFailed     = "AdditionalAssignFailed"
 	eventCleared          = "ClearAssignment"
+	eventWriteRefused     = "WriteRefused"
+	remedyRefused         = "nothing is shown before it can be written: allow it, or for a quota of IPReservations use a pool without retain and reuseAfter"
 	remedyPoolGone        = "put it back into a pool to keep it, or ask for another pool or address to move the Service"
 	notItsOwn             = "it no longer belongs to this Service"
 )

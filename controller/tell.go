@@ -84,8 +84,15 @@ func (r *reign) finish(res result, now time.Time) {
 		level.Debug(r.logger).Log("msg", "write not taken", "object", w.ref, "err", res.err)
 	default:
 		level.Warn(r.logger).Log("msg", "write failed", "object", w.ref, "err", res.err)
+		if errors.Is(res.err, config.ErrRefused) && r.out.failures(w.ref) == refusedTold {
+			r.api.Event(w.ref, w.uid(), true, eventWriteRefused, res.err.Error()+"; "+remedyRefused)
+		}
 	}
 }
+
+// refusedTold is after how many failures in a row a person is told that the API
+// server refuses a write: rights that are being rolled out come within them.
+const refusedTold = 4
 
 func (r *reign) tellWritten(w *write, now time.Time) {
 	if w.ref.Kind == config.KindService {

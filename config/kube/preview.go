@@ -23,6 +23,12 @@ type PoolChange struct {
 	Delete []string                 // names of pools to remove
 }
 
+// About tells whether p is about one of the pools that the change puts.
+func (c PoolChange) About(p config.Problem) bool {
+	return p.Object.Kind == config.KindIPAddressPool &&
+		slices.ContainsFunc(c.Put, func(pool *v1beta1.IPAddressPool) bool { return pool.Name == p.Object.Name })
+}
+
 // Preview reads what the allocator decides from, as it is now and as it would
 // be after the change. The API server judges each changed pool as it would if
 // it were written (dry run, KEP-576), but nothing is.

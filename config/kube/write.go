@@ -29,7 +29,7 @@ type object struct {
 }
 
 // writeError puts what went wrong in the caller's terms: config.ErrGone,
-// config.ErrConflict, or as it is.
+// config.ErrConflict, config.ErrRefused, or as it is.
 func writeError(what string, err error) error {
 	switch {
 	case err == nil:
@@ -38,6 +38,8 @@ func writeError(what string, err error) error {
 		return fmt.Errorf("%s: %w (%w)", what, config.ErrGone, err)
 	case apierrors.IsConflict(err):
 		return fmt.Errorf("%s: %w (%w)", what, config.ErrConflict, err)
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+		return fmt.Errorf("%s: %w (%w)", what, config.ErrRefused, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
