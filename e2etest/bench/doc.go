@@ -4,7 +4,8 @@
 // A [Figure] is one promise: a name, a unit, a bar, and perhaps a peer that is
 // measured beside it. A [Rig] measures several figures together, round after
 // round, ours and the peer's in turn, so that both meet the same moments of a
-// busy machine. The median of the rounds counts; a ratio is the median of the
+// busy machine. The median of the rounds counts, if the figure does not ask for
+// their largest or their total; a ratio is the median of the
 // rounds' own ratios, since only the two sides of one round had the same
 // conditions.
 //

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +13,14 @@ type Figure struct {
 	Unit string
 	Peer string // who is measured beside us; "" for nobody
 	Bar  Bar    // on the ratio if there is a peer, else on the value
-	Rig  *Rig   // what measures it
+	// Absolute lays the bar on the value all the same: the peer is only shown.
+	Absolute bool
+	// Also are further peers, shown behind the first: name and metric of the
+	// peer's rounds.
+	Also []Reading
+	// Of says what of the rounds counts; "" is the median.
+	Of  Aggregate
+	Rig *Rig // what measures it
 	// Metrics are the names under which the rig reports the figure; of several
 	// the worst counts.
 	Metrics []string
@@ -20,6 +28,34 @@ type Figure struct {
 	Scale float64
 	// MustFail marks a figure that proves the harness by falling short.
 	MustFail bool
+}
+
+// Reading is a metric that is shown under a name.
+type Reading struct{ Name, Metric string }
+
+// Aggregate makes one value of those of all rounds.
+type Aggregate string
+
+// The ways to do so.
+const (
+	Middle  Aggregate = ""
+	Largest Aggregate = "largest"
+	Total   Aggregate = "total"
+)
+
+// of is the value that counts; NaN of none.
+func (a Aggregate) of(values []float64) float64 {
+	switch {
+	case len(values) > 0 && a == Largest:
+		return slices.Max(values)
+	case len(values) > 0 && a == Total:
+		sum := 0.0
+		for _, v := range values {
+			sum += v
+		}
+		return sum
+	}
+	return Median(values)
 }
 
 // Area is the part of the name before the slash.
@@ -50,6 +86,9 @@ func AtLeast(limit float64) Bar { return Bar{Op: Least, Limit: limit} }
 
 // AtMost is the bar of something that should be small.
 func AtMost(limit float64) Bar { return Bar{Op: Most, Limit: limit} }
+
+// Exactly is the bar of something that must be so and not otherwise.
+func Exactly(limit float64) Bar { return Bar{Near, limit, 0} }
 
 // Within is the bar of something that should be as it is.
 func Within(limit, slack float64) Bar { return Bar{Near, limit, slack} }
@@ -82,9 +121,9 @@ func (b Bar) worst(list []float64) float64 {
 	return out
 }
 
-// String is the bar as the output shows it: ">= 0.9", "= 1 ± 0.08".
+// String is the bar as the output shows it: ">= 0.9", "= 1 ± 0.08", "= 0".
 func (b Bar) String() string {
-	if b.Op == Near {
+	if b.Op == Near && b.Slack != 0 {
 		return fmt.Sprintf("%s %s ± %s", b.Op, plain(b.Limit), plain(b.Slack))
 	}
 	return fmt.Sprintf("%s %s", b.Op, plain(b.Limit))

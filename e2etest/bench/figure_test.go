@@ -43,6 +43,8 @@ func TestBars(t *testing.T) {
 		{AtMost(1.25), "<= 1.25", 1.25, true},
 		{AtMost(1.25), "<= 1.25", 1.2501, false},
 		{AtMost(5), "<= 5", math.NaN(), false},
+		{Exactly(10), "= 10", 10, true},
+		{Exactly(0), "= 0", 1, false},
 		{Within(1, 0.08), "= 1 ± 0.08", 0.93, true},
 		{Within(1, 0.08), "= 1 ± 0.08", 1.09, false},
 	} {
@@ -59,6 +61,9 @@ func TestLines(t *testing.T) {
 	alone := Figure{Name: "ipam/plan-unchanged", Unit: "ms", Bar: AtMost(5), Metrics: []string{"m"}, Scale: 1e-6}
 	beside := Figure{Name: "ipam/latency", Unit: "ms", Peer: "floor", Bar: AtMost(1.25), Metrics: []string{"p50"}}
 	worse := Figure{Name: "ipam/memory", Unit: "bytes", Bar: AtMost(200), Metrics: []string{"v4", "v6"}}
+	gap := Figure{Name: "l2/gap", Unit: "ms", Peer: "fast", Absolute: true, Also: []Reading{{"slow", "late"}}, Bar: AtMost(300), Metrics: []string{"p"}}
+	longest := Figure{Name: "l2/gap-max", Unit: "ms", Of: Largest, Bar: AtMost(300), Metrics: []string{"p"}}
+	failed := Figure{Name: "l2/failed", Unit: "requests", Of: Total, Bar: Exactly(0), Metrics: []string{"p"}}
 	must := Figure{Name: "self/slowed", Unit: "ns", Peer: "optimized", Bar: AtMost(1.08), Metrics: []string{"x"}, MustFail: true}
 	rounds := func(name string, values ...float64) (out Rounds) {
 		for _, v := range values {
@@ -78,6 +83,11 @@ func TestLines(t *testing.T) {
 		{Judge(worse, Rounds{{"v4": 150, "v6": 250}}, nil), "ipam/memory: 250.0 bytes | peer - | ratio - | bar <= 200 | falls short", false},
 		{Judge(must, rounds("x", 3000), rounds("x", 1000)), "self/slowed: 3000 ns | peer optimized 1000 | ratio 3.000 | bar <= 1.08 | falls short, as it must", true},
 		{Judge(must, rounds("x", 1000), rounds("x", 1000)), "self/slowed: 1000 ns | peer optimized 1000 | ratio 1.000 | bar <= 1.08 | holds", false},
+		{Judge(gap, rounds("p", 200, 900, 250), Rounds{{"p": 100, "late": 3000}, {"p": 100, "late": 3100}, {"p": 100, "late": 3200}}),
+			"l2/gap: 250.0 ms | peer fast 100.0, slow 3100 | ratio 2.500 | bar <= 300 | holds", true},
+		{Judge(longest, rounds("p", 200, 900, 250), nil), "l2/gap-max: 900.0 ms | peer - | ratio - | bar <= 300 | falls short", false},
+		{Judge(failed, rounds("p", 1, 0, 2), nil), "l2/failed: 3.000 requests | peer - | ratio - | bar = 0 | falls short", false},
+		{Judge(failed, rounds("p", 0, 0), nil), "l2/failed: 0.000 requests | peer - | ratio - | bar = 0 | holds", true},
 		{Missing(beside, errors.New("no lab")), "ipam/latency: - ms | peer floor - | ratio - | bar <= 1.25 | falls short", false},
 		{Missing(must, errors.New("no compiler")), "self/slowed: - ns | peer optimized - | ratio - | bar <= 1.08 | falls short", false},
 	} {
@@ -90,6 +100,9 @@ func TestLines(t *testing.T) {
 	}
 	if r := Judge(alone, rounds("other", 1), nil); !errors.Is(r.Err, ErrNoMetric) || r.Good() {
 		t.Errorf("a metric that is not there: %v", r.Err)
+	}
+	if r := Judge(gap, rounds("p", 1), rounds("p", 1)); !errors.Is(r.Err, ErrNoMetric) {
+		t.Errorf("a further peer that was not measured: %v", r.Err)
 	}
 	if r := Judge(beside, rounds("p50", 1), nil); !errors.Is(r.Err, ErrNoMetric) {
 		t.Errorf("a peer without rounds: %v", r.Err)

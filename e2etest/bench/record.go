@@ -11,9 +11,8 @@ import (
 )
 
 // Record writes what was measured below dir: all rounds of the run to
-// raw/TIME.json, and for each area of which every figure was
-// measured its lines to AREA.txt, in
-// place of those of the run before. about says where and on what it ran.
+// raw/TIME.json, and for each area of which every figure was measured in full
+// its lines to AREA.txt, in place of those of the run before. about says where and on what it ran.
 func Record(dir string, at time.Time, about string, all []Figure, results []Result) error {
 	if len(results) == 0 {
 		return nil
@@ -24,13 +23,13 @@ func Record(dir string, at time.Time, about string, all []Figure, results []Resu
 	errs := []error{recordRaw(filepath.Join(dir, "raw", at.Format("20060102-150405")+".json"), about, results)}
 	lines := map[string][]string{}
 	for _, r := range results {
-		if r.Err == nil {
+		if r.Err == nil && r.Short == "" {
 			lines[r.Figure.Area()] = append(lines[r.Figure.Area()], r.Line())
 		}
 	}
 	for area, list := range lines {
 		if len(list) != countArea(all, area) {
-			continue // a part only, or called off
+			continue // a part only, cut down, or called off
 		}
 		text := fmt.Sprintf("# %s, %s\n%s\n", at.Format("2006-01-02 15:04"), about, strings.Join(list, "\n"))
 		errs = append(errs, os.WriteFile(filepath.Join(dir, area+".txt"), []byte(text), 0o644))

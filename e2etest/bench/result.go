@@ -24,11 +24,13 @@ type Rounds []Metrics
 // Result is a figure with what was measured.
 type Result struct {
 	Figure Figure
-	Value  float64   // median of our rounds, in the figure's unit
-	Peer   float64   // median of the peer's rounds; NaN without a peer
+	Value  float64   // of our rounds what counts, in the figure's unit
+	Peer   float64   // of the peer's rounds what counts; NaN without a peer
+	Also   []float64 // the same of the figure's further peers
 	Ratio  float64   // median of the rounds' ratios, ours to the peer's; NaN without a peer
-	Ours   []float64 // what Value is the median of
-	Peers  []float64 // what Peer is the median of
+	Ours   []float64 // what Value is made of
+	Peers  []float64 // what Peer is made of
+	Short  string    // how the run was cut down, "" if it was not
 	Err    error     // why there is nothing to show
 }
 
@@ -38,17 +40,25 @@ var ErrNoMetric = errors.New("not measured")
 // Judge makes the result of a figure out of the rounds of both sides.
 func Judge(f Figure, ours, peers Rounds) Result {
 	r := Result{Figure: f, Value: math.NaN(), Peer: math.NaN(), Ratio: math.NaN()}
-	if r.Ours, r.Err = f.pick(ours); r.Err != nil {
+	if r.Ours, r.Err = f.pick(ours, f.Metrics...); r.Err != nil {
 		return r
 	}
-	r.Value = Median(r.Ours)
+	r.Value = f.Of.of(r.Ours)
 	if f.Peer == "" {
 		return r
 	}
-	if r.Peers, r.Err = f.pick(peers); r.Err != nil {
+	if r.Peers, r.Err = f.pick(peers, f.Metrics...); r.Err != nil {
 		return r
 	}
-	r.Peer = Median(r.Peers)
+	r.Peer = f.Of.of(r.Peers)
+	for _, also := range f.Also {
+		values, err := f.pick(peers, also.Metric)
+		if err != nil {
+			r.Err = err
+			return r
+		}
+		r.Also = append(r.Also, f.Of.of(values))
+	}
 	var ratios []float64
 	for i := range min(len(r.Ours), len(r.Peers)) {
 		ratios = append(ratios, r.Ours[i]/r.Peers[i])
@@ -62,8 +72,8 @@ func Missing(f Figure, err error) Result {
 	return Result{Figure: f, Value: math.NaN(), Peer: math.NaN(), Ratio: math.NaN(), Err: err}
 }
 
-// pick reads the figure out of each round.
-func (f Figure) pick(rounds Rounds) ([]float64, error) {
+// pick reads out of each round the worst of the metrics.
+func (f Figure) pick(rounds Rounds, metrics ...string) ([]float64, error) {
 	scale := f.Scale
 	if scale == 0 {
 		scale = 1
@@ -71,7 +81,7 @@ func (f Figure) pick(rounds Rounds) ([]float64, error) {
 	var out []float64
 	for i, m := range rounds {
 		var values []float64
-		for _, name := range f.Metrics {
+		for _, name := range metrics {
 			v, ok := m[name]
 			if !ok {
 				return nil, fmt.Errorf("%s: %w: round %d has no %q", f.Name, ErrNoMetric, i+1, name)
@@ -91,7 +101,7 @@ func (r Result) Holds() bool {
 	if r.Err != nil {
 		return false
 	}
-	if r.Figure.Peer != "" {
+	if r.Figure.Peer != "" && !r.Figure.Absolute {
 		return r.Figure.Bar.Holds(r.Ratio)
 	}
 	return r.Figure.Bar.Holds(r.Value)
@@ -106,6 +116,9 @@ func (r Result) Line() string {
 	peer, ratio := "-", "-"
 	if r.Figure.Peer != "" {
 		peer, ratio = r.Figure.Peer+" "+number(r.Peer), "-"
+		for i, v := range r.Also {
+			peer += ", " + r.Figure.Also[i].Name + " " + number(v)
+		}
 		if !math.IsNaN(r.Ratio) {
 			ratio = fmt.Sprintf("%.3f", r.Ratio)
 		}
@@ -116,6 +129,9 @@ func (r Result) Line() string {
 		verdict = "holds"
 	case r.Figure.MustFail && r.Err == nil:
 		verdict = "falls short, as it must"
+	}
+	if r.Short != "" {
+		verdict += " | " + r.Short
 	}
 	return fmt.Sprintf("%s: %s %s | peer %s | ratio %s | bar %v | %s",
 		r.Figure.Name, number(r.Value), r.Figure.Unit, peer, ratio, r.Figure.Bar, verdict)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,8 @@ type Rig struct {
 	Name   string
 	Lab    bool // runs in the lab's sandbox, as root
 	Rounds int  // 0 means DefaultRounds
+	// Shared is what several rigs use; it is closed after the last of them.
+	Shared io.Closer
 	// Open prepares the first round.
 	Open func(ctx context.Context, env *Env) (Instrument, error)
 }
@@ -32,6 +35,8 @@ type Env struct {
 	Root string    // of the repository
 	Dir  string    // scratch, removed by the caller
 	Log  io.Writer // progress, for people
+	// Rounds cuts every rig down to so many, for a quick look; 0 for none.
+	Rounds int
 }
 
 // Say writes a line of progress.
@@ -42,7 +47,8 @@ func (e *Env) Say(format string, args ...any) {
 // Run measures the figures, rig by rig in the order of their first figure, and
 // hands each result to tell when it is there.
 func Run(ctx context.Context, env *Env, figures []Figure, tell func(Result)) {
-	for _, rig := range rigsOf(figures) {
+	rigs := rigsOf(figures)
+	for i, rig := range rigs {
 		mine := ofRig(figures, rig)
 		start := time.Now()
 		ours, peers, err := rig.run(ctx, env, withPeer(mine))
@@ -52,9 +58,30 @@ func Run(ctx context.Context, env *Env, figures []Figure, tell func(Result)) {
 				tell(Missing(f, fmt.Errorf("%s: %w", rig.Name, err)))
 				continue
 			}
-			tell(Judge(f, ours, peers))
+			result := Judge(f, ours, peers)
+			if whole := rig.rounds(0); len(ours) < whole {
+				result.Short = fmt.Sprintf("%d of %d rounds", len(ours), whole)
+			}
+			tell(result)
+		}
+		if rig.Shared != nil && !slices.ContainsFunc(rigs[i+1:], func(r *Rig) bool { return r.Shared == rig.Shared }) {
+			if err := rig.Shared.Close(); err != nil {
+				env.Say("%s: close what the rigs shared: %v", rig.Name, err)
+			}
 		}
 	}
+}
+
+// rounds is how many the rig runs, at most most if that is not 0.
+func (r *Rig) rounds(most int) int {
+	n := r.Rounds
+	if n == 0 {
+		n = DefaultRounds
+	}
+	if most > 0 {
+		n = min(n, most)
+	}
+	return n
 }
 
 // run opens the rig and runs all its rounds. The sides take turns in going
@@ -69,11 +96,7 @@ func (r *Rig) run(ctx context.Context, env *Env, peer bool) (ours, peers Rounds,
 			err = e
 		}
 	}()
-	rounds := r.Rounds
-	if rounds == 0 {
-		rounds = DefaultRounds
-	}
-	for i := range rounds {
+	for i := range r.rounds(env.Rounds) {
 		for _, side := range turns(i, peer) {
 			m, err := inst.Measure(ctx, side, i)
 			if err != nil {

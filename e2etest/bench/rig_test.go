@@ -75,6 +75,37 @@ func TestRunWithoutPeerAndWithFault(t *testing.T) {
 	}
 }
 
+// Rigs that share something may come in any order; it is closed once, after the
+// last of them. A run that was cut down says so.
+func TestRunCutDownAndShared(t *testing.T) {
+	s := &script{rule: func(Side, int) (Metrics, error) { return Metrics{"a": 1}, nil }}
+	shared := &counter{}
+	one, two := s.rig(20), s.rig(2)
+	one.Shared, two.Shared = shared, shared
+	var lines []string
+	Run(t.Context(), &Env{Log: io.Discard, Rounds: 3}, []Figure{
+		{Name: "x/a", Unit: "ms", Bar: AtMost(2), Rig: one, Metrics: []string{"a"}}, {Name: "x/b", Unit: "ms", Bar: AtMost(2), Rig: two, Metrics: []string{"a"}},
+	}, func(r Result) {
+		if shared.closed > 0 {
+			t.Errorf("%s: what is shared is closed already", r.Figure.Name)
+		}
+		lines = append(lines, r.Line())
+	})
+	want := []string{
+		"x/a: 1.000 ms | peer - | ratio - | bar <= 2 | holds | 3 of 20 rounds", "x/b: 1.000 ms | peer - | ratio - | bar <= 2 | holds",
+	}
+	if !slices.Equal(lines, want) || len(s.asked) != 5 || shared.closed != 1 {
+		t.Errorf("%q after %d rounds, closed %d times", lines, len(s.asked), shared.closed)
+	}
+}
+
+type counter struct{ closed int }
+
+func (c *counter) Close() error {
+	c.closed++
+	return nil
+}
+
 // The harness proves itself on real time: work beside the same work is a tie,
 // and work slowed by a quarter falls short.
 func TestHarnessProvesItself(t *testing.T) {
@@ -129,7 +160,7 @@ func TestRecord(t *testing.T) {
 	all := []Figure{a, b, {Name: "z/c"}, {Name: "z/d"}}
 	at := time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC)
 	err := Record(dir, at, "here", all, []Result{
-		{Figure: a, Value: 0.5, Ours: []float64{0.4, 0.5}}, Missing(b, errors.New("lost")), {Figure: all[2], Value: 1},
+		{Figure: a, Value: 0.5, Ours: []float64{0.4, 0.5}}, Missing(b, errors.New("lost")), {Figure: all[2], Value: 1}, {Figure: all[3], Value: 1, Short: "1 of 5 rounds"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ const (
 // controller, which starts and finds them waiting; of the peer, a bare loop
 // with as many workers that knows what to write.
 func (l *Lab) Burst() *bench.Rig {
-	return &bench.Rig{Name: "burst", Lab: true, Rounds: burstRounds, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
+	return &bench.Rig{Name: "burst", Lab: true, Shared: l, Rounds: burstRounds, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
 		w, err := l.open(ctx, env)
 		if err != nil {
 			return nil, err

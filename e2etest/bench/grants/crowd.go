@@ -14,7 +14,7 @@ import (
 // addresses: freshly started in each round, after it has served one more
 // Service and rested. It makes the Services that are not there yet.
 func (l *Lab) Crowd() *bench.Rig {
-	return &bench.Rig{Name: "crowd", Lab: true, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
+	return &bench.Rig{Name: "crowd", Lab: true, Shared: l, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
 		w, err := l.open(ctx, env)
 		if err != nil {
 			return nil, err

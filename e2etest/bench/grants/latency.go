@@ -30,7 +30,7 @@ const (
 // 30 ms after it. The peer is a client that creates the Service and then writes
 // the status itself, while no controller runs; the same watcher looks.
 func (l *Lab) Latency() *bench.Rig {
-	return &bench.Rig{Name: "latency", Lab: true, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
+	return &bench.Rig{Name: "latency", Lab: true, Shared: l, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
 		w, err := l.open(ctx, env)
 		if err != nil {
 			return nil, err

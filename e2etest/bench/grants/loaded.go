@@ -20,7 +20,7 @@ const (
 // long each takes, and then, at rest, the memory of the controller with these
 // 1,000 Services. The time of each counts from the moment it is due.
 func (l *Lab) Loaded() *bench.Rig {
-	return &bench.Rig{Name: "loaded", Lab: true, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
+	return &bench.Rig{Name: "loaded", Lab: true, Shared: l, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
 		w, err := l.open(ctx, env)
 		return &loaded{w}, err
 	}}

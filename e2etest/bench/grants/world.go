@@ -18,9 +18,18 @@ import (
 // namespace holds the Services of the bench.
 const namespace = "bench"
 
-// Lab is the cluster that the rigs share; the first one starts it, and it ends
-// with the sandbox.
+// Lab is the cluster that the rigs share; the first one starts it, and [Lab.Close]
+// ends it.
 type Lab struct{ world *world }
+
+// Close ends the cluster if it runs.
+func (l *Lab) Close() error {
+	if l.world != nil {
+		l.world.cluster.Stop()
+		l.world = nil
+	}
+	return nil
+}
 
 // world is a running cluster with the product installed.
 type world struct {

@@ -25,8 +25,9 @@ import (
 func main() {
 	list := flag.Bool("list", false, "show the names and bars of all figures and end")
 	needsLab := flag.Bool("lab", false, "tell by the exit status whether the lab is needed, and end")
+	rounds := flag.Int("rounds", 0, "run no rig for more rounds than these, for a quick look; 0 for as many as it takes")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-list] [AREA | AREA/NAME]...")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-list] [-rounds N] [AREA | AREA/NAME]...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -45,7 +46,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	good, err := run(ctx, pattern)
+	good, err := run(ctx, pattern, *rounds)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
@@ -54,8 +55,9 @@ func main() {
 	}
 }
 
-// run measures what the pattern names and tells whether all is as it must be.
-func run(ctx context.Context, pattern string) (good bool, err error) {
+// run measures what the pattern names, in at most so many rounds if that is not
+// 0, and tells whether all is as it must be.
+func run(ctx context.Context, pattern string, rounds int) (good bool, err error) {
 	all := area.All()
 	figures, err := bench.Choose(all, pattern)
 	if err != nil {
@@ -73,7 +75,7 @@ func run(ctx context.Context, pattern string) (good bool, err error) {
 		return false, err
 	}
 	defer os.RemoveAll(dir)
-	env := &bench.Env{Root: root, Dir: dir, Log: os.Stderr}
+	env := &bench.Env{Root: root, Dir: dir, Log: os.Stderr, Rounds: rounds}
 	start := time.Now()
 	var results []bench.Result
 	good = true
