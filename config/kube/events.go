@@ -23,8 +23,8 @@ import (
 
 const (
 	eventQueue   = 16384            // events waiting to be written; more are dropped
-	eventBurst   = 64               // events written as fast as the API server takes them
-	eventRate    = 25               // a second from then on: statuses matter more, and cost as much
+	eventBurst   = 16               // events written as fast as the API server takes them
+	eventRate    = 10               // a second from then on: statuses matter more, and cost as much
 	eventMemory  = 4096             // events remembered to count repetitions
 	eventRepeat  = 10 * time.Minute // how long a repetition only counts up
 	eventTimeout = 10 * time.Second // for one write

@@ -18,42 +18,62 @@ const (
 
 // Loaded measures the latency while Services arrive at 100 per second, however
 // long each takes, and then, at rest, the memory of the controller with these
-// 1,000 Services. The time of each counts from the moment it is due.
+// 1,000 Services. The time of each counts from the moment it is due. The peer
+// is the floor, as for the latency: what is left of the figure without us.
 func (l *Lab) Loaded() *bench.Rig {
 	return &bench.Rig{Name: "loaded", Lab: true, Shared: l, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
 		w, err := l.open(ctx, env)
-		return &loaded{w}, err
+		if err != nil {
+			return nil, err
+		}
+		floor, err := w.newFloor(ctx)
+		return &loaded{w, floor}, err
 	}}
 }
 
-type loaded struct{ world *world }
+type loaded struct {
+	world *world
+	floor *floor
+}
 
 // Measure runs one round and removes its Services.
-func (l *loaded) Measure(ctx context.Context, _ bench.Side, round int) (bench.Metrics, error) {
-	w := l.world
-	c, err := w.lead(ctx)
+func (l *loaded) Measure(ctx context.Context, side bench.Side, round int) (bench.Metrics, error) {
+	w, all := l.world, names(fmt.Sprintf("load-%s-%d", side, round), 0, loadedCount)
+	measure := l.byController
+	if side == bench.Peers {
+		measure = l.byFloor
+	}
+	m, err := measure(ctx, all)
 	if err != nil {
 		return nil, err
 	}
-	waited, err := w.stream(ctx, names(fmt.Sprintf("load-%d", round), 0, loadedCount))
+	return m, w.clear(ctx)
+}
+
+func (l *loaded) byController(ctx context.Context, names []string) (bench.Metrics, error) {
+	c, err := l.world.lead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := l.world.stream(ctx, names, nil)
 	if err != nil {
 		return nil, err
 	}
 	time.Sleep(calm)
-	rss, err := c.rss()
-	if err != nil {
+	if m[MetricRSS], err = c.rss(); err != nil {
 		return nil, err
 	}
-	if err := c.stop(); err != nil {
-		return nil, err
-	}
-	m := bench.Metrics{MetricP50: bench.Median(waited), MetricP99: bench.Percentile(waited, 99), MetricRSS: rss}
-	return m, w.clear(ctx)
+	return m, c.stop()
 }
 
-// stream creates Services at an even pace and returns for each the
-// milliseconds from the moment it was due until it was seen with an address.
-func (w *world) stream(ctx context.Context, names []string) ([]float64, error) {
+func (l *loaded) byFloor(ctx context.Context, names []string) (bench.Metrics, error) {
+	return l.world.stream(ctx, names, l.floor)
+}
+
+// stream creates Services at an even pace and measures for each the time from
+// the moment it was due until it was seen with an address. A floor that is not
+// nil writes the addresses.
+func (w *world) stream(ctx context.Context, names []string, floor *floor) (bench.Metrics, error) {
 	seen := w.watcher.expectAll(names)
 	due := make([]time.Time, len(names))
 	var creating errgroup.Group
@@ -61,9 +81,16 @@ func (w *world) stream(ctx context.Context, names []string) ([]float64, error) {
 	for i, name := range names {
 		due[i] = start.Add(time.Duration(i) * loadedPace)
 		time.Sleep(time.Until(due[i]))
+		addr := ""
+		if floor != nil {
+			addr = floor.take()
+		}
 		creating.Go(func() error {
-			_, err := w.create(ctx, name, corev1.ServiceTypeLoadBalancer)
-			return err
+			svc, err := w.create(ctx, name, corev1.ServiceTypeLoadBalancer)
+			if err != nil || floor == nil {
+				return err
+			}
+			return floor.give(ctx, svc, addr)
 		})
 	}
 	if err := creating.Wait(); err != nil {
@@ -77,7 +104,7 @@ func (w *world) stream(ctx context.Context, names []string) ([]float64, error) {
 	for i, at := range times {
 		waited[i] = milliseconds(at.Sub(due[i]))
 	}
-	return waited, nil
+	return bench.Metrics{MetricP50: bench.Median(waited), MetricP99: bench.Percentile(waited, 99)}, nil
 }
 
 // Close has nothing left to do.
