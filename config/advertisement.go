@@ -18,8 +18,13 @@ type PoolChoice struct {
 // Picks tells whether the choice covers Service svc, with an address of pool,
 // on node.
 func (c *PoolChoice) Picks(pool *Pool, svc *Service, node *Node) bool {
-	return c.PicksPool(pool) && c.PicksNode(node) &&
-		(len(c.ServiceSelectors) == 0 || AnyMatches(c.ServiceSelectors, svc.Labels))
+	return c.Covers(pool, svc) && c.PicksNode(node)
+}
+
+// Covers tells whether the choice covers Service svc, with an address of pool,
+// on some nodes.
+func (c *PoolChoice) Covers(pool *Pool, svc *Service) bool {
+	return c.PicksPool(pool) && (len(c.ServiceSelectors) == 0 || AnyMatches(c.ServiceSelectors, svc.Labels))
 }
 
 // PicksPool tells whether the choice covers pool.
@@ -45,6 +50,34 @@ type L2Advertisement struct {
 	Name string
 	PoolChoice
 	Interfaces []string // exact names; none means all
+	// Preferred puts nodes in order, see [L2Advertisement.Weight].
+	Preferred     []Preference
+	RequireSubnet bool // only nodes with an interface on the address's subnet
+	// Refresh is the time between two unasked announcements; 0: none.
+	Refresh  time.Duration
+	OnReturn bool // rebalance: OnReturn
+}
+
+// DefaultRefresh is below the five minutes after which bridges and switches
+// forget an address (IEEE 802.1D).
+const DefaultRefresh = time.Minute
+
+// Preference gives a weight to the nodes it matches.
+type Preference struct {
+	Weight int // 1 to 100
+	Node   Selector
+}
+
+// Weight is the sum of the weights of the preferences that match node. Nodes
+// with a greater one come first.
+func (a *L2Advertisement) Weight(node *Node) int {
+	sum := 0
+	for _, p := range a.Preferred {
+		if p.Node.Matches(node.Labels) {
+			sum += p.Weight
+		}
+	}
+	return sum
 }
 
 // BGPAdvertisement is a valid BGPAdvertisement.

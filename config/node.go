@@ -34,6 +34,11 @@ type L2Claim struct {
 	Epoch    int64  // grows by one with each change of ownership
 	Since    time.Time
 	Version  string // resourceVersion, for compare-and-swap
+	// Interfaces of the owner on which it answered when it took over.
+	Interfaces []string
+	// Wanted is a node that is to take the address over, "" if none. It counts
+	// only while that node may announce the address.
+	Wanted string
 }
 
 // SpeakerStatus is what one node's speaker last reported.
@@ -42,4 +47,6 @@ type SpeakerStatus struct {
 	ForwarderReady bool
 	Forwarder      string // "nft", or "off"
 	Sessions       []SessionReport
+	Links          []LinkReport
+	Exceptions     []Exception
 }

@@ -13,7 +13,24 @@ type SpeakerReport struct {
 	ForwarderMessage string // why it is not ready
 	Claims           int    // addresses answered for on the LAN
 	Sessions         []SessionReport
+	Links            []LinkReport
+	Exceptions       []Exception
 	Problems         []string // faults of this node that a person should mend
+}
+
+// LinkReport is an interface on which a node could announce addresses.
+type LinkReport struct {
+	Name    string
+	Subnets []netip.Prefix // masked
+}
+
+// Exception is an address of a Service that is not announced although the
+// record of the address suggests it, or although nothing else tells why.
+type Exception struct {
+	Service Key
+	Addr    netip.Addr
+	Reason  string // as of announce.Silence
+	Message string
 }
 
 // SessionReport is the state of one BGP session.
@@ -25,6 +42,10 @@ type SessionReport struct {
 	Prefixes int    // routes offered
 	LastDrop string // why it last went down, in words
 }
+
+// ExceptionNoEndpoints is the reason of an [Exception] that holds for every
+// node and protocol.
+const ExceptionNoEndpoints = "noEndpoints"
 
 // SessionEstablished is the state of a session that exchanges routes (RFC 4271).
 const SessionEstablished = "Established"

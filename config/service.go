@@ -103,6 +103,16 @@ type Service struct {
 	Conditions    []Condition
 }
 
+// Condition is the condition of that type, or nil.
+func (s *Service) Condition(name string) *Condition {
+	for i := range s.Conditions {
+		if s.Conditions[i].Type == name {
+			return &s.Conditions[i]
+		}
+	}
+	return nil
+}
+
 // Want is what a Service asks of the allocator, by spec and annotations.
 type Want struct {
 	Addrs    []netip.Addr // spec.loadBalancerIP or annotation load-balancer-ips

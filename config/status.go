@@ -11,6 +11,10 @@ import (
 // the addresses it asks for, and if not, why.
 const ConditionAllocated = "steelyard.io/Allocated"
 
+// ConditionAnnounced is the condition on a Service that says who announces its
+// addresses to the network, and if nobody does, why.
+const ConditionAnnounced = "steelyard.io/Announced"
+
 // ConditionValid is the condition on an IPAddressPool that says whether it is
 // used, and if not, why.
 const ConditionValid = "Valid"
@@ -59,11 +63,7 @@ func StatusOf(svc *Service) ServiceStatus {
 			s.Mode = IPModeVIP // what an absent ipMode means (KEP-1860)
 		}
 	}
-	for i := range svc.Conditions {
-		if svc.Conditions[i].Type == ConditionAllocated {
-			s.Condition = &svc.Conditions[i]
-		}
-	}
+	s.Condition = svc.Condition(ConditionAllocated)
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/v1beta1"
@@ -21,7 +22,12 @@ func L2Advertisement(o *v1beta1.L2Advertisement) (*config.L2Advertisement, []con
 	a := &config.L2Advertisement{
 		Name:       o.Name,
 		PoolChoice: poolChoice(f, s.IPAddressPools, s.IPAddressPoolSelectors, s.NodeSelectors, s.ServiceSelectors),
-		Interfaces: slices.Clone(s.Interfaces),
+		Interfaces: slices.Clone(s.Interfaces), Preferred: preferences(f, s.PreferredNodeSelectors),
+		RequireSubnet: s.RequireSubnet, Refresh: refresh(f, s.RefreshInterval),
+		OnReturn: s.Rebalance == v1beta1.RebalanceOnReturn,
+	}
+	if s.Rebalance != "" && s.Rebalance != v1beta1.RebalanceNever && !a.OnReturn {
+		f.add("spec.rebalance", ReasonInvalid, "use Never or OnReturn", "%q is no policy", s.Rebalance)
 	}
 	f.twice("spec.interfaces", s.Interfaces)
 	for i, name := range s.Interfaces {
@@ -34,6 +40,30 @@ func L2Advertisement(o *v1beta1.L2Advertisement) (*config.L2Advertisement, []con
 		return nil, f.problems
 	}
 	return a, nil
+}
+
+func preferences(f *faults, list []v1beta1.PreferredNodeSelector) []config.Preference {
+	var out []config.Preference
+	terms := make([]metav1.LabelSelector, len(list))
+	for i := range list {
+		terms[i] = list[i].Preference
+		if w := list[i].Weight; w < 1 || w > 100 {
+			f.add(fmt.Sprintf("spec.preferredNodeSelectors[%d].weight", i), ReasonInvalid, "use 1 to 100", "%d is no weight", w)
+		}
+	}
+	nodes := selectors(f, "spec.preferredNodeSelectors", terms)
+	for i := range min(len(nodes), len(list)) { // all of them, unless one has a problem
+		out = append(out, config.Preference{Weight: int(list[i].Weight), Node: nodes[i]})
+	}
+	return out
+}
+
+func refresh(f *faults, d *metav1.Duration) time.Duration {
+	every := duration(d, config.DefaultRefresh)
+	if every != 0 && (every < time.Second || every > 24*time.Hour) {
+		f.add("spec.refreshInterval", ReasonInvalid, "use 1s to 24h, or 0s to switch it off", "%v is not possible", every)
+	}
+	return every
 }
 
 func poolChoice(f *faults, pools []string, poolSel, nodeSel, svcSel []metav1.LabelSelector) config.PoolChoice {

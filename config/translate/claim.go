@@ -34,6 +34,7 @@ func Claim(o *v1beta1.L2Claim) (*config.L2Claim, []config.Problem) {
 	return &config.L2Claim{
 		Addr: addr, Owner: o.Spec.Owner, Previous: o.Spec.Previous,
 		Epoch: o.Spec.Epoch, Since: o.Spec.Since.UTC(), Version: o.ResourceVersion,
+		Interfaces: o.Spec.Interfaces, Wanted: o.Spec.Wanted,
 	}, nil
 }
 
@@ -49,6 +50,21 @@ func Speaker(o *v1beta1.SpeakerStatus) *config.SpeakerStatus {
 		s.Sessions = append(s.Sessions, config.SessionReport{
 			Peer: r.Peer, Addr: addr, State: r.State, Since: r.Since.UTC(), Prefixes: int(r.Prefixes), LastDrop: r.LastDrop,
 		})
+	}
+	for _, l := range o.Status.Interfaces {
+		r := config.LinkReport{Name: l.Name}
+		for _, text := range l.Subnets {
+			if p, err := netip.ParsePrefix(text); err == nil {
+				r.Subnets = append(r.Subnets, p)
+			}
+		}
+		s.Links = append(s.Links, r)
+	}
+	for _, e := range o.Status.Exceptions {
+		namespace, name, _ := strings.Cut(e.Service, "/")
+		addr, _ := parseAddr(e.Address) // there may be none
+		s.Exceptions = append(s.Exceptions, config.Exception{
+			Service: config.Key{Namespace: namespace, Name: name}, Addr: addr, Reason: e.Reason, Message: e.Message})
 	}
 	return s
 }

@@ -4,7 +4,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // L2Claim records which node owns one address on the LAN. Its name is the
 // address, with ':' written as '-'. It is written by the claimant only, by
-// compare-and-swap on the resource version, and only when ownership changes.
+// compare-and-swap on the resource version, and only when ownership changes;
+// who wants it to change writes a wish.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=l2c,categories=steelyard
@@ -13,6 +14,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Previous",type=string,JSONPath=`.spec.previous`
 // +kubebuilder:printcolumn:name="Since",type=date,JSONPath=`.spec.since`
 // +kubebuilder:printcolumn:name="Epoch",type=integer,JSONPath=`.spec.epoch`
+// +kubebuilder:printcolumn:name="Interfaces",type=string,JSONPath=`.spec.interfaces`
+// +kubebuilder:printcolumn:name="Wanted",type=string,JSONPath=`.spec.wanted`,priority=1
 type L2Claim struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -38,6 +41,15 @@ type L2ClaimSpec struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`^[0-9T:-]+[.][0-9]{6}Z$`
 	Since metav1.MicroTime `json:"since"`
+	// Interfaces of the owner on which it answered when it took over.
+	// +optional
+	// +listType=atomic
+	Interfaces []string `json:"interfaces,omitempty"`
+	// Wanted is a node that is to take the address over from the owner, which
+	// goes on until it has. It is ignored while the node may not announce the
+	// address, and cleared when the address moves. steelyard rebalance sets it.
+	// +optional
+	Wanted string `json:"wanted,omitempty"`
 }
 
 // L2ClaimList is a list of L2Claims.

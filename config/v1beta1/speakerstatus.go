@@ -41,6 +41,17 @@ type SpeakerStatusStatus struct {
 	// +listType=map
 	// +listMapKey=peer
 	Sessions []SessionStatus `json:"sessions,omitempty"`
+	// Interfaces on which this node could announce addresses by ARP and NDP.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Interfaces []InterfaceStatus `json:"interfaces,omitempty"`
+	// Exceptions say why addresses are not announced: of those that an L2Claim
+	// gives to this node the ones it does not answer for, and from one node of
+	// the cluster the Services without an endpoint. At most 500.
+	// +optional
+	// +listType=atomic
+	Exceptions []ExceptionStatus `json:"exceptions,omitempty"`
 	// Problems of this node that a person should mend.
 	// +optional
 	// +listType=atomic
@@ -73,6 +84,29 @@ type SessionStatus struct {
 	// LastDrop is why the session last went down, in words.
 	// +optional
 	LastDrop string `json:"lastDrop,omitempty"`
+}
+
+// InterfaceStatus is an interface of a node.
+type InterfaceStatus struct {
+	// Name of the interface.
+	Name string `json:"name"`
+	// Subnets that it is on.
+	// +optional
+	// +listType=atomic
+	Subnets []string `json:"subnets,omitempty"`
+}
+
+// ExceptionStatus says why an address of a Service is not announced.
+type ExceptionStatus struct {
+	// Service as namespace/name.
+	Service string `json:"service"`
+	// Address that is not announced.
+	// +optional
+	Address string `json:"address,omitempty"`
+	// Reason for machines.
+	Reason string `json:"reason"`
+	// Message for people.
+	Message string `json:"message"`
 }
 
 // SpeakerStatusList is a list of SpeakerStatuses.
