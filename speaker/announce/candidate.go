@@ -20,6 +20,7 @@ type candidate struct {
 type l2Ad struct {
 	ad    *config.L2Advertisement
 	able  []bool // by place in view.nodes: node selected and an interface there
+	weigh []int  // by place in view.nodes: preferredNodeSelectors; nil: no difference
 	picks bool   // this node is selected
 	links []Link // of this node, permitted
 }
@@ -43,10 +44,16 @@ func (v *view) l2Ads(usable []Link) []l2Ad {
 	ads := make([]l2Ad, len(v.in.Snap.L2))
 	for i, ad := range v.in.Snap.L2 {
 		a := l2Ad{ad: ad, able: make([]bool, len(v.nodes))}
+		if len(ad.Preferred) > 0 {
+			a.weigh = make([]int, len(v.nodes))
+		}
 		for j := range v.nodes {
 			n := &v.nodes[j]
 			a.able[j] = ad.PicksNode(n.node) && (n.links == nil ||
 				slices.ContainsFunc(n.links, func(l Link) bool { return permitted(ad.Interfaces, l.Name) }))
+			if a.weigh != nil {
+				a.weigh[j] = ad.Weight(n.node)
+			}
 		}
 		a.picks = v.self != nil && ad.PicksNode(v.self)
 		for _, l := range usable {
@@ -64,28 +71,26 @@ func (v *view) eligible(w *want, i int) bool {
 	if !w.reach.any || w.svc.Local && !w.reach.on(v.nodes[i].name) {
 		return false
 	}
-	return slices.ContainsFunc(w.l2, func(ad int) bool { return v.ads[ad].able[i] })
+	return slices.ContainsFunc(w.l2, func(ad int) bool {
+		a := &v.ads[ad]
+		return a.able[i] && (!a.ad.RequireSubnet || v.near(a, w.addr, i))
+	})
 }
 
 // onLink tells whether candidate i has a permitted interface on the subnet of
-// w's address. A node whose interfaces are not known gets the benefit of the
-// doubt: taking an address from its owner on a guess would be worse.
+// w's address.
 func (v *view) onLink(w *want, i int) bool {
-	n := &v.nodes[i]
-	if n.links == nil {
-		return true
-	}
-	for _, ad := range w.l2 {
-		if !v.ads[ad].able[i] {
-			continue
-		}
-		for _, l := range n.links {
-			if permitted(v.ads[ad].ad.Interfaces, l.Name) && l.On(w.addr) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.l2, func(ad int) bool { return v.ads[ad].able[i] && v.near(&v.ads[ad], w.addr, i) })
+}
+
+// near tells whether candidate i has an interface that a permits on the subnet
+// of addr. A node whose interfaces are not known gets the benefit of the doubt:
+// taking an address from its owner on a guess would be worse.
+func (v *view) near(a *l2Ad, addr netip.Addr, i int) bool {
+	links := v.nodes[i].links
+	return links == nil || slices.ContainsFunc(links, func(l Link) bool {
+		return permitted(a.ad.Interfaces, l.Name) && l.On(addr)
+	})
 }
 
 // candidates marks the nodes that could own the address of group, which all
@@ -125,25 +130,4 @@ func (v *view) preferOnLink(group []want, set []bool) []bool {
 		return near
 	}
 	return set
-}
-
-// owner picks from set: the recorded owner if it is in it, else the successor
-// by rendezvous hash. It returns -1 if the set is empty.
-func (v *view) owner(addr netip.Addr, set []bool, recorded string) int {
-	if i, ok := v.index[recorded]; ok && i < len(set) && set[i] {
-		return i
-	}
-	best, bestScore := -1, uint64(0)
-	for i, in := range set {
-		if !in {
-			continue
-		}
-		s := score(v.nodes[i].hash, addr)
-		stronger := best >= 0 && v.nodes[best].weak && !v.nodes[i].weak
-		equal := best >= 0 && v.nodes[best].weak == v.nodes[i].weak
-		if best < 0 || stronger || equal && s > bestScore {
-			best, bestScore = i, s
-		}
-	}
-	return best
 }

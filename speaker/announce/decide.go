@@ -18,6 +18,7 @@ func Decide(in Input) Plan {
 	v.decideLayer2()
 	v.decideBGP()
 	slices.SortFunc(v.plan.Silences, compareSilences)
+	v.plan.Exceptions = v.exceptions()
 	return v.plan
 }
 
@@ -41,7 +42,8 @@ type view struct {
 	leaving bool
 	joining bool // this node does not know the others yet
 
-	wants []want
+	wants     []want
+	ownerless map[netip.Addr]bool // no node could announce it on the LAN
 }
 
 // want is one address of one Service that may be announced.
@@ -55,7 +57,7 @@ type want struct {
 }
 
 func newView(in Input) *view {
-	v := &view{in: in, dead: map[string]bool{}, index: map[string]int{}}
+	v := &view{in: in, dead: map[string]bool{}, index: map[string]int{}, ownerless: map[netip.Addr]bool{}}
 	v.self, _ = in.Snap.Nodes.Get(in.Self)
 	usable := UsableLinks(in.Host, in.ExcludedLinks)
 	known := false
@@ -125,12 +127,12 @@ func (v *view) sortOutAddr(w want) {
 		return
 	}
 	for i := range v.ads {
-		if covers(&v.ads[i].ad.PoolChoice, w.pool, w.svc) {
+		if v.ads[i].ad.Covers(w.pool, w.svc) {
 			w.l2 = append(w.l2, i)
 		}
 	}
 	for _, ad := range v.in.Snap.BGP {
-		if covers(&ad.PoolChoice, w.pool, w.svc) {
+		if ad.Covers(w.pool, w.svc) {
 			w.bgp = append(w.bgp, ad)
 		}
 	}
@@ -142,12 +144,23 @@ func (v *view) sortOutAddr(w want) {
 	v.wants = append(v.wants, w)
 }
 
-// covers is [config.PoolChoice.Picks] without the node.
-func covers(c *config.PoolChoice, pool *config.Pool, svc *config.Service) bool {
-	return c.PicksPool(pool) &&
-		(len(c.ServiceSelectors) == 0 || config.AnyMatches(c.ServiceSelectors, svc.Labels))
-}
-
 func (v *view) silence(svc config.Key, addr netip.Addr, proto, reason, message string) {
 	v.plan.Silences = append(v.plan.Silences, Silence{svc, addr, proto, reason, message})
+}
+
+// exceptions are the silences that this node should tell the cluster of.
+func (v *view) exceptions() (out []Silence) {
+	spokesman := len(v.nodes) > 0 && v.nodes[0].name == v.in.Self
+	for _, s := range v.plan.Silences {
+		rec, ok := v.in.Snap.Claims.Get(s.Addr)
+		mine := ok && rec.Owner == v.in.Self && s.Proto == Layer2 && s.Reason != ReasonNotOwner
+		general := s.Reason == ReasonNoEndpoints || s.Proto == Layer2 && v.ownerless[s.Addr]
+		if !mine && !(spokesman && general) {
+			continue
+		}
+		if n := len(out); n == 0 || out[n-1].Service != s.Service || out[n-1].Addr != s.Addr {
+			out = append(out, s)
+		}
+	}
+	return out
 }

@@ -1,39 +1,35 @@
 package announce
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
 
 // decideLayer2 goes through the addresses; Services that share one are decided
 // together.
 func (v *view) decideLayer2() {
-	for rest := v.wants; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].addr == rest[0].addr {
-			n++
-		}
-		group := make([]want, 0, n)
-		for _, w := range rest[:n] {
-			if len(w.l2) > 0 {
-				group = append(group, w)
-			}
-		}
-		if len(group) > 0 {
-			v.decideAddr(group)
-		}
-		rest = rest[n:]
+	seats := v.seats()
+	v.assign(seats)
+	for i := range seats {
+		v.decideSeat(&seats[i])
 	}
 }
 
-// decideAddr claims the address of group or says why not.
-func (v *view) decideAddr(group []want) {
-	addr := group[0].addr
+// decideSeat claims the address of s or says why not.
+func (v *view) decideSeat(s *seat) {
+	addr, group, owner := s.addr, s.group, s.owner
 	claim := Claim{Addr: addr}
-	if rec, ok := v.in.Snap.Claims.Get(addr); ok {
-		claim.Held, claim.Previous, claim.Epoch = rec.Owner == v.in.Self, rec.Owner, rec.Epoch
+	if s.rec != nil {
+		claim.Held, claim.Previous, claim.Epoch = s.rec.Owner == v.in.Self, s.rec.Owner, s.rec.Epoch
 	}
-	owner := v.owner(addr, v.candidates(group), claim.Previous)
+	if owner < 0 {
+		v.ownerless[addr] = true
+	}
 	mine := owner >= 0 && v.nodes[owner].name == v.in.Self
 	yield := !mine && owner >= 0 && claim.Held && v.mayYield()
 	claim.Links, claim.OffLink = v.claimLinks(group, yield)
+	claim.Refresh = v.refresh(group)
 	if !mine && !yield || len(claim.Links) == 0 || !v.in.Forward.Takes(addr) || v.joining && !claim.Held {
 		v.silenceGroup(group, owner)
 		return
@@ -73,6 +69,9 @@ func (v *view) claimLinks(group []want, yield bool) (names []string, offLink boo
 				continue
 			}
 			for _, l := range v.ads[ad].links {
+				if v.ads[ad].ad.RequireSubnet && !l.On(addr) && !yield {
+					continue
+				}
 				all = append(all, l.Name)
 				if l.On(addr) {
 					near = append(near, l.Name)
@@ -89,6 +88,19 @@ func (v *view) claimLinks(group []want, yield bool) (names []string, offLink boo
 	}
 	slices.Sort(names)
 	return slices.Compact(names), len(near) == 0
+}
+
+// refresh is the shortest time between two unasked announcements that an
+// advertisement of group asks for; 0 if none does.
+func (v *view) refresh(group []want) (shortest time.Duration) {
+	for i := range group {
+		for _, ad := range group[i].l2 {
+			if every := v.ads[ad].ad.Refresh; every > 0 && (shortest == 0 || every < shortest) {
+				shortest = every
+			}
+		}
+	}
+	return shortest
 }
 
 // silenceGroup gives each Service of the group its reason; owner is the place
@@ -136,7 +148,15 @@ func (v *view) unserved(w *want) (reason, message string) {
 	if !able {
 		return ReasonNoInterface, "node " + v.in.Self + " has no interface that is up and that the L2Advertisement allows"
 	}
+	if !slices.ContainsFunc(w.l2, func(ad int) bool { return v.ads[ad].serves(w.addr) }) {
+		return ReasonNoSubnet, "node " + v.in.Self + " has no interface on the subnet of " + w.addr.String() + ", and the L2Advertisement has requireSubnet"
+	}
 	return "", ""
+}
+
+// serves tells whether a lets this node announce addr as far as its interfaces go.
+func (a *l2Ad) serves(addr netip.Addr) bool {
+	return a.picks && slices.ContainsFunc(a.links, func(l Link) bool { return !a.ad.RequireSubnet || l.On(addr) })
 }
 
 // unreachable finds why traffic for w that came to this node would go nowhere.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
@@ -74,6 +75,61 @@ func TestOwner(t *testing.T) {
 			w.rehost("n1", down)
 			w.rehost("n3", down)
 		}, "n2"},
+		{"the preferred node", func(w *world) { prefer(w, 1, "n2") }, "n2"},
+		{"the greater weight", func(w *world) { prefer(w, 10, "n1"); prefer(w, 11, "n3") }, "n3"},
+		{"the greater sum of weights", func(w *world) {
+			prefer(w, 10, "n1", "n3")
+			prefer(w, 15, "n2")
+			prefer(w, 6, "n3")
+		}, "n3"},
+		{"the next in order when the preferred is dead", func(w *world) {
+			prefer(w, 100, "n1")
+			prefer(w, 1, "n3")
+			w.member("n1").Alive = false
+		}, "n3"},
+		{"a preferred node takes nothing back", func(w *world) { prefer(w, 100, "n1"); w.record(addr4, "n3") }, "n3"},
+		{"preference comes after fitness", func(w *world) { prefer(w, 100, "n1", "n2"); w.member("n1").Restarting = true }, "n2"},
+		{"preference comes after the subnet", func(w *world) {
+			prefer(w, 100, "n1")
+			prefer(w, 1, "n2")
+			w.rehost("n1", link("eth0", "198.51.100.1/24"))
+		}, "n2"},
+		{"requireSubnet with one node on the subnet", func(w *world) {
+			w.snap.L2[0].RequireSubnet = true
+			w.record(addr4, "n1")
+			w.rehost("n1", link("eth0", "198.51.100.1/24"))
+			w.rehost("n3", link("eth0", "198.51.100.3/24"))
+		}, "n2"},
+		{"requireSubnet with none", func(w *world) {
+			w.snap.L2[0].RequireSubnet = true
+			for _, n := range []string{"n1", "n2", "n3"} {
+				w.rehost(n, link("eth0", "198.51.100.1/24"))
+			}
+		}, ""},
+		{"requireSubnet counts permitted interfaces only", func(w *world) {
+			w.snap.L2[0].RequireSubnet, w.snap.L2[0].Interfaces = true, []string{"lan1"}
+			for _, n := range []string{"n1", "n3"} {
+				w.rehost(n, link("eth0", "192.0.2.1/24"), link("lan1"))
+			}
+			w.rehost("n2", link("eth0"), link("lan1", "192.0.2.2/24"))
+		}, "n2"},
+		{"the wanted node takes over", func(w *world) { w.record(addr4, "n1"); w.claims[addr4].Wanted = "n2" }, "n2"},
+		{"a wanted node that is dead is ignored", func(w *world) {
+			w.record(addr4, "n1")
+			w.claims[addr4].Wanted = "n2"
+			w.member("n2").Alive = false
+		}, "n1"},
+		{"a wanted node that may not is ignored", func(w *world) {
+			w.record(addr4, "n1")
+			w.claims[addr4].Wanted = "n2"
+			only(w, "n1", "n3")
+		}, "n1"},
+		{"a wanted node that restarts is ignored", func(w *world) {
+			w.record(addr4, "n1")
+			w.claims[addr4].Wanted = "n2"
+			w.member("n2").Restarting = true
+		}, "n1"},
+		{"a wanted node that is unknown is ignored", func(w *world) { w.record(addr4, "n1"); w.claims[addr4].Wanted = "?" }, "n1"},
 		{"no pool, no owner", func(w *world) { w.snap.Pools = nil }, ""},
 		{"the pool is gone, the Service keeps its address", func(w *world) {
 			w.services[web].AllocatedFrom = w.snap.Pools[0].Name
@@ -100,8 +156,17 @@ func TestOwner(t *testing.T) {
 
 // only lets the advertisement select just these nodes.
 func only(w *world, nodes ...string) {
-	w.snap.L2[0].NodeSelectors = []config.Selector{{Requirements: []config.Requirement{
-		{Key: "name", Op: config.In, Values: nodes}}}}
+	w.snap.L2[0].NodeSelectors = []config.Selector{named(nodes...)}
+}
+
+func named(nodes ...string) config.Selector {
+	return config.Selector{Requirements: []config.Requirement{{Key: "name", Op: config.In, Values: nodes}}}
+}
+
+// prefer gives weight to these nodes.
+func prefer(w *world, weight int, nodes ...string) {
+	ad := w.snap.L2[0]
+	ad.Preferred = append(ad.Preferred, config.Preference{Weight: weight, Node: named(nodes...)})
 }
 
 func TestLayer2Reasons(t *testing.T) {
@@ -120,6 +185,10 @@ func TestLayer2Reasons(t *testing.T) {
 		{"no endpoints", func(w *world) { w.serve(web, nil, addr4) }, ReasonNoEndpoints},
 		{"no local endpoints", func(w *world) { w.serve(web, []string{"n2"}, addr4).Local = true }, ReasonNoLocalEndpoints},
 		{"no interface", func(w *world) { w.rehost("n1") }, ReasonNoInterface},
+		{"not on the subnet", func(w *world) {
+			w.snap.L2[0].RequireSubnet = true
+			w.rehost("n1", link("eth0", "198.51.100.1/24"))
+		}, ReasonNoSubnet},
 		{"forwarder", func(w *world) { w.record(addr4, "n1"); w.forward["n1"] = Forwarding{} }, ReasonForwarderNotReady},
 	}
 	for _, tt := range tests {
@@ -209,6 +278,97 @@ func TestYield(t *testing.T) {
 	w.member("n2").Alive = false
 	if c, ok := w.decide("n1").claim(addr4); ok {
 		t.Errorf("leaving with nobody to take over: %+v", c)
+	}
+}
+
+// A move that is wished for is one without a gap: the owner goes on until the
+// wanted node has written its claim.
+func TestWantedYield(t *testing.T) {
+	w := newWorld(2)
+	w.serve(web, []string{"n1"}, addr4)
+	w.record(addr4, "n1")
+	w.claims[addr4].Wanted = "n2"
+	if c, ok := w.decide("n1").claim(addr4); !ok || !c.Yielding {
+		t.Errorf("owner: %+v", c)
+	}
+	if c, ok := w.decide("n2").claim(addr4); !ok || c.Held || c.Previous != "n1" {
+		t.Errorf("wanted: %+v", c)
+	}
+	w.forward["n2"] = Forwarding{}
+	if c, ok := w.decide("n2").claim(addr4); ok {
+		t.Errorf("wanted before its forwarder is ready: %+v", c)
+	}
+	if c, ok := w.decide("n1").claim(addr4); !ok || !c.Yielding {
+		t.Errorf("owner, who cannot know that: %+v", c)
+	}
+}
+
+// requireSubnet keeps an address off the other interfaces; an owner that loses
+// the right to it answers where it did until somebody else does.
+func TestRequireSubnetLinks(t *testing.T) {
+	w := newWorld(2)
+	w.serve(web, []string{"n1"}, addr4)
+	w.record(addr4, "n1")
+	w.snap.L2[0].Interfaces, w.snap.L2[0].RequireSubnet = []string{"eth0", "eth1"}, true
+	w.rehost("n1", link("eth0", "192.0.2.1/24"), link("eth1", "198.51.100.1/24"))
+	if c, _ := w.decide("n1").claim(addr4); !slices.Equal(c.Links, []string{"eth0"}) || c.OffLink {
+		t.Errorf("claim %+v", c)
+	}
+	w.rehost("n1", link("eth1", "198.51.100.1/24"))
+	if c, _ := w.decide("n1").claim(addr4); !slices.Equal(c.Links, []string{"eth1"}) || !c.Yielding {
+		t.Errorf("yielding: %+v", c)
+	}
+}
+
+func TestRefreshIsTheShortest(t *testing.T) {
+	w := newWorld(1)
+	w.serve(web, []string{"n1"}, addr4)
+	w.snap.L2 = []*config.L2Advertisement{{Name: "a"}, {Name: "b", Refresh: 2 * time.Minute}, {Name: "c", Refresh: time.Minute}}
+	if c, _ := w.decide("n1").claim(addr4); c.Refresh != time.Minute {
+		t.Errorf("refresh %v", c.Refresh)
+	}
+	w.snap.L2 = w.snap.L2[:1]
+	if c, _ := w.decide("n1").claim(addr4); c.Refresh != 0 {
+		t.Errorf("refresh %v", c.Refresh)
+	}
+}
+
+// What the API does not show is told by the node that knows, and by one only.
+func TestExceptions(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		setup func(w *world)
+		want  map[string]string // node → reason
+	}{
+		{"all is well", func(*world) {}, nil},
+		{"no endpoint", func(w *world) { w.serve(web, nil, addr4) }, map[string]string{"n1": ReasonNoEndpoints}},
+		{"no endpoint, and the first node is dead", func(w *world) { w.serve(web, nil, addr4); w.member("n1").Alive = false },
+			map[string]string{"n2": ReasonNoEndpoints}},
+		{"no endpoint any more", func(w *world) { w.serve(web, nil, addr4); w.record(addr4, "n2") },
+			map[string]string{"n1": ReasonNoEndpoints, "n2": ReasonNoEndpoints}},
+		{"the owner's forwarder", func(w *world) { w.record(addr4, "n2"); w.forward["n2"] = Forwarding{} },
+			map[string]string{"n2": ReasonForwarderNotReady}},
+		{"no node could", func(w *world) { w.snap.L2[0].Interfaces = []string{"lan7"} }, map[string]string{"n1": ReasonNoInterface}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(3)
+			w.snap.BGP = []*config.BGPAdvertisement{{Name: "all"}} // has reasons of its own, which do not count twice
+			w.serve(web, []string{"n1"}, addr4)
+			tt.setup(w)
+			for _, m := range w.members {
+				p := w.decide(m.Node)
+				if !m.Alive {
+					continue
+				}
+				var got string
+				if len(p.Exceptions) > 0 {
+					got = p.Exceptions[0].Reason
+				}
+				if got != tt.want[m.Node] || len(p.Exceptions) > 1 {
+					t.Errorf("%s: %+v, want %q", m.Node, p.Exceptions, tt.want[m.Node])
+				}
+			}
+		})
 	}
 }
 

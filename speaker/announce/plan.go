@@ -2,6 +2,7 @@ package announce
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
@@ -12,6 +13,10 @@ type Plan struct {
 	Claims   []Claim
 	Sessions []Session
 	Silences []Silence
+	// Exceptions are the silences that the API does not show: why this node does
+	// not answer for what the record gives it, and, from one node for all, which
+	// Services have no endpoint and which addresses nobody could answer for.
+	Exceptions []Silence
 }
 
 // Claim is one address that this node should own on the LAN.
@@ -24,6 +29,8 @@ type Claim struct {
 	Yielding bool   // kept only until the successor has claimed the address
 	Previous string // recorded owner to take over from, "" if none
 	Epoch    int64  // recorded epoch, 0 if there is no record
+	// Refresh is the time between two unasked announcements; 0: none.
+	Refresh time.Duration
 }
 
 // Session is a BGP session this node should hold, with all its routes.

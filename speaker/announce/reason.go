@@ -1,5 +1,7 @@
 package announce
 
+import "github.com/steelyard-lb/steelyard/config"
+
 // The protocols of a [Silence].
 const (
 	Layer2 = "layer2"
@@ -13,11 +15,12 @@ const (
 	ReasonNetworkUnavailable = "nodeNetworkUnavailable"
 	ReasonExcluded           = "nodeLabeledExcludeBalancers"
 	ReasonNoLocalEndpoints   = "noLocalEndpoints"
-	ReasonNoEndpoints        = "noEndpoints"
+	ReasonNoEndpoints        = config.ExceptionNoEndpoints
 	ReasonNoAddress          = "noIPAllocated"
 	ReasonNotAllowed         = "ipNotAllowed"
 	ReasonForwarderNotReady  = "forwarderNotReady"
 	ReasonNoInterface        = "noInterface"
+	ReasonNoSubnet           = "noInterfaceOnSubnet"
 	ReasonOutOfService       = "nodeOutOfService"
 	ReasonLeaving            = "nodeLeaving"
 	ReasonNodeUnknown        = "nodeUnknown"
