@@ -33,6 +33,7 @@ type Agent struct {
 	snap    *config.Snapshot
 	members []announce.Member
 	host    host.State
+	links   []announce.Link  // of host, usable
 	ailing  []config.Problem // faults of this host
 	seen    inputs           // spoken at least once
 	fresh   inputs           // changed since the last decision
@@ -154,7 +155,8 @@ func (a *Agent) meet(members []announce.Member) {
 // look makes state what this host looks like. The others are told.
 func (a *Agent) look(state host.State) {
 	a.host, a.seen.host, a.fresh.host = state, true, true
-	a.Members.Apply(announce.UsableLinks(state, a.ExcludedLinks))
+	a.links = announce.UsableLinks(state, a.ExcludedLinks)
+	a.Members.Apply(a.links)
 }
 
 // complete tells whether every source has spoken once.

@@ -19,9 +19,9 @@ const swapTimeout = 2 * time.Second
 
 // claimStore is all the agent asks of the API about claims.
 type claimStore interface {
-	// SwapClaim makes owner the owner of addr if the record still is prev
-	// (nil: if there is none), and returns the new record.
-	SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2Claim, owner string, now time.Time) (*config.L2Claim, error)
+	// SwapClaim makes owner, which answers on links, the owner of addr if the
+	// record still is prev (nil: if there is none), and returns the new record.
+	SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2Claim, owner string, links []string, now time.Time) (*config.L2Claim, error)
 	// DeleteClaim removes the record if it still is as given.
 	DeleteClaim(ctx context.Context, claim *config.L2Claim) error
 }
@@ -31,6 +31,8 @@ type change struct {
 	addr netip.Addr
 	prev *config.L2Claim // the record to replace, nil if there is none
 	drop bool            // delete it
+	// links are the interfaces that the new owner answers on.
+	links []string
 }
 
 // outcome is how a change went.
@@ -130,7 +132,7 @@ func (c *claimer) write(ctx context.Context, w change) (*config.L2Claim, error) 
 	if w.drop {
 		return nil, c.store.DeleteClaim(limited, w.prev)
 	}
-	return c.store.SwapClaim(limited, w.addr, w.prev, c.self, time.Now())
+	return c.store.SwapClaim(limited, w.addr, w.prev, c.self, w.links, time.Now())
 }
 
 // Take returns the outcomes since the last call.

@@ -20,7 +20,7 @@ type slowStore struct {
 	err      error
 }
 
-func (s *slowStore) SwapClaim(ctx context.Context, addr netip.Addr, _ *config.L2Claim, owner string, _ time.Time) (*config.L2Claim, error) {
+func (s *slowStore) SwapClaim(ctx context.Context, addr netip.Addr, _ *config.L2Claim, owner string, _ []string, _ time.Time) (*config.L2Claim, error) {
 	s.mu.Lock()
 	s.now++
 	s.max = max(s.max, s.now)

@@ -131,7 +131,7 @@ func (f fakeAPI) trouble(ctx context.Context) error {
 	return nil
 }
 
-func (f fakeAPI) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2Claim, owner string, now time.Time) (*config.L2Claim, error) {
+func (f fakeAPI) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2Claim, owner string, links []string, now time.Time) (*config.L2Claim, error) {
 	f.mu.Lock()
 	f.swaps++
 	f.mu.Unlock()
@@ -144,7 +144,7 @@ func (f fakeAPI) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2
 		return nil, fmt.Errorf("swap: %w", config.ErrConflict)
 	}
 	f.version++
-	c := &config.L2Claim{Addr: addr, Owner: owner, Epoch: 1, Since: now, Version: fmt.Sprint(f.version)}
+	c := &config.L2Claim{Addr: addr, Owner: owner, Epoch: 1, Since: now, Version: fmt.Sprint(f.version), Interfaces: links}
 	if prev != nil {
 		c.Previous, c.Epoch = prev.Owner, prev.Epoch+1
 	}

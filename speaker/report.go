@@ -58,6 +58,12 @@ func (a *Agent) report() {
 	for _, p := range a.ailing {
 		r.Problems = append(r.Problems, p.String())
 	}
+	for _, l := range a.links {
+		r.Links = append(r.Links, config.LinkReport{Name: l.Name, Subnets: l.Prefixes})
+	}
+	for _, s := range a.plan.Exceptions {
+		r.Exceptions = append(r.Exceptions, config.Exception{Service: s.Service, Addr: s.Addr, Reason: s.Reason, Message: s.Message})
+	}
 	slices.Sort(r.Problems)
 	a.reports.Put(r)
 }

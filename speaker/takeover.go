@@ -25,7 +25,7 @@ func (a *Agent) swap(ctx context.Context) {
 		// The record to replace is what the API last showed, also for a
 		// takeover that was decided without it.
 		prev, _ := a.snap.Claims.Get(c.Addr)
-		list = append(list, change{addr: c.Addr, prev: prev})
+		list = append(list, change{addr: c.Addr, prev: prev, links: c.Links})
 	}
 	for addr, claim := range a.orphans {
 		list = append(list, change{addr: addr, prev: claim, drop: true})

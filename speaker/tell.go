@@ -40,7 +40,11 @@ func (a *Agent) tellLayer2(now map[announcement]bool) {
 				logged = true
 				level.Info(a.log).Log("msg", "announcing", "addr", c.Addr, "link", strings.Join(c.Links, ","))
 			}
-			a.event(it, fmt.Sprintf("announcing %v from node %q with protocol %q", c.Addr, a.Node, announce.Layer2))
+			text := fmt.Sprintf("announcing %v from node %q with protocol %q", c.Addr, a.Node, announce.Layer2)
+			if c.OffLink {
+				text += ", although no interface of the node is on the subnet of the address"
+			}
+			a.event(it, text)
 		}
 	}
 }

@@ -237,3 +237,28 @@ func TestCutKeepsNoSecretThatIsNotNeeded(t *testing.T) {
 		}
 	}
 }
+
+// Who does not write conditions hears nothing of them: the controller writes
+// one for each Service, and every node would look at it.
+func TestConditionsAreForThoseWhoAskForThem(t *testing.T) {
+	for _, parts := range []Parts{Services, Services | Conditions} {
+		s := Watch(&Client{}, WatchOptions{Parts: parts, Namespace: home})
+		update := func(o *corev1.Service) *config.Snapshot {
+			if err := s.view[kindServices].Update(o); err != nil {
+				t.Fatal(err)
+			}
+			return s.builder.build(s.marks.take())
+		}
+		update(aService("web"))
+		o := versioned(aService("web"), 2)
+		o.Status.Conditions = []metav1.Condition{{Type: config.ConditionAnnounced, Status: "True"}}
+		if snap := update(o); (snap != nil) != (parts&Conditions != 0) {
+			t.Errorf("parts %b: snapshot %+v", parts, snap)
+		}
+		o = versioned(o.DeepCopy(), 3)
+		o.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.0.2.1"}}
+		if snap := update(o); snap == nil || len(snap.Changed.Services) != 1 {
+			t.Errorf("parts %b: an address goes unnoticed", parts)
+		}
+	}
+}

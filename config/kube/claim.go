@@ -19,16 +19,17 @@ import (
 // config.ErrConflict.
 var ErrLost = fmt.Errorf("claim lost: %w", config.ErrConflict)
 
-// SwapClaim makes owner the recorded owner of addr, if the record still is
-// prev (nil: if there is none), and returns the new record. The error wraps
-// [ErrLost] if the record is another one by now. It is one request.
-func (c *Client) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2Claim, owner string, now time.Time) (*config.L2Claim, error) {
+// SwapClaim makes owner, which answers on links, the recorded owner of addr, if
+// the record still is prev (nil: if there is none), and returns the new record.
+// The error wraps [ErrLost] if the record is another one by now. It is one
+// request.
+func (c *Client) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2Claim, owner string, links []string, now time.Time) (*config.L2Claim, error) {
 	if prev != nil && prev.Owner == owner {
 		return prev, nil
 	}
 	o := &v1beta1.L2Claim{
 		ObjectMeta: metav1.ObjectMeta{Name: translate.ClaimName(addr)},
-		Spec:       v1beta1.L2ClaimSpec{Address: addr.Unmap().String(), Owner: owner, Epoch: 1, Since: metav1.NewMicroTime(now)},
+		Spec:       v1beta1.L2ClaimSpec{Address: addr.Unmap().String(), Owner: owner, Epoch: 1, Since: metav1.NewMicroTime(now), Interfaces: links},
 	}
 	written := &v1beta1.L2Claim{}
 	var err error
@@ -48,13 +49,44 @@ func (c *Client) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2
 	return claim, nil
 }
 
-// replaceClaim patches the record under the version that the caller saw.
+// replaceClaim patches the record under the version that the caller saw. A wish
+// is fulfilled, or overtaken, and goes.
 func (c *Client) replaceClaim(ctx context.Context, o *v1beta1.L2Claim, version string, into *v1beta1.L2Claim) error {
-	body, err := json.Marshal(map[string]any{"metadata": object{ResourceVersion: version}, "spec": o.Spec})
+	spec := struct {
+		v1beta1.L2ClaimSpec
+		Interfaces []string `json:"interfaces"` // null removes them
+		Wanted     *string  `json:"wanted"`
+	}{o.Spec, o.Spec.Interfaces, nil}
+	return c.patchClaim(ctx, o.Name, version, spec, into)
+}
+
+// patchClaim merges spec into the record if it still is of that version.
+func (c *Client) patchClaim(ctx context.Context, name, version string, spec any, into *v1beta1.L2Claim) error {
+	body, err := json.Marshal(map[string]any{"metadata": object{ResourceVersion: version}, "spec": spec})
 	if err != nil {
 		return fmt.Errorf("encode patch: %w", err)
 	}
-	return c.steelyard.Patch(types.MergePatchType).Resource("l2claims").Name(o.Name).Body(body).Do(ctx).Into(into)
+	return c.steelyard.Patch(types.MergePatchType).Resource("l2claims").Name(name).Body(body).Do(ctx).Into(into)
+}
+
+// WishClaim asks node to take over the address of claim, if the record still is
+// as given; "" takes the wish back. It returns the record with the wish. The
+// error wraps [ErrLost] if the record is another one by now.
+func (c *Client) WishClaim(ctx context.Context, claim *config.L2Claim, node string) (*config.L2Claim, error) {
+	var wish *string
+	if node != "" {
+		wish = &node
+	}
+	written := &v1beta1.L2Claim{}
+	err := c.patchClaim(ctx, translate.ClaimName(claim.Addr), claim.Version, map[string]any{"wanted": wish}, written)
+	if err != nil {
+		return nil, claimError("wish for "+claim.Addr.String(), err)
+	}
+	wished, problems := translate.Claim(written)
+	if wished == nil {
+		return nil, fmt.Errorf("wish for %v: %w", claim.Addr, problems[0])
+	}
+	return wished, nil
 }
 
 // DeleteClaim removes the record if it still is as given; one that is gone

@@ -94,6 +94,7 @@ func keepData(s *corev1.Secret, names ...string) {
 func cutSpeaker(o metav1.Object) {
 	cutAnnotations(o)
 	if s, ok := o.(*v1beta1.SpeakerStatus); ok {
-		s.Status = v1beta1.SpeakerStatusStatus{Forwarder: s.Status.Forwarder, Sessions: s.Status.Sessions}
+		s.Status = v1beta1.SpeakerStatusStatus{Forwarder: s.Status.Forwarder, Sessions: s.Status.Sessions,
+			Interfaces: s.Status.Interfaces, Exceptions: s.Status.Exceptions}
 	}
 }

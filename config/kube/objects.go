@@ -2,6 +2,7 @@ package kube
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -21,6 +22,12 @@ func (b *builder) service(d *draft, key config.Key) {
 		o.problems = nil // not ours to comment on
 	}
 	b.note(d, config.Ref{Kind: config.KindService, Key: key}, o.problems)
+	if old, had := d.services.table.Get(key); ok && had && b.opts.Parts&Conditions == 0 {
+		same := *o.value
+		if same.Conditions = old.Conditions; reflect.DeepEqual(old, &same) {
+			return // it says something else of itself
+		}
+	}
 	if d.services.put(key, o.value, ok) {
 		d.serviceChanged(key)
 	}
@@ -68,18 +75,13 @@ func (b *builder) namespace(d *draft, key config.Key) {
 }
 
 func (b *builder) claim(d *draft, key config.Key) {
-	o, ok := get[*v1beta1.L2Claim](b.view, kindClaims, key)
-	var claim *config.L2Claim
-	var problems []config.Problem
-	if ok {
-		claim, problems = translate.Claim(o)
-	}
-	b.note(d, config.Ref{Kind: config.KindL2Claim, Key: key}, problems)
+	o, _ := get[translated[*config.L2Claim]](b.view, kindClaims, key)
+	b.note(d, config.Ref{Kind: config.KindL2Claim, Key: key}, o.problems)
 	addr, err := translate.ClaimedAddr(key.Name)
 	if err != nil {
 		return // a name that no claim has
 	}
-	if d.claims.put(addr, claim, claim != nil) {
+	if d.claims.put(addr, o.value, o.value != nil) {
 		d.dirty = true
 		d.changed.Claims = append(d.changed.Claims, addr)
 	}

@@ -13,6 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// maxExceptions bounds the size of a SpeakerStatus, which is written whole.
+const maxExceptions = 500
+
 // WriteReport writes what a speaker says of itself to the SpeakerStatus of its
 // node, which it creates if need be. The object belongs to the Node, so that
 // it goes when the Node does.
@@ -41,6 +44,17 @@ func speakerStatus(r config.SpeakerReport, now time.Time) v1beta1.SpeakerStatusS
 	s := v1beta1.SpeakerStatusStatus{
 		Version: r.Version, Updated: metav1.NewMicroTime(now), Claims: int32(r.Claims), Problems: r.Problems,
 		Forwarder: v1beta1.ForwarderStatus{State: r.Forwarder, Message: r.ForwarderMessage},
+	}
+	for _, l := range r.Links {
+		i := v1beta1.InterfaceStatus{Name: l.Name}
+		for _, p := range l.Subnets {
+			i.Subnets = append(i.Subnets, p.String())
+		}
+		s.Interfaces = append(s.Interfaces, i)
+	}
+	for _, e := range r.Exceptions[:min(len(r.Exceptions), maxExceptions)] {
+		s.Exceptions = append(s.Exceptions, v1beta1.ExceptionStatus{
+			Service: e.Service.String(), Address: e.Addr.String(), Reason: e.Reason, Message: e.Message})
 	}
 	up := 0
 	for _, p := range r.Sessions {

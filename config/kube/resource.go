@@ -17,7 +17,8 @@ type Parts uint
 
 // The parts of a snapshot. Config is pools, advertisements and peers with the
 // Secrets of Steelyard's namespace that hold their passwords, and the Service
-// ranges; Ingresses include their classes.
+// ranges; Ingresses include their classes. Conditions are those of Services:
+// without that part a Service whose conditions alone change counts as unchanged.
 const (
 	Services Parts = 1 << iota
 	Endpoints
@@ -29,13 +30,16 @@ const (
 	Speakers
 	Ingresses
 	Certificates
+	Conditions
 )
 
 // What each process needs; its RBAC rules grant exactly this.
 const (
-	ControllerParts = Services | Nodes | Namespaces | Config | Reservations | Speakers | Ingresses | Certificates
+	ControllerParts = Services | Conditions | Nodes | Namespaces | Config | Reservations | Claims | Speakers | Ingresses | Certificates
 	SpeakerParts    = Services | Endpoints | Nodes | Config | Reservations | Claims
 	IngressParts    = Services | Endpoints | Ingresses | Certificates
+	// RebalanceParts are what steelyard rebalance decides from.
+	RebalanceParts = Services | Endpoints | Nodes | Config | Reservations | Claims | Speakers
 )
 
 // kind is one watched resource. Kinds are translated in this order.
@@ -108,7 +112,7 @@ var resources = []*resource{
 
 	{kind: kindReservations, part: Reservations, plural: "ipreservations", object: &v1beta1.IPReservation{},
 		rest: restOurs, keep: keepOf(translate.Reservation)},
-	{kind: kindClaims, part: Claims, plural: "l2claims", object: &v1beta1.L2Claim{}, rest: restOurs, cut: cutAnnotations},
+	{kind: kindClaims, part: Claims, plural: "l2claims", object: &v1beta1.L2Claim{}, rest: restOurs, keep: keepOf(translate.Claim)},
 	{kind: kindSpeakers, part: Speakers, plural: "speakerstatuses", object: &v1beta1.SpeakerStatus{}, rest: restOurs, cut: cutSpeaker},
 
 	{kind: kindIngresses, part: Ingresses, plural: "ingresses", object: &networkingv1.Ingress{}, rest: restNetworking, cut: cutIngress},

@@ -55,15 +55,33 @@ func patchStatus(ctx context.Context, c rest.Interface, how types.PatchType, plu
 }
 
 // PatchService writes status to the Service that svc is: addresses in order,
-// the pool's annotation, and our condition; nothing else on it changes. The
-// usual case is one request. The error wraps config.ErrGone if svc is gone or
-// another Service has its name by now.
+// the pool's annotation, and the condition that goes with them; nothing else on
+// it changes. The usual case is one request. The error wraps config.ErrGone if
+// svc is gone or another Service has its name by now.
 func (c *Client) PatchService(ctx context.Context, svc *config.Service, status config.ServiceStatus) error {
-	known := conditionOf(svc.Conditions, config.ConditionAllocated)
+	return c.writeService(ctx, svc, config.ConditionAllocated, func(known *config.Condition) any {
+		return serviceBody(svc.UID, status, known, metav1.Now())
+	})
+}
+
+// PatchAnnounced writes the condition that says who announces svc, nil removes
+// it; otherwise it is like [Client.PatchService].
+func (c *Client) PatchAnnounced(ctx context.Context, svc *config.Service, condition *config.Condition) error {
+	return c.writeService(ctx, svc, config.ConditionAnnounced, func(known *config.Condition) any {
+		status := map[string]any{}
+		setCondition(status, condition, known, metav1.Now())
+		return map[string]any{"metadata": object{UID: types.UID(svc.UID)}, "status": status}
+	})
+}
+
+// writeService sends what body makes of the condition of that name that svc is
+// known to have.
+func (c *Client) writeService(ctx context.Context, svc *config.Service, condition string, body func(known *config.Condition) any) error {
+	known := conditionOf(svc.Conditions, condition)
 	what := "write status of Service " + svc.Key.String()
 	for range attempts {
-		wrote, err := c.patchService(ctx, svc, serviceBody(svc.UID, status, known, metav1.Now()))
-		if err == nil && timeless(wrote) {
+		wrote, err := c.patchService(ctx, svc, body(known))
+		if err == nil && timeless(wrote, condition) {
 			known = nil // the condition was not there any more: say since when it is
 			continue
 		}
@@ -79,10 +97,10 @@ func (c *Client) PatchService(ctx context.Context, svc *config.Service, status c
 			return fmt.Errorf("%s: %w: another one has its name", what, config.ErrGone)
 		}
 		now, _ := translate.Service(fresh)
-		if apierrors.IsInvalid(err) && sameCondition(known, conditionOf(now.Conditions, config.ConditionAllocated)) {
+		if apierrors.IsInvalid(err) && sameCondition(known, conditionOf(now.Conditions, condition)) {
 			return writeError(what, err) // it is not that: the API server refuses the content
 		}
-		known = conditionOf(now.Conditions, config.ConditionAllocated)
+		known = conditionOf(now.Conditions, condition)
 	}
 	return fmt.Errorf("%s: %w", what, config.ErrConflict)
 }
@@ -97,11 +115,11 @@ func (c *Client) patchService(ctx context.Context, svc *config.Service, body any
 		Name(svc.Name).SubResource("status").Body(data).Do(ctx).Into(wrote)
 }
 
-// timeless tells whether our condition has no transition time: it was left
+// timeless tells whether that condition has no transition time: it was left
 // out, since the condition was thought to be there.
-func timeless(svc *corev1.Service) bool {
+func timeless(svc *corev1.Service, condition string) bool {
 	for i := range svc.Status.Conditions {
-		if c := &svc.Status.Conditions[i]; c.Type == config.ConditionAllocated {
+		if c := &svc.Status.Conditions[i]; c.Type == condition {
 			return c.LastTransitionTime.IsZero()
 		}
 	}
@@ -137,15 +155,21 @@ func serviceBody(uid string, s config.ServiceStatus, known *config.Condition, no
 		ips = append(ips, ingress{a.String(), s.Mode})
 	}
 	status := map[string]any{"loadBalancer": map[string]any{"ingress": ips}}
-	switch {
-	case s.Condition != nil:
-		status["conditions"] = []any{conditionBody(*s.Condition, known, now)}
-	case known != nil:
-		status["conditions"] = []any{map[string]string{"type": known.Type, "$patch": "delete"}}
-	}
+	setCondition(status, s.Condition, known, now)
 	return map[string]any{
 		"metadata": object{UID: types.UID(uid), Annotations: map[string]*string{translate.AnnotationAllocatedFrom: pool}},
 		"status":   status,
+	}
+}
+
+// setCondition puts what makes known into c, or removes it, into a strategic
+// merge patch of a status.
+func setCondition(status map[string]any, c, known *config.Condition, now metav1.Time) {
+	switch {
+	case c != nil:
+		status["conditions"] = []any{conditionBody(*c, known, now)}
+	case known != nil:
+		status["conditions"] = []any{map[string]string{"type": known.Type, "$patch": "delete"}}
 	}
 }
 

@@ -83,6 +83,41 @@ func TestPatchServiceWritesOnlyOurFields(t *testing.T) {
 	}
 }
 
+// The two conditions have writers that know nothing of each other.
+func TestPatchAnnouncedWritesOneCondition(t *testing.T) {
+	api, c := newAPIServer(t)
+	api.put(t, "services", aService("web"))
+	if err := c.PatchService(t.Context(), known(t, api), granted("got it", "192.0.2.1")); err != nil {
+		t.Fatal(err)
+	}
+	before := config.StatusOf(known(t, api))
+	want := config.Condition{Type: config.ConditionAnnounced, Status: true, Reason: "Announced", Message: "layer2: node n2, eth0"}
+	if err := c.PatchAnnounced(t.Context(), known(t, api), &want); err != nil {
+		t.Fatal(err)
+	}
+	got := known(t, api)
+	if c := got.Condition(config.ConditionAnnounced); c == nil || *c != want || !config.StatusOf(got).Equal(before) {
+		t.Errorf("announced: %+v", got)
+	}
+	if err := c.PatchService(t.Context(), got, granted("another", "192.0.2.2")); err != nil {
+		t.Fatal(err)
+	}
+	if got = known(t, api); got.Condition(config.ConditionAnnounced) == nil || len(got.Conditions) != 2 {
+		t.Errorf("after another address: %+v", got.Conditions)
+	}
+	stale := *got
+	stale.UID = "another"
+	if err := c.PatchAnnounced(t.Context(), &stale, nil); !errors.Is(err, config.ErrGone) {
+		t.Errorf("another Service of that name: %v", err)
+	}
+	if err := c.PatchAnnounced(t.Context(), got, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got = known(t, api); got.Condition(config.ConditionAnnounced) != nil || got.Condition(config.ConditionAllocated) == nil {
+		t.Errorf("removed: %+v", got.Conditions)
+	}
+}
+
 func transition(t *testing.T, api *apiServer) metav1.Time {
 	t.Helper()
 	for _, c := range stored[corev1.Service](t, api, "services", webKey).Status.Conditions {
@@ -199,21 +234,21 @@ func TestSwapClaim(t *testing.T) {
 	now := time.UnixMicro(1700000000000001)
 	for _, text := range []string{"192.0.2.1", "2001:db8::", "::5"} {
 		addr := netip.MustParseAddr(text)
-		first, err := c.SwapClaim(t.Context(), addr, nil, "n1", now)
+		first, err := c.SwapClaim(t.Context(), addr, nil, "n1", []string{"eth0"}, now)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if first.Owner != "n1" || first.Epoch != 1 || first.Addr != addr || first.Version == "" || !first.Since.Equal(now) {
 			t.Errorf("first = %+v", first)
 		}
-		if _, err := c.SwapClaim(t.Context(), addr, nil, "n2", now); !errors.Is(err, ErrLost) || !errors.Is(err, config.ErrConflict) {
+		if _, err := c.SwapClaim(t.Context(), addr, nil, "n2", []string{"eth0"}, now); !errors.Is(err, ErrLost) || !errors.Is(err, config.ErrConflict) {
 			t.Errorf("second create: %v", err)
 		}
-		second, err := c.SwapClaim(t.Context(), addr, first, "n2", now)
+		second, err := c.SwapClaim(t.Context(), addr, first, "n2", []string{"eth0"}, now)
 		if err != nil || second.Owner != "n2" || second.Previous != "n1" || second.Epoch != 2 {
 			t.Fatalf("second = %+v, %v", second, err)
 		}
-		if _, err := c.SwapClaim(t.Context(), addr, first, "n3", now); !errors.Is(err, ErrLost) {
+		if _, err := c.SwapClaim(t.Context(), addr, first, "n3", []string{"eth0"}, now); !errors.Is(err, ErrLost) {
 			t.Errorf("late swap: %v", err)
 		}
 		if err := c.DeleteClaim(t.Context(), first); !errors.Is(err, ErrLost) {
@@ -225,12 +260,40 @@ func TestSwapClaim(t *testing.T) {
 		if err := c.DeleteClaim(t.Context(), second); err != nil {
 			t.Errorf("delete again: %v", err)
 		}
-		if _, err := c.SwapClaim(t.Context(), addr, second, "n3", now); !errors.Is(err, ErrLost) {
+		if _, err := c.SwapClaim(t.Context(), addr, second, "n3", []string{"eth0"}, now); !errors.Is(err, ErrLost) {
 			t.Errorf("swap of a deleted one: %v", err)
 		}
 	}
 	if n := len(stored[map[string]any](t, api, "l2claims", config.Key{Name: "192.0.2.1"})); n != 0 {
 		t.Error("the claim is still there")
+	}
+}
+
+// A wish changes nothing but itself, and goes with the next change of owner.
+func TestWishClaim(t *testing.T) {
+	_, c := newAPIServer(t)
+	now := time.UnixMicro(1700000000000001)
+	first, err := c.SwapClaim(t.Context(), netip.MustParseAddr("192.0.2.1"), nil, "n1", []string{"eth0", "eth1"}, now)
+	if err != nil || !slices.Equal(first.Interfaces, []string{"eth0", "eth1"}) {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	wished, err := c.WishClaim(t.Context(), first, "n2")
+	if err != nil || wished.Wanted != "n2" || wished.Owner != "n1" || wished.Epoch != 1 || !wished.Since.Equal(now) || len(wished.Interfaces) != 2 {
+		t.Fatalf("%+v, %v", wished, err)
+	}
+	if _, err := c.WishClaim(t.Context(), first, "n3"); !errors.Is(err, ErrLost) {
+		t.Errorf("a wish about an old record: %v", err)
+	}
+	back, err := c.WishClaim(t.Context(), wished, "")
+	if err != nil || back.Wanted != "" || back.Owner != "n1" {
+		t.Errorf("taken back: %+v, %v", back, err)
+	}
+	if wished, err = c.WishClaim(t.Context(), back, "n2"); err != nil {
+		t.Fatal(err)
+	}
+	moved, err := c.SwapClaim(t.Context(), first.Addr, wished, "n2", nil, now)
+	if err != nil || moved.Owner != "n2" || moved.Wanted != "" || moved.Interfaces != nil || moved.Previous != "n1" || moved.Epoch != 2 {
+		t.Errorf("moved: %+v, %v", moved, err)
 	}
 }
 
