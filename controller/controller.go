@@ -19,6 +19,8 @@ import (
 // time for one object. Event must not block; uid may be "".
 type statusWriter interface {
 	PatchService(ctx context.Context, svc *config.Service, status config.ServiceStatus) error
+	// PatchAnnounced may be called beside PatchService for the same Service.
+	PatchAnnounced(ctx context.Context, svc *config.Service, condition *config.Condition) error
 	PatchIngress(ctx context.Context, ingress *config.Ingress, addrs []netip.Addr) error
 	PutReservation(ctx context.Context, key config.Key, service string, addr netip.Addr, status config.ReservationStatus) error
 	PatchReservation(ctx context.Context, reservation *config.Reservation, status config.ReservationStatus) error
@@ -95,6 +97,11 @@ func (c *Controller) lead(ctx context.Context, snaps <-chan *config.Snapshot, jo
 		next, wait := r.out.peek(now)
 		to := jobs
 		if next == nil {
+			var rest time.Duration
+			next, rest = r.peekNotice(now)
+			wait = min(wait, rest)
+		}
+		if next == nil {
 			to = nil
 			alarm.Reset(min(wait, r.due(now)))
 		}
@@ -108,7 +115,7 @@ func (c *Controller) lead(ctx context.Context, snaps <-chan *config.Snapshot, jo
 			}
 			r.step(snap, time.Now())
 		case to <- next:
-			r.out.begin(next)
+			r.begin(next, time.Now())
 		case res := <-results:
 			r.finish(res, time.Now())
 		case <-alarm.C: // a write became due, or an address has rested

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -22,6 +23,8 @@ type cluster struct {
 	nodes    map[string]*config.Node
 	speakers map[string]*config.SpeakerStatus
 	pools    []*config.Pool
+	l2       []*config.L2Advertisement
+	claims   map[netip.Addr]*config.L2Claim
 	problems []config.Problem
 	status   map[string]config.PoolStatus
 	reserved map[config.Key]*config.Reservation
@@ -40,7 +43,7 @@ func newCluster(pools ...*config.Pool) *cluster {
 		services: map[config.Key]*config.Service{}, ingress: map[config.Key]*config.Ingress{},
 		nodes: map[string]*config.Node{}, speakers: map[string]*config.SpeakerStatus{},
 		pools: pools, status: map[string]config.PoolStatus{}, reserved: map[config.Key]*config.Reservation{},
-		spaces: map[string]map[string]string{"t": nil},
+		spaces: map[string]map[string]string{"t": nil}, claims: map[netip.Addr]*config.L2Claim{},
 	}
 }
 
@@ -50,7 +53,7 @@ func (c *cluster) snapshot() *config.Snapshot {
 	s := &config.Snapshot{
 		Services: config.TableOf(c.services), Ingresses: config.TableOf(c.ingress),
 		Namespaces: config.TableOf(c.spaces), Nodes: config.TableOf(c.nodes), Speakers: config.TableOf(c.speakers),
-		Pools: c.pools, Problems: c.problems, Changed: c.changed, Reservations: config.TableOf(c.reserved),
+		Pools: c.pools, L2: c.l2, Claims: config.TableOf(c.claims), Problems: c.problems, Changed: c.changed, Reservations: config.TableOf(c.reserved),
 	}
 	c.changed = config.Changes{}
 	return s
@@ -116,9 +119,22 @@ func (c *cluster) PatchService(_ context.Context, svc *config.Service, st config
 			return
 		}
 		n := *old
-		n.Addrs, n.IPMode, n.AllocatedFrom, n.Conditions = st.Addrs, st.Mode, st.Pool, nil
+		n.Addrs, n.IPMode, n.AllocatedFrom = st.Addrs, st.Mode, st.Pool
+		n.Conditions = slices.DeleteFunc(slices.Clone(n.Conditions), func(old config.Condition) bool { return old.Type == config.ConditionAllocated })
 		if st.Condition != nil {
-			n.Conditions = []config.Condition{*st.Condition}
+			n.Conditions = append(n.Conditions, *st.Condition)
+		}
+		c.services[svc.Key] = &n
+		c.changed.Services = append(c.changed.Services, svc.Key)
+	})
+}
+
+func (c *cluster) PatchAnnounced(_ context.Context, svc *config.Service, cond *config.Condition) error {
+	return c.take(fmt.Sprintf("announced %s %+v", svc.Name, cond), func() {
+		n := *c.services[svc.Key]
+		n.Conditions = slices.DeleteFunc(slices.Clone(n.Conditions), func(old config.Condition) bool { return old.Type == config.ConditionAnnounced })
+		if cond != nil {
+			n.Conditions = append(n.Conditions, *cond)
 		}
 		c.services[svc.Key] = &n
 		c.changed.Services = append(c.changed.Services, svc.Key)

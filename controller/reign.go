@@ -23,6 +23,9 @@ type reign struct {
 	sessions []config.Problem        // of BGP sessions that are down
 	problems map[config.Problem]bool // told
 	heard    heard
+	news     *bulletin
+	outlook  *outlook              // of snap; nil: to be made
+	wrote    time.Time             // an address, last
 	foreign  map[config.Key]string // told of a status that is not ours
 
 	remembers bool                          // some memory may exist: of a pool, or of an address without one
@@ -33,7 +36,7 @@ type reign struct {
 
 func newReign(c *Controller) *reign {
 	return &reign{
-		Controller: c, out: newOutbox(), configs: map[config.Ref]bool{},
+		Controller: c, out: newOutbox(), news: newBulletin(), configs: map[config.Ref]bool{},
 		foreign: map[config.Key]string{},
 		kept:    map[netip.Addr]config.Key{}, refused: map[config.Key]config.Problem{},
 	}
@@ -46,6 +49,7 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 		r.mode = modeShown(snap, r.opts.Classes)
 	}
 	vanished, forgotten := r.vanished(snap)
+	before := r.snap
 	r.snap = snap
 	diff := r.plan(full, forgotten, now)
 	changes := diff.Services
@@ -57,6 +61,7 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	r.reviewServices(changes, full, now)
 	r.reviewIngresses(full, now)
 	r.reviewRoutes(full)
+	r.markAnnounced(before, full, now)
 	mended := r.reviewConfig(now)
 	r.reviewReservations(diff, vanished, full || mended, now)
 	r.sessions = sessionProblems(snap, r.opts.Namespace)

@@ -73,10 +73,25 @@ func (r *reign) subject(p config.Problem) (uid string, ok bool) {
 	return "", true
 }
 
+// begin notes that a worker took w.
+func (r *reign) begin(w *write, now time.Time) {
+	if w.notice {
+		r.beginNotice(w, now)
+		return
+	}
+	r.out.begin(w)
+}
+
 // finish takes in how a write ended.
 func (r *reign) finish(res result, now time.Time) {
 	w := res.write
-	r.out.end(w, res.err, now)
+	if w.notice {
+		r.finishNotice(w, res.err, now)
+		return
+	}
+	if r.out.end(w, res.err, now); w.ref.Kind == config.KindService {
+		r.wrote = now
+	}
 	switch {
 	case res.err == nil:
 		r.tellWritten(w, now)

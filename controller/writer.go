@@ -27,6 +27,9 @@ type write struct {
 	standing    *config.ReservationStatus // what it shall say, if a person made it
 	drop        bool                      // it shall go
 
+	notice    bool              // only the condition Announced of the Service is written
+	announced *config.Condition // what it shall be; nil: it goes
+
 	events []event   // told once the write succeeded
 	asked  time.Time // when the Service was first seen without an address; zero: not timed
 }
@@ -59,6 +62,14 @@ func (w *write) uid() string {
 		return w.reservation.UID
 	}
 	return ""
+}
+
+// kind is the kind of w in metrics.
+func (w *write) kind() string {
+	if w.notice {
+		return "Announcement"
+	}
+	return string(w.ref.Kind)
 }
 
 // event is one line in the life of an object.
@@ -94,7 +105,7 @@ func (c *Controller) perform(ctx context.Context, w *write) error {
 	ctx, cancel := outlast(ctx, lastWords, c.opts.WriteTimeout)
 	defer cancel()
 	err := c.send(ctx, w)
-	c.metrics.writes.WithLabelValues(string(w.ref.Kind), outcome(err)).Inc()
+	c.metrics.writes.WithLabelValues(w.kind(), outcome(err)).Inc()
 	if err != nil {
 		return fmt.Errorf("writing status of %v: %w", w.ref, err)
 	}
@@ -113,6 +124,8 @@ func (c *Controller) send(ctx context.Context, w *write) error {
 		}
 	}
 	switch {
+	case w.notice:
+		return c.api.PatchAnnounced(ctx, w.service, w.announced)
 	case w.ref.Kind == config.KindService:
 		return c.api.PatchService(ctx, w.service, w.status)
 	case w.ref.Kind == config.KindIngress:
