@@ -60,7 +60,7 @@ STEELYARD_LOG_LEVEL. The command line wins.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(controllerCommand(), speakerCommand(), ingressCommand(), planCommand(), versionCommand())
+	root.AddCommand(controllerCommand(), speakerCommand(), ingressCommand(), planCommand(), rebalanceCommand(), versionCommand())
 	return root
 }
 
