@@ -17,7 +17,7 @@ func expect(r *run, args []string) error {
 		"get": expectGet, "refused": expectRefused, "timeout": expectTimeout, "udp": expectUDP, "tcp": expectTCP,
 		"route": expectRoute, "noroute": expectNoRoute,
 		"event": expectEvent, "condition": expectCondition, "out": expectOut, "ready": expectReady, "endpoints": expectEndpoints, "services": expectServices,
-		"table": expectTable, "same": expectSame, "loop": expectLoop, "resolve": expectResolve, "plan": expectPlan,
+		"table": expectTable, "same": expectSame, "loop": expectLoop, "resolve": expectResolve, "plan": expectPlan, "rebalance": expectRebalance,
 	}
 	if len(args) == 0 {
 		return usage("expect WHAT ARG...")

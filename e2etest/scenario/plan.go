@@ -30,12 +30,29 @@ func expectPlan(r *run, args []string) error {
 		}
 		argv = append(argv, a)
 	}
+	return steelyardSays(r, status, args[1], argv)
+}
+
+// expect rebalance STATUS TEXT ARG...: what `steelyard rebalance` says and, with
+// --yes, does.
+func expectRebalance(r *run, args []string) error {
+	if len(args) < 2 {
+		return usage("expect rebalance STATUS TEXT ARG...")
+	}
+	status, err := strconv.Atoi(args[0])
+	if err != nil {
+		return usage(err.Error())
+	}
+	return steelyardSays(r, status, args[1], append([]string{"rebalance"}, args[2:]...))
+}
+
+func steelyardSays(r *run, status int, text string, argv []string) error {
 	out, err := r.w.Cluster.Steelyard(argv...)
 	if got := exitStatus(err); got != status {
 		return fmt.Errorf("exit status %d (%w):\n%s", got, err, out)
 	}
-	if !strings.Contains(out, args[1]) {
-		return fmt.Errorf("no %q in:\n%s", args[1], out)
+	if !strings.Contains(out, text) {
+		return fmt.Errorf("no %q in:\n%s", text, out)
 	}
 	return nil
 }
