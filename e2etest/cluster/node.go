@@ -136,17 +136,7 @@ func (c *Cluster) PowerOff(name string) error {
 	if !ok {
 		return fmt.Errorf("node %s is off already", name)
 	}
-	pids := []int{n.kubelet.Pid}
-	if n.proxy != nil {
-		pids = append(pids, n.proxy.Pid)
-	}
-	var netns []uint64
-	if pods, err := c.Pids(name); err == nil { // a frozen kubelet cannot say
-		for _, p := range pods {
-			pids = append(pids, p.Pid)
-			netns = append(netns, p.netnsInode())
-		}
-	}
+	netns, pids := c.processes(name, n)
 	if err := c.Lab.PowerOff(name, netns, pids); err != nil {
 		return err
 	}
@@ -154,6 +144,36 @@ func (c *Cluster) PowerOff(name string) error {
 	delete(c.nodes, name)
 	c.mu.Unlock()
 	return nil
+}
+
+// processes are the namespaces of a node's pods and the processes that were
+// started for the node.
+func (c *Cluster) processes(name string, n *node) (netns []uint64, pids []int) {
+	pids = []int{n.kubelet.Pid}
+	if n.proxy != nil {
+		pids = append(pids, n.proxy.Pid)
+	}
+	if pods, err := c.Pids(name); err == nil { // a frozen kubelet cannot say
+		for _, p := range pods {
+			pids = append(pids, p.Pid)
+			netns = append(netns, p.netnsInode())
+		}
+	}
+	return netns, pids
+}
+
+// Pause halts a node as a hypervisor halts a virtual machine: its cables keep
+// their carrier, but no frame passes, and no process of it runs. The function it
+// returns lets the node go on.
+func (c *Cluster) Pause(name string) (resume func() error, err error) {
+	c.mu.Lock()
+	n, ok := c.nodes[name]
+	c.mu.Unlock()
+	if !ok {
+		return nil, fmt.Errorf("node %s is off", name)
+	}
+	netns, pids := c.processes(name, n)
+	return c.Lab.Pause(name, netns, pids)
 }
 
 // PowerOn makes the node's host again and starts kubelet and kube-proxy there;

@@ -99,6 +99,33 @@ func killAll(netns []uint64, pids []int) {
 	}
 }
 
+// Pause lets no frame pass to and from a host and stops its processes; more
+// names further ones, as for [Lab.PowerOff]. The function it returns undoes it.
+func (l *Lab) Pause(name string, moreNetns []uint64, morePids []int) (resume func() error, err error) {
+	h, err := l.Host(name)
+	if err != nil {
+		return nil, err
+	}
+	inode, err := h.Netns.Inode()
+	if err != nil {
+		return nil, err
+	}
+	stopped := proc.Tree(append(proc.InNetns(append(slices.Clone(moreNetns), inode)...), morePids...)...)
+	signal := func(s syscall.Signal) {
+		for _, pid := range stopped {
+			syscall.Kill(pid, s) // one that ended meanwhile is as good
+		}
+	}
+	if err := l.Loss(name, "", 100); err != nil {
+		return nil, err
+	}
+	signal(syscall.SIGSTOP)
+	return func() error {
+		signal(syscall.SIGCONT)
+		return l.Loss(name, "", 0)
+	}, nil
+}
+
 // PowerOn makes a host again that was powered off: a fresh namespace with the
 // same cards and addresses, and nothing running in it.
 func (l *Lab) PowerOn(name string) error {
