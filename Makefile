@@ -106,10 +106,13 @@ chart: bin/helm
 		--set networkPolicies.enabled=true,namespace.create=true,metrics.tls=true,speaker.realtime=true,ingress.enabled=false >/dev/null
 
 # What is measured: "area", "area/name", or several of them; empty: all areas.
-BENCH ?=
-bench: bin/bench ## measure the figures and hold them against their bars (BENCH=area|area/name)
-	@if bin/bench -lab $(BENCH); then $(MAKE) --no-print-directory lab-tools; fi
-	@bin/bench $(BENCH)
+# ROUNDS cuts the rounds of every figure down, for a quick look. keepalived is
+# measured beside us; no routers are in the bench's lab.
+BENCH  ?=
+ROUNDS ?=
+bench: bin/bench ## measure the figures and hold them against their bars (BENCH=area|area/name ROUNDS=n)
+	@if bin/bench -lab $(BENCH); then $(MAKE) --no-print-directory lab-tools PACKAGES="nftables keepalived"; fi
+	@bin/bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(BENCH)
 
 GOBENCH ?= .
 gobench: ## plain Go benchmarks of the hot paths (GOBENCH=regexp)

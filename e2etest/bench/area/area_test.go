@@ -14,6 +14,16 @@ func TestPromises(t *testing.T) {
 		"ipam/throughput": "Services/s bare loop >= 0.9",
 		"ipam/latency":    "ms floor <= 1.25", "ipam/latency-p99": "ms floor <= 1.5", "ipam/latency-loaded": "ms  <= 100",
 		"ipam/rss-1k": "MB  <= 50", "ipam/rss-10k": "MB  <= 100",
+		"l2/failover-poweroff": "ms keepalived 0.1 s <= 300", "l2/failover-poweroff-max": "ms keepalived 0.1 s <= 500",
+		"l2/failover-linkcut": "ms keepalived 0.1 s <= 300", "l2/failover-linkcut-max": "ms keepalived 0.1 s <= 500",
+		"l2/failover-freeze": "ms keepalived 0.1 s <= 300", "l2/failover-freeze-max": "ms keepalived 0.1 s <= 500",
+		"l2/failover-endpoints": "ms  <= 1000",
+		"l2/flap":               "trials  = 10", "l2/flap-double": "ms  <= 1000",
+		"l2/speaker-kill": "requests  = 0", "l2/speaker-kill-arp": "ms  <= 1000",
+		"l2/restart-open":  "connections  = 0",
+		"l2/planned-drain": "requests  = 0", "l2/rollout": "requests  = 0", "l2/node-return": "requests  = 0",
+		"l2/stability": "changes  = 0", "l2/mass-takeover": "ms  <= 1000",
+		"l2/arp-p99": "ms  <= 2", "l2/noise": "% of a core  <= 2", "l2/rss-1k": "MB  <= 80",
 	}
 	for _, f := range All() {
 		if got := strings.Join([]string{f.Unit, f.Peer, f.Bar.String()}, " "); got != promised[f.Name] {

@@ -1,0 +1,205 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
+	"github.com/steelyard-lb/steelyard/e2etest/cluster"
+	"github.com/steelyard-lb/steelyard/e2etest/scenario"
+)
+
+// The metrics of a crowd in a noisy network.
+const (
+	MetricARP99 = "arp-p99" // ms to the answer of a question by ARP
+	MetricCPU   = "cpu"     // % of a core, of the busiest speaker
+	MetricRSS   = "rss"     // MB, of the largest speaker
+)
+
+const (
+	noiseRate = 20000 // frames a second
+	// noiseLeast is what a machine must manage: less noise is another figure.
+	noiseLeast = 18000
+	noiseTime  = 10 * time.Second
+	noiseAsk   = 5 * time.Millisecond
+	// clockTick is the unit of /proc/PID/stat, the same on every Linux.
+	clockTick = 10 * time.Millisecond
+	settled   = 12 * time.Second // before memory is looked at
+)
+
+// foreign is what the noise asks for: nobody's address.
+var foreign = netip.MustParseAddr("172.30.200.1")
+
+// Noise measures with 1,000 Services the memory of the speakers, and, while
+// somebody asks 20,000 times a second for addresses that are not ours, how long
+// answers take and what that costs the speakers.
+func (l *Lab) Noise() *bench.Rig {
+	return l.rig("l2 noise", 0, func(ctx context.Context, w *world, _ bench.Side, _ int) (bench.Metrics, error) {
+		if err := w.gather(ctx); err != nil {
+			return nil, err
+		}
+		if _, err := w.whole(ctx, chosenEnds); err != nil {
+			return nil, err
+		}
+		time.Sleep(settled)
+		return w.listenInNoise()
+	})
+}
+
+func (w *world) listenInNoise() (bench.Metrics, error) {
+	rss, err := w.most(func(p cluster.ContainerPid) (float64, error) {
+		if p.Container != speakerContainer {
+			return 0, nil
+		}
+		return memory(p.Pid)
+	})
+	if err != nil {
+		return nil, err
+	}
+	before, err := w.spent()
+	if err != nil {
+		return nil, err
+	}
+	arp, err := startARPProber(w.ear, noiseAsk, w.crowd...)
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	rate, err := w.makeNoise(noiseTime)
+	took := time.Since(start)
+	all, e := arp.end()
+	if err := errors.Join(err, e); err != nil {
+		return nil, err
+	}
+	after, err := w.spent()
+	if err != nil {
+		return nil, err
+	}
+	busiest := time.Duration(0)
+	for node, spent := range after {
+		busiest = max(busiest, spent-before[node])
+	}
+	if rate < noiseLeast {
+		return nil, fmt.Errorf("this machine managed %.0f frames a second, of %d", rate, noiseRate)
+	}
+	return bench.Metrics{
+		MetricARP99: bench.Percentile(waited(all), 99), MetricRSS: rss,
+		MetricCPU: 100 * busiest.Seconds() / took.Seconds(),
+	}, nil
+}
+
+// makeNoise asks for foreign addresses from the client, so many times a second
+// as it can up to the rate, which it returns.
+func (w *world) makeNoise(length time.Duration) (perSecond float64, err error) {
+	e, err := listen(w.client, arpReply)
+	if err != nil {
+		return 0, err
+	}
+	defer e.close()
+	frame := arpFrame{op: arpRequest, sender: e.mac, senderIP: e.ip, target: foreign}.encode()
+	start, sent := time.Now(), 0
+	for since := time.Duration(0); since < length; since = time.Since(start) {
+		for due := int(since.Seconds() * noiseRate); sent < due; sent++ {
+			if err := e.send(frame); err != nil {
+				return 0, fmt.Errorf("make noise: %w", err)
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return float64(sent) / time.Since(start).Seconds(), nil
+}
+
+// speakers are the containers of each node's speaker.
+func (w *world) speakers() (map[string][]cluster.ContainerPid, error) {
+	out := map[string][]cluster.ContainerPid{}
+	for _, node := range w.lab.Nodes() {
+		all, err := w.cluster.Pids(node)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range all {
+			if p.Namespace == scenario.System && strings.HasPrefix(p.Pod, scenario.Release+"-speaker-") {
+				out[node] = append(out[node], p)
+			}
+		}
+		if out[node] == nil {
+			return nil, errors.New(node + " runs no speaker")
+		}
+	}
+	return out, nil
+}
+
+// most is the largest value of all containers of speakers.
+func (w *world) most(value func(cluster.ContainerPid) (float64, error)) (most float64, err error) {
+	all, err := w.speakers()
+	if err != nil {
+		return 0, err
+	}
+	for _, list := range all {
+		for _, p := range list {
+			v, err := value(p)
+			if err != nil {
+				return 0, err
+			}
+			most = max(most, v)
+		}
+	}
+	return most, nil
+}
+
+// spent is the processor time of each node's speaker, all of its containers.
+func (w *world) spent() (map[string]time.Duration, error) {
+	all, err := w.speakers()
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]time.Duration{}
+	for node, list := range all {
+		for _, p := range list {
+			data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid))
+			if err != nil {
+				return nil, fmt.Errorf("processor time of %s on %s: %w", p.Container, node, err)
+			}
+			spent, err := ticks(string(data))
+			if err != nil {
+				return nil, fmt.Errorf("processor time of %s on %s: %w", p.Container, node, err)
+			}
+			out[node] += spent
+		}
+	}
+	return out, nil
+}
+
+// ticks reads fields 14 and 15 of /proc/PID/stat, the time in user and kernel
+// mode. They are counted from the name's closing parenthesis, since the name in
+// field 2 may hold blanks.
+func ticks(stat string) (time.Duration, error) {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("malformed: %q", stat)
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
+}
+
+// memory is the resident memory of a process, in MB.
+func memory(pid int) (float64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, fmt.Errorf("memory of process %d: %w", pid, err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			return kib * 1024 / 1e6, err
+		}
+	}
+	return 0, fmt.Errorf("memory of process %d: the kernel does not say", pid)
+}

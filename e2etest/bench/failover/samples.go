@@ -1,0 +1,79 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// sample is one request.
+type sample struct {
+	sent, done time.Time
+	err        error
+}
+
+// samples are requests in no order.
+type samples []sample
+
+// gap is the longest time between two good answers of which the later one came
+// after the event. Without one, it has no end: see [samples.quiet].
+func (s samples) gap(event time.Time) time.Duration {
+	var good []time.Time
+	for _, one := range s {
+		if one.err == nil {
+			good = append(good, one.done)
+		}
+	}
+	slices.SortFunc(good, time.Time.Compare)
+	longest := time.Duration(0)
+	for i := 1; i < len(good); i++ {
+		if good[i].After(event) {
+			longest = max(longest, good[i].Sub(good[i-1]))
+		}
+	}
+	return longest
+}
+
+// failed counts the requests that failed.
+func (s samples) failed() (n int) {
+	for _, one := range s {
+		if one.err != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// lastFailure is when the last request that failed was given up, with its
+// error; the zero time if none failed.
+func (s samples) lastFailure() (at time.Time, why error) {
+	for _, one := range s {
+		if one.err != nil && one.done.After(at) {
+			at, why = one.done, one.err
+		}
+	}
+	return at, why
+}
+
+// quiet is nil once requests have been answered and none has failed for so long
+// before now, all of it after the event.
+func (s samples) quiet(event, now time.Time, calm time.Duration) error {
+	since, why := s.lastFailure()
+	if since.Before(event) {
+		since = event
+	}
+	answered := slices.ContainsFunc(s, func(one sample) bool { return one.err == nil && one.done.After(since) })
+	if !answered || now.Sub(since) < calm {
+		return fmt.Errorf("%d of %d requests failed, the last one %.1f s after the event: %w",
+			s.failed(), len(s), since.Sub(event).Seconds(), orNone(why))
+	}
+	return nil
+}
+
+// orNone stands in where no request has failed yet.
+func orNone(err error) error {
+	if err == nil {
+		return fmt.Errorf("no failure yet")
+	}
+	return err
+}

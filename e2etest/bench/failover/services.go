@@ -1,0 +1,190 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	namespace = "bench"
+	port      = 80
+	// perSet is how many Services of a kind there are: enough that some node
+	// answers for addresses of both families.
+	perSet = 4
+)
+
+// The sets of Services: those whose endpoints the bench writes, all of them on
+// nodes that stay, and those whose endpoints are the pods of all nodes.
+const (
+	chosenEnds = "web"
+	allEnds    = "all"
+)
+
+// manifest has one pod on every node; their answers take 2 ms.
+const manifest = `apiVersion: v1
+kind: Namespace
+metadata: {name: bench}
+---
+apiVersion: steelyard.io/v1beta1
+kind: IPAddressPool
+metadata: {name: bench, namespace: steelyard-system}
+spec:
+  addresses: [172.30.40.1-172.30.40.20, "fd00:30::40:1-fd00:30::40:20"]
+  serviceAllocation: {namespaces: [bench]}
+---
+apiVersion: steelyard.io/v1beta1
+kind: L2Advertisement
+metadata: {name: bench, namespace: steelyard-system}
+spec:
+  ipAddressPools: [bench]
+  interfaces: [eth0]
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: web, namespace: bench}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 5
+      containers:
+      - name: hello
+        image: steelyard.io/hello:lab
+        args: ["-delay=2ms"]
+        env:
+        - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+        - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+        readinessProbe: {httpGet: {path: /readyz, port: 8080}, periodSeconds: 1}
+`
+
+// one is a Service of a set, with what selects its pods.
+const one = `---
+apiVersion: v1
+kind: Service
+metadata: {name: %s-%d, namespace: bench}
+spec:
+  type: LoadBalancer
+  allocateLoadBalancerNodePorts: false
+  ipFamilyPolicy: RequireDualStack
+  selector: %s
+  ports: [{name: http, port: 80, targetPort: 8080}]
+`
+
+// deploy applies the objects of the bench.
+func (w *world) deploy() error {
+	var text strings.Builder
+	text.WriteString(manifest)
+	for i := range perSet {
+		fmt.Fprintf(&text, one, chosenEnds, i, "{}")
+		fmt.Fprintf(&text, one, allEnds, i, "{app: web}")
+	}
+	path := filepath.Join(w.env.Dir, "failover.yaml")
+	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+		return err
+	}
+	if _, err := w.cluster.Kubectl("apply", "-f", path); err != nil {
+		return fmt.Errorf("Services of the bench: %w", err)
+	}
+	return nil
+}
+
+// sendTo makes the pods on these nodes the endpoints of the chosen Services.
+func (w *world) sendTo(ctx context.Context, nodes []string) error {
+	pods, err := w.cluster.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=web"})
+	if err != nil {
+		return fmt.Errorf("list pods of the bench: %w", err)
+	}
+	for i := range perSet {
+		for _, kind := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
+			slice := sliceOf(fmt.Sprintf("%s-%d", chosenEnds, i), kind, pods.Items, nodes)
+			if err := w.putSlice(ctx, slice); err != nil {
+				return fmt.Errorf("endpoints of %s: %w", slice.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// sliceOf is the EndpointSlice of a Service with the pods on these nodes.
+func sliceOf(service string, kind discoveryv1.AddressType, pods []corev1.Pod, nodes []string) *discoveryv1.EndpointSlice {
+	name, target, yes := "http", int32(8080), true
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   service + "-" + strings.ToLower(string(kind)),
+			Labels: map[string]string{discoveryv1.LabelServiceName: service, discoveryv1.LabelManagedBy: "bench"},
+		},
+		AddressType: kind,
+		Ports:       []discoveryv1.EndpointPort{{Name: &name, Port: &target}},
+	}
+	for _, pod := range pods {
+		for _, ip := range pod.Status.PodIPs {
+			addr, err := netip.ParseAddr(ip.IP)
+			if err != nil || addr.Is4() != (kind == discoveryv1.AddressTypeIPv4) || !slices.Contains(nodes, pod.Spec.NodeName) {
+				continue
+			}
+			slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{
+				Addresses: []string{ip.IP}, NodeName: &pod.Spec.NodeName,
+				Conditions: discoveryv1.EndpointConditions{Ready: &yes},
+			})
+		}
+	}
+	return slice
+}
+
+func (w *world) putSlice(ctx context.Context, slice *discoveryv1.EndpointSlice) error {
+	client := w.cluster.Client.DiscoveryV1().EndpointSlices(namespace)
+	_, err := client.Update(ctx, slice, metav1.UpdateOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = client.Create(ctx, slice, metav1.CreateOptions{})
+	}
+	return err
+}
+
+// addrsOf are the addresses of a set of Services, IPv4 first.
+func (w *world) addrsOf(ctx context.Context, set string) ([]netip.Addr, error) {
+	var out []netip.Addr
+	for i := range perSet {
+		addrs, err := w.cluster.ServiceAddrs(ctx, namespace, fmt.Sprintf("%s-%d", set, i))
+		if err != nil {
+			return nil, err
+		}
+		if len(addrs) != 2 {
+			return nil, fmt.Errorf("Service %s-%d has the addresses %v, want one of each family", set, i, addrs)
+		}
+		out = append(out, addrs...)
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return out, nil
+}
+
+// await calls check until it returns nil, at most so long; the last error says
+// what was seen.
+func await(ctx context.Context, within time.Duration, check func() error) error {
+	deadline := time.Now().Add(within)
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not within %v: %w", within, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
