@@ -55,7 +55,7 @@ func UsableLinks(s host.State, excluded LinkPatterns) []Link {
 		if !l.Up || l.Loopback || len(l.MAC) != 6 || port || excluded.Match(l.Name) {
 			continue
 		}
-		out = append(out, Link{Name: l.Name, Prefixes: subnets(l.Prefixes)})
+		out = append(out, Link{Name: l.Name, Prefixes: subnets(l.Prefixes), MAC: [6]byte(l.MAC)})
 	}
 	return out
 }

@@ -79,6 +79,7 @@ func (m Member) Dead() bool { return !m.Alive && !m.Leaving }
 type Link struct {
 	Name     string
 	Prefixes []netip.Prefix // masked
+	MAC      [6]byte        // zero: not told, by a speaker of an older version
 }
 
 // On tells whether addr lies in one of the link's subnets.

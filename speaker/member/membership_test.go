@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -205,6 +206,29 @@ func TestMetaFits(t *testing.T) {
 	}
 	if got := decodeMeta([]byte("{garbage")); got.Phase != running || got.links() != nil {
 		t.Errorf("garbage read as %+v", got)
+	}
+}
+
+// Hardware addresses travel along, once for links that share one, and are the
+// first to be left out where there is no room. A speaker that does not tell
+// them is understood.
+func TestMetaTellsHardware(t *testing.T) {
+	a, b := [6]byte{2, 0, 0, 0, 0, 1}, [6]byte{2, 0, 0, 0, 0, 2}
+	links := []announce.Link{{Name: "eth0", MAC: a}, {Name: "eth0.5", MAC: a}, {Name: "eth1", MAC: b}, {Name: "x"}}
+	enc := metaOf(running, links).encode(512)
+	if got := decodeMeta(enc).links(); !reflect.DeepEqual(got, links) || strings.Count(string(enc), `"m"`) != 3 {
+		t.Errorf("%s came back as %+v", enc, got)
+	}
+	short := decodeMeta(metaOf(running, links).encode(len(enc) - 1)).links()
+	if len(short) != 4 || short[0].MAC != [6]byte{} {
+		t.Errorf("without room: %+v", short)
+	}
+	old := decodeMeta([]byte(`{"k":true,"l":[{"n":"eth0"},{"n":"eth1"}]}`)).links()
+	if len(old) != 2 || old[1].MAC != [6]byte{} {
+		t.Errorf("of an older version: %+v", old)
+	}
+	if got := decodeMeta([]byte(`{"k":true,"l":[{"n":"eth0","m":"AAE="}]}`)).links(); len(got) != 1 || got[0].MAC != [6]byte{} {
+		t.Errorf("a hardware address of two bytes: %+v", got)
 	}
 }
 

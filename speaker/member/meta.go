@@ -3,6 +3,7 @@ package member
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
@@ -28,20 +29,34 @@ type meta struct {
 type wireLnk struct {
 	Name     string         `json:"n"`
 	Prefixes []netip.Prefix `json:"p,omitempty"`
+	MAC      []byte         `json:"m,omitempty"` // left out: that of the link before
 }
 
 func metaOf(p phase, links []announce.Link) meta {
 	m := meta{Phase: p, Known: links != nil}
+	var last [6]byte
 	for _, l := range links {
-		m.Links = append(m.Links, wireLnk(l))
+		w := wireLnk{Name: l.Name, Prefixes: l.Prefixes}
+		if l.MAC != last {
+			w.MAC, last = l.MAC[:], l.MAC
+		}
+		m.Links = append(m.Links, w)
 	}
 	return m
 }
 
-// encode fits m into limit bytes: interfaces that do not fit are not known at
-// all, for a list that lacks some would be wrong.
+// encode fits m into limit bytes. What does not fit is not told at all, for a
+// list that lacks some would be wrong: hardware addresses first, without which
+// nobody is taken for a stranger; then interfaces.
 func (m meta) encode(limit int) []byte {
 	b, err := json.Marshal(m)
+	if err != nil || len(b) > limit {
+		m.Links = slices.Clone(m.Links)
+		for i := range m.Links {
+			m.Links[i].MAC = nil
+		}
+		b, err = json.Marshal(m)
+	}
 	if err != nil || len(b) > limit {
 		b, _ = json.Marshal(meta{Phase: m.Phase}) // cannot fail, and is short
 	}
@@ -63,8 +78,12 @@ func (m meta) links() []announce.Link {
 		return nil
 	}
 	out := make([]announce.Link, 0, len(m.Links))
+	var last [6]byte
 	for _, l := range m.Links {
-		out = append(out, announce.Link(l))
+		if len(l.MAC) == 6 {
+			last = [6]byte(l.MAC)
+		}
+		out = append(out, announce.Link{Name: l.Name, Prefixes: l.Prefixes, MAC: last})
 	}
 	return out
 }
