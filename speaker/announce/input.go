@@ -15,6 +15,9 @@ type Input struct {
 	Host    host.State
 	Forward Forwarding
 	Classes config.Classes // loadBalancerClasses we serve
+	// Probes are what asking for the [Plan]'s Probes came to, so far; nil:
+	// nobody asks, and every address is taken for free.
+	Probes map[netip.Addr]Probe
 
 	ExcludedLinks      LinkPatterns
 	IgnoreExcludeLabel bool // announce from nodes labelled [config.ExcludeLabel] too

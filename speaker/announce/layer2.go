@@ -46,7 +46,9 @@ func (v *view) decideSeat(s *seat) {
 		}
 		claim.Services = append(claim.Services, w.svc.Key)
 	}
-	v.plan.Claims = append(v.plan.Claims, claim)
+	if yield || v.vacant(claim) {
+		v.plan.Claims = append(v.plan.Claims, claim)
+	}
 }
 
 // mayYield tells whether this node, no longer entitled to what the record

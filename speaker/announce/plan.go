@@ -11,6 +11,7 @@ import (
 // equal decisions are equal values.
 type Plan struct {
 	Claims   []Claim
+	Probes   []Claim // to addresses that no node had before: the LAN is to be asked first
 	Sessions []Session
 	Silences []Silence
 	// Exceptions are the silences that the API does not show: why this node does

@@ -27,4 +27,6 @@ const (
 	ReasonNoMembership       = "noMembership"
 	ReasonNoPeer             = "noPeer"
 	ReasonNoNextHop          = "noNextHop"
+	ReasonProbing            = "probing"
+	ReasonAddressInUse       = "addressInUse"
 )
