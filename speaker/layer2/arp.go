@@ -10,64 +10,46 @@ import (
 	"github.com/mdlayher/ethernet"
 )
 
-// drop is why a frame was not answered; "" is none.
-type drop string
-
-const (
-	dropMalformed  drop = "malformed"  // cannot be parsed, or breaks a rule of its RFC
-	dropNoRequest  drop = "noRequest"  // well formed, but nothing to answer
-	dropNotOwned   drop = "notOwned"   // asks for an address that is not claimed here
-	dropOwn        drop = "own"        // our own frame, come back
-	dropConflict   drop = "conflict"   // somebody else says that an address of ours is his
-	dropSilent     drop = "silent"     // no recent heartbeat
-	dropSendFailed drop = "sendFailed" // the reply could not be sent
-)
-
-var drops = []drop{dropMalformed, dropNoRequest, dropNotOwned, dropOwn, dropConflict, dropSilent, dropSendFailed}
-
-// answer is a frame to send.
-type answer struct {
-	frame []byte
-	to    net.HardwareAddr
-}
-
-// answerARP reads an Ethernet frame and makes the reply to an ARP request
-// (RFC 826) for an address that owns says is ours, probes (RFC 5227) included.
-func answerARP(frame []byte, mac net.HardwareAddr, owns func(netip.Addr) bool) (answer, drop) {
+// readARP reads an Ethernet frame that should hold an ARP packet (RFC 826),
+// probes and announcements (RFC 5227) included, received by station mac.
+func readARP(frame []byte, mac hardware) (q question, why drop) {
 	var f ethernet.Frame
 	if f.UnmarshalBinary(frame) != nil || f.EtherType != ethernet.EtherTypeARP || f.VLAN != nil {
-		return answer{}, dropMalformed
+		return q, dropMalformed
 	}
-	var req arp.Packet
-	if req.UnmarshalBinary(f.Payload) != nil || req.HardwareType != 1 || req.ProtocolType != uint16(ethernet.EtherTypeIPv4) ||
-		req.HardwareAddrLength != 6 || req.IPLength != 4 || !unicast(req.SenderHardwareAddr) {
-		return answer{}, dropMalformed
+	var p arp.Packet
+	if p.UnmarshalBinary(f.Payload) != nil || p.HardwareType != 1 || p.ProtocolType != uint16(ethernet.EtherTypeIPv4) ||
+		p.HardwareAddrLength != 6 || p.IPLength != 4 {
+		return q, dropMalformed
 	}
-	if bytes.Equal(f.Source, mac) || bytes.Equal(req.SenderHardwareAddr, mac) {
-		return answer{}, dropOwn
+	q.from = hardware(p.SenderHardwareAddr)
+	if q.from == mac || bytes.Equal(f.Source, mac[:]) {
+		return q, dropOwn
 	}
-	if owns(req.SenderIP) {
-		return answer{}, dropConflict
+	if !q.from.unicast() {
+		return q, dropMalformed
 	}
-	if req.Operation != arp.OperationRequest {
-		return answer{}, dropNoRequest
+	if p.Operation != arp.OperationRequest && p.Operation != arp.OperationReply {
+		return q, dropNoRequest
 	}
-	if !bytes.Equal(f.Destination, mac) && !bytes.Equal(f.Destination, ethernet.Broadcast) {
-		return answer{}, dropNoRequest
+	q.tries = p.SenderIP.IsUnspecified()
+	if !q.tries {
+		q.said = p.SenderIP
 	}
-	if !owns(req.TargetIP) {
-		return answer{}, dropNotOwned
+	if p.Operation == arp.OperationRequest && (bytes.Equal(f.Destination, mac[:]) || bytes.Equal(f.Destination, ethernet.Broadcast)) {
+		q.target, q.back, q.backTo = p.TargetIP, p.SenderIP, q.from
 	}
-	reply, err := arpFrame(arp.OperationReply, mac, req.TargetIP, req.SenderHardwareAddr, req.SenderIP, req.SenderHardwareAddr)
-	if err != nil {
-		return answer{}, dropMalformed
-	}
-	return answer{reply, req.SenderHardwareAddr}, ""
+	return q, ""
+}
+
+// replyARP makes the reply that tells back, at backTo, that addr is at mac.
+func replyARP(mac hardware, addr, back netip.Addr, backTo hardware) ([]byte, error) {
+	return arpFrame(arp.OperationReply, mac, addr, backTo[:], back, backTo[:])
 }
 
 // gratuitousARP makes the announcements of addr (RFC 5227, 3): as request and
 // as reply, because some neighbours heed only one of them.
-func gratuitousARP(mac net.HardwareAddr, addr netip.Addr) ([]answer, error) {
+func gratuitousARP(mac hardware, addr netip.Addr) ([]answer, error) {
 	request, err := arpFrame(arp.OperationRequest, mac, addr, make(net.HardwareAddr, 6), addr, ethernet.Broadcast)
 	if err != nil {
 		return nil, err
@@ -79,8 +61,15 @@ func gratuitousARP(mac net.HardwareAddr, addr netip.Addr) ([]answer, error) {
 	return []answer{{request, ethernet.Broadcast}, {reply, ethernet.Broadcast}}, nil
 }
 
-func arpFrame(op arp.Operation, mac net.HardwareAddr, ip netip.Addr, targetMAC net.HardwareAddr, target netip.Addr, to net.HardwareAddr) ([]byte, error) {
-	p, err := arp.NewPacket(op, mac, ip, targetMAC, target)
+// probeARP makes an ARP Probe (RFC 5227, 2.1.1): it comes from no address, so
+// that it changes nobody's cache.
+func probeARP(mac hardware, addr netip.Addr) (answer, error) {
+	b, err := arpFrame(arp.OperationRequest, mac, netip.IPv4Unspecified(), make(net.HardwareAddr, 6), addr, ethernet.Broadcast)
+	return answer{b, ethernet.Broadcast}, err
+}
+
+func arpFrame(op arp.Operation, mac hardware, ip netip.Addr, targetMAC net.HardwareAddr, target netip.Addr, to net.HardwareAddr) ([]byte, error) {
+	p, err := arp.NewPacket(op, mac[:], ip, targetMAC, target)
 	if err != nil {
 		return nil, fmt.Errorf("make ARP packet for %v: %w", ip, err)
 	}
@@ -91,16 +80,11 @@ func arpFrame(op arp.Operation, mac net.HardwareAddr, ip netip.Addr, targetMAC n
 	return etherFrame(mac, to, ethernet.EtherTypeARP, body)
 }
 
-func etherFrame(from, to net.HardwareAddr, typ ethernet.EtherType, body []byte) ([]byte, error) {
-	f := ethernet.Frame{Source: from, Destination: to, EtherType: typ, Payload: body}
+func etherFrame(from hardware, to net.HardwareAddr, typ ethernet.EtherType, body []byte) ([]byte, error) {
+	f := ethernet.Frame{Source: from[:], Destination: to, EtherType: typ, Payload: body}
 	b, err := f.MarshalBinary()
 	if err != nil {
 		return nil, fmt.Errorf("make Ethernet frame: %w", err)
 	}
 	return b, nil
-}
-
-// unicast tells whether mac can be one station's address.
-func unicast(mac net.HardwareAddr) bool {
-	return len(mac) == 6 && mac[0]&1 == 0 && !bytes.Equal(mac, make([]byte, 6))
 }

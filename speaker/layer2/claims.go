@@ -1,7 +1,7 @@
 package layer2
 
 import (
-	"net"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -14,10 +14,8 @@ import (
 type linkKey struct {
 	name  string
 	index int
-	mac   [6]byte
+	mac   hardware
 }
-
-func (k linkKey) hardware() net.HardwareAddr { return k.mac[:] }
 
 // claimSet holds the addresses to answer for, by link. It is read-only once
 // it was published.
@@ -33,7 +31,7 @@ func claimsOn(claims []announce.Claim, state host.State) claimSet {
 	keys := make(map[string]linkKey, len(state.Links))
 	for _, l := range state.Links {
 		if l.Up && len(l.MAC) == 6 {
-			keys[l.Name] = linkKey{l.Name, l.Index, [6]byte(l.MAC)}
+			keys[l.Name] = linkKey{l.Name, l.Index, hardware(l.MAC)}
 		}
 	}
 	set := claimSet{}
@@ -50,6 +48,23 @@ func claimsOn(claims []announce.Claim, state host.State) claimSet {
 		}
 	}
 	return set
+}
+
+// union is the addresses of both, by link.
+func union(a, b claimSet) claimSet {
+	if len(b) == 0 {
+		return a
+	}
+	out := make(claimSet, len(a)+len(b))
+	for _, set := range []claimSet{a, b} {
+		for link, addrs := range set {
+			if out[link] == nil {
+				out[link] = make(map[netip.Addr]struct{}, len(addrs))
+			}
+			maps.Copy(out[link], addrs)
+		}
+	}
+	return out
 }
 
 // byFamily lists the addresses of one link, sorted.

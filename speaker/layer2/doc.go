@@ -8,6 +8,10 @@
 // once; and the heartbeat, so that a process that was frozen and thawed never
 // answers for what it lost meanwhile.
 //
+// Others who have an address of ours are noticed, too: before it is taken, by
+// asking ([Responder.Ask]), and after, by listening. [Responder.Findings] are
+// for the caller to judge; what was claimed is defended once.
+//
 // Packets are received and sent on packet sockets: neither an IPv4 address on
 // the interface nor a global IPv6 one is needed, and unicast neighbour probes
 // (RFC 4861, 7.3) are seen, which no ICMPv6 socket delivers for an address

@@ -3,6 +3,7 @@ package layer2
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,17 +14,43 @@ import (
 
 var (
 	ourMAC   = net.HardwareAddr{2, 0, 0, 0, 0, 1}
-	theirMAC = net.HardwareAddr{2, 0, 0, 0, 0, 9}
-	peer6    = netip.MustParseAddr("2001:db8::1")
+	otherMAC = net.HardwareAddr{2, 0, 0, 0, 0, 2} // ours, too
+
+	memberMAC = net.HardwareAddr{2, 0, 0, 0, 0, 3}
+	theirMAC  = net.HardwareAddr{2, 0, 0, 0, 0, 9}
+	peer6     = netip.MustParseAddr("2001:db8::1")
 )
 
-func ownsVIPs(a netip.Addr) bool {
-	return a == netip.MustParseAddr("192.0.2.100") || a == netip.MustParseAddr("2001:db8::100")
+// here answers for two addresses and is about to take two others; one member
+// is known.
+func here() *site {
+	link := linkKey{name: "eth0", index: 2, mac: hardware(ourMAC)}
+	set := func(addrs ...string) claimSet {
+		m := map[netip.Addr]struct{}{}
+		for _, a := range addrs {
+			m[netip.MustParseAddr(a)] = struct{}{}
+		}
+		return claimSet{link: m}
+	}
+	return &site{link, set("192.0.2.100", "2001:db8::100"), set("192.0.2.50", "2001:db8::50"), &company{
+		own: map[hardware]bool{{2, 0, 0, 0, 0, 2}: true}, members: map[hardware]bool{{2, 0, 0, 0, 0, 3}: true}, complete: true}}
+}
+
+func answerARP(frame []byte) (answer, drop) { return answerTo(readARP, frame) }
+func answerNDP(frame []byte) (answer, drop) { return answerTo(readNDP, frame) }
+
+func answerTo(read func([]byte, hardware) (question, drop), frame []byte) (answer, drop) {
+	q, why := read(frame, hardware(ourMAC))
+	if why != "" {
+		return answer{}, why
+	}
+	a, _, why := here().answer(q)
+	return a, why
 }
 
 func arpRequest(t testing.TB, op arp.Operation, from, target string, mac, to net.HardwareAddr) []byte {
 	t.Helper()
-	f, err := arpFrame(op, mac, netip.MustParseAddr(from), make(net.HardwareAddr, 6), netip.MustParseAddr(target), to)
+	f, err := arpFrame(op, hardware(mac), netip.MustParseAddr(from), make(net.HardwareAddr, 6), netip.MustParseAddr(target), to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,11 +71,22 @@ func TestAnswerARP(t *testing.T) {
 		{"reply", arpRequest(t, arp.OperationReply, "192.0.2.1", "192.0.2.100", theirMAC, ourMAC), dropNoRequest},
 		{"ours", arpRequest(t, arp.OperationRequest, "192.0.2.1", "192.0.2.100", ourMAC, ethernet.Broadcast), dropOwn},
 		{"stranger has it", arpRequest(t, arp.OperationRequest, "192.0.2.100", "192.0.2.100", theirMAC, ethernet.Broadcast), dropConflict},
+		{"stranger has it, asks for another", arpRequest(t, arp.OperationRequest, "192.0.2.100", "192.0.2.7", theirMAC, ethernet.Broadcast), dropConflict},
+		{"stranger says so to somebody", arpRequest(t, arp.OperationReply, "192.0.2.100", "192.0.2.1", theirMAC, ourMAC), dropConflict},
+		{"member has it", arpRequest(t, arp.OperationRequest, "192.0.2.100", "192.0.2.100", memberMAC, ethernet.Broadcast), dropMember},
+		{"our other interface has it", arpRequest(t, arp.OperationRequest, "192.0.2.100", "192.0.2.100", otherMAC, ethernet.Broadcast), dropOwn},
+		{"stranger has what we want", arpRequest(t, arp.OperationReply, "192.0.2.50", "192.0.2.1", theirMAC, ourMAC), dropConflict},
+		{"stranger wants what we want", arpRequest(t, arp.OperationRequest, "0.0.0.0", "192.0.2.50", theirMAC, ethernet.Broadcast), dropConflict},
+		{"member wants what we want", arpRequest(t, arp.OperationRequest, "0.0.0.0", "192.0.2.50", memberMAC, ethernet.Broadcast), dropMember},
+		{"somebody asks for what we want", arpRequest(t, arp.OperationRequest, "192.0.2.1", "192.0.2.50", theirMAC, ethernet.Broadcast), dropNotOwned},
+		{"another operation", arpRequest(t, 8, "192.0.2.1", "192.0.2.100", theirMAC, ethernet.Broadcast), dropNoRequest},
+		{"no sender", arpRequest(t, arp.OperationRequest, "192.0.2.1", "192.0.2.100", make(net.HardwareAddr, 6), ethernet.Broadcast), dropMalformed},
+		{"VLAN tag", tagged(arpRequest(t, arp.OperationRequest, "192.0.2.1", "192.0.2.100", theirMAC, ethernet.Broadcast)), dropMalformed},
 		{"multicast sender", arpRequest(t, arp.OperationRequest, "192.0.2.1", "192.0.2.100", ethernet.Broadcast, ourMAC), dropMalformed},
 		{"short", make([]byte, 20), dropMalformed},
 	}
 	for _, tt := range tests {
-		a, why := answerARP(tt.frame, ourMAC, ownsVIPs)
+		a, why := answerARP(tt.frame)
 		if why != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, why, tt.want)
 		}
@@ -56,6 +94,11 @@ func TestAnswerARP(t *testing.T) {
 			checkARPReply(t, tt.name, a)
 		}
 	}
+}
+
+// tagged puts frame into VLAN 5.
+func tagged(frame []byte) []byte {
+	return slices.Concat(frame[:12], []byte{0x81, 0, 0, 5}, frame[12:])
 }
 
 func checkARPReply(t *testing.T, name string, a answer) {
@@ -83,11 +126,21 @@ func solicit(t testing.TB, from, to netip.Addr, target string, options ...ndp.Op
 	ip[0], ip[5], ip[6], ip[7] = 0x60, byte(len(body)), protoICMPv6, ndp.HopLimit
 	copy(ip[8:], from.AsSlice())
 	copy(ip[24:], to.AsSlice())
-	f, err := etherFrame(theirMAC, multicastMAC(to), ethernet.EtherTypeIPv6, append(ip, body...))
+	f, err := etherFrame(hardware(theirMAC), net.HardwareAddr{0x33, 0x33, 0, 0, 0, 1}, ethernet.EtherTypeIPv6, append(ip, body...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// advertise makes the frame of somebody's Neighbor Advertisement.
+func advertise(t testing.TB, mac net.HardwareAddr, target string, to netip.Addr) []byte {
+	t.Helper()
+	b, err := advertisement(hardware(mac), netip.MustParseAddr(target), to, hardware(ourMAC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func TestAnswerNDP(t *testing.T) {
@@ -97,6 +150,9 @@ func TestAnswerNDP(t *testing.T) {
 		t.Fatal(err)
 	}
 	lla := &ndp.LinkLayerAddress{Direction: ndp.Source, Addr: net.HardwareAddr{2, 0, 0, 0, 0, 7}}
+	noMAC := &ndp.LinkLayerAddress{Direction: ndp.Source, Addr: make(net.HardwareAddr, 6)}
+	group1MAC := &ndp.LinkLayerAddress{Direction: ndp.Source, Addr: net.HardwareAddr{0x33, 0x33, 0, 0, 0, 1}}
+	group50 := netip.MustParseAddr("ff02::1:ff00:50")
 	broken := func(at int, v byte) []byte {
 		f := solicit(t, peer6, group, "2001:db8::100")
 		f[at] = v
@@ -117,13 +173,26 @@ func TestAnswerNDP(t *testing.T) {
 		{"to a third host", solicit(t, peer6, peer6, "2001:db8::100"), dropMalformed, ""},
 		{"same group, other address", solicit(t, peer6, group, "2001:db8::1:0:100"), dropNotOwned, ""},
 		{"stranger has it", solicit(t, vip, group, "2001:db8::100"), dropConflict, ""},
+		{"member has it", advertise(t, memberMAC, "2001:db8::100", allNodes), dropMember, ""},
+		{"stranger advertises it", advertise(t, theirMAC, "2001:db8::100", allNodes), dropConflict, ""},
+		{"stranger has what we want", advertise(t, theirMAC, "2001:db8::50", peer6), dropConflict, ""},
+		{"stranger wants what we want", solicit(t, none, group50, "2001:db8::50"), dropConflict, ""},
+		{"somebody asks for what we want", solicit(t, peer6, group50, "2001:db8::50"), dropNotOwned, ""},
+		{"other's advertisement", advertise(t, theirMAC, "2001:db8::7", allNodes), dropNoRequest, ""},
+		{"ours", advertise(t, ourMAC, "2001:db8::100", allNodes), dropOwn, ""},
+		{"no sender", solicit(t, peer6, group, "2001:db8::100", noMAC), dropMalformed, ""},
+		{"multicast sender", solicit(t, peer6, group, "2001:db8::100", group1MAC), dropMalformed, ""},
+		{"multicast source", solicit(t, allNodes, group, "2001:db8::100"), dropMalformed, ""},
+		{"VLAN tag", tagged(solicit(t, peer6, group, "2001:db8::100")), dropMalformed, ""},
 		{"routed", broken(21, 64), dropMalformed, ""},
+		{"too short, by its header", broken(19, 23), dropMalformed, ""},
+		{"too long, by its header", broken(18, 9), dropMalformed, ""},
 		{"wrong checksum", broken(56, 0), dropMalformed, ""},
 		{"another message", broken(20, 17), dropNoRequest, ""},
 		{"short", make([]byte, 60), dropMalformed, ""},
 	}
 	for _, tt := range tests {
-		a, why := answerNDP(tt.frame, ourMAC, ownsVIPs)
+		a, why := answerNDP(tt.frame)
 		if why != tt.want || a.to.String() != tt.to {
 			t.Errorf("%s: %q to %q, want %q to %q", tt.name, why, a.to, tt.want, tt.to)
 		}
@@ -144,18 +213,18 @@ func checkNA(t *testing.T, name string, a answer, solicited bool) {
 	}
 	na, is := m.(*ndp.NeighborAdvertisement)
 	if !is || na.Solicited != solicited || !na.Override || na.TargetAddress.String() != "2001:db8::100" || len(na.Options) != 1 ||
-		checksum(from, to, body) != 0 || ip[7] != 255 || from != na.TargetAddress || (to == allNodes) == solicited {
+		na.Router || checksum(from, to, body) != 0 || ip[7] != 255 || from != na.TargetAddress || (to == allNodes) == solicited {
 		t.Errorf("%s: %v → %v: %+v", name, from, to, na)
 	}
 }
 
 func TestUnsolicited(t *testing.T) {
-	frames, err := unsolicitedNA(ourMAC, netip.MustParseAddr("2001:db8::100"))
+	frames, err := unsolicitedNA(hardware(ourMAC), netip.MustParseAddr("2001:db8::100"))
 	if err != nil || len(frames) != 1 {
 		t.Fatalf("%v, %v", frames, err)
 	}
 	checkNA(t, "unsolicited", frames[0], false)
-	frames, err = gratuitousARP(ourMAC, netip.MustParseAddr("192.0.2.100"))
+	frames, err = gratuitousARP(hardware(ourMAC), netip.MustParseAddr("192.0.2.100"))
 	if err != nil || len(frames) != 2 {
 		t.Fatalf("%v, %v", frames, err)
 	}
@@ -184,43 +253,5 @@ func TestHeartbeat(t *testing.T) {
 	h.beat(at(5900))
 	if !h.fresh(at(6000)) {
 		t.Error("silent although the gap is over")
-	}
-}
-
-func TestSchedule(t *testing.T) {
-	s, link := newSchedule(), linkKey{name: "eth0"}
-	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	set := func(addrs ...netip.Addr) claimSet {
-		m := map[netip.Addr]struct{}{}
-		for _, a := range addrs {
-			m[a] = struct{}{}
-		}
-		return claimSet{link: m}
-	}
-	var sent []string
-	run := func(from, to time.Duration) {
-		for now := from; now < to; now += 100 * time.Millisecond {
-			for _, t := range s.next(now) {
-				sent = append(sent, now.String()+" "+t.addr.String())
-			}
-		}
-	}
-	s.set(set(a), time.Second)
-	run(time.Second, 2500*time.Millisecond)
-	s.set(set(b), 2500*time.Millisecond) // a is lost, b new
-	run(2500*time.Millisecond, 4*time.Second)
-	s.set(set(b), 4*time.Second) // nothing new
-	run(4*time.Second, 20*time.Second)
-	want := []string{"1s 192.0.2.1", "2s 192.0.2.1", "2.5s 192.0.2.2", "3.5s 192.0.2.2", "4.5s 192.0.2.2", "7.5s 192.0.2.2"}
-	if len(sent) != len(want) {
-		t.Fatalf("sent %q, want %q", sent, want)
-	}
-	for i := range want {
-		if sent[i] != want[i] {
-			t.Errorf("sent %q, want %q", sent, want)
-		}
-	}
-	if w := s.wait(20*time.Second, time.Minute); w != time.Minute {
-		t.Errorf("idle wait %v", w)
 	}
 }

@@ -190,8 +190,13 @@ type node struct {
 
 func (b *box) respond() *node {
 	b.t.Helper()
+	return b.respondWith(Options{})
+}
+
+func (b *box) respondWith(o Options) *node {
+	b.t.Helper()
 	n := &node{box: b, reg: prometheus.NewRegistry()}
-	n.r = New(log.NewNopLogger(), n.reg, Options{})
+	n.r = New(log.NewNopLogger(), n.reg, o)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- inside(b.ns, func() error { return n.r.Run(ctx) }) }()

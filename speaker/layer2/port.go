@@ -47,12 +47,12 @@ type socket struct {
 // set opens, refits or closes the sockets of p. fresh tells that a socket was
 // opened, so that neighbours may not have heard of any address yet.
 func (p *port) set(v4, v6 []netip.Addr) (fresh bool, err error) {
-	fresh4, err4 := p.fit(&p.arp, protoARP, etherARP, v4, filterARP)
-	fresh6, err6 := p.fit(&p.ndp, protoNDP, etherIPv6, v6, filterNDP)
+	fresh4, err4 := p.fit(&p.arp, protoARP, etherARP, v4, matchARP)
+	fresh6, err6 := p.fit(&p.ndp, protoNDP, etherIPv6, v6, matchNDP)
 	return fresh4 || fresh6, errors.Join(err4, err6, p.groups.set(p.key.index, v6))
 }
 
-func (p *port) fit(s **socket, proto string, ether int, addrs []netip.Addr, filter func([]netip.Addr) ([]bpf.RawInstruction, error)) (bool, error) {
+func (p *port) fit(s **socket, proto string, ether int, addrs []netip.Addr, match func([]netip.Addr) []bpf.Instruction) (bool, error) {
 	if len(addrs) == 0 {
 		if *s != nil {
 			(*s).close()
@@ -63,7 +63,7 @@ func (p *port) fit(s **socket, proto string, ether int, addrs []netip.Addr, filt
 	if *s != nil && slices.Equal((*s).addrs, addrs) {
 		return false, nil
 	}
-	prog, err := filter(addrs)
+	prog, err := assemble(match(addrs))
 	if err != nil {
 		return false, err
 	}
@@ -85,7 +85,7 @@ func (p *port) fit(s **socket, proto string, ether int, addrs []netip.Addr, filt
 }
 
 func listen(key linkKey, ether int, prog []bpf.RawInstruction) (*packet.Conn, error) {
-	ifi := &net.Interface{Name: key.name, Index: key.index, HardwareAddr: key.hardware()}
+	ifi := &net.Interface{Name: key.name, Index: key.index, HardwareAddr: key.mac[:]}
 	conn, err := packet.Listen(ifi, packet.Raw, ether, &packet.Config{Filter: prog})
 	if err != nil {
 		return nil, err
@@ -138,50 +138,98 @@ func (p *port) read(s *socket) {
 }
 
 func (p *port) handle(s *socket, frame []byte) {
-	m := p.r.metrics
-	m.requests.WithLabelValues(s.proto).Inc()
-	reply := answerARP
-	if s.proto == protoNDP {
-		reply = answerNDP
-	}
-	claims := *p.r.claims.Load()
-	a, why := reply(frame, p.key.hardware(), func(addr netip.Addr) bool { return claims.owns(p.key, addr) })
-	if why == "" && !p.r.beats.fresh(p.r.now()) {
-		why = dropSilent
-	}
+	m := p.r.metrics.of(s.proto)
+	m.requests.Inc()
+	why := p.respond(s, frame)
 	if why == "" {
-		if _, err := s.conn.WriteTo(a.frame, &packet.Addr{HardwareAddr: a.to}); err != nil {
-			why = dropSendFailed
-			level.Debug(p.r.log).Log("msg", "reply failed", "link", p.key.name, "err", err)
-		}
-	}
-	if why != "" {
-		m.drops.WithLabelValues(s.proto, string(why)).Inc()
+		m.replies.Inc()
 		return
 	}
-	m.replies.WithLabelValues(s.proto).Inc()
+	m.drops[why].Inc()
+	if why == dropMalformed && p.r.odd.CompareAndSwap(false, true) {
+		level.Info(p.r.log).Log("msg", "malformed frame; from now on they are only counted", "link", p.key.name,
+			"proto", s.proto, "frame", fmt.Sprintf("%.96x", frame))
+	}
 }
 
-// announce tells the neighbours on the link that addr is here.
-func (p *port) announce(addr netip.Addr) error {
-	s, frames, err := p.ndp, []answer(nil), error(nil)
-	if addr.Is4() {
-		s = p.arp
-		frames, err = gratuitousARP(p.key.hardware(), addr)
-	} else {
-		frames, err = unsolicitedNA(p.key.hardware(), addr)
+// respond answers frame, or says why not.
+func (p *port) respond(s *socket, frame []byte) drop {
+	read := readARP
+	if s.proto == protoNDP {
+		read = readNDP
 	}
+	q, why := read(frame, p.key.mac)
+	if why != "" {
+		return why
+	}
+	at := site{p.key, *p.r.claims.Load(), *p.r.probed.Load(), p.r.company.Load()}
+	a, addr, why := at.answer(q)
+	if why == dropConflict {
+		p.r.contest(s.proto, addr, p.key, q.from)
+	}
+	if why != "" {
+		return why
+	}
+	if !p.r.beats.fresh(p.r.now()) {
+		return dropSilent
+	}
+	if err := s.send(a); err != nil {
+		level.Debug(p.r.log).Log("msg", "reply failed", "link", p.key.name, "err", err)
+		return dropSendFailed
+	}
+	return ""
+}
+
+func (s *socket) send(a answer) error {
+	_, err := s.conn.WriteTo(a.frame, &packet.Addr{HardwareAddr: a.to})
+	return err
+}
+
+// socket is the socket for the family of addr. It is nil if it could not be
+// opened; when it is, everything is announced anew.
+func (p *port) socket(addr netip.Addr) *socket {
+	if addr.Is4() {
+		return p.arp
+	}
+	return p.ndp
+}
+
+// announce tells the neighbours on the link that addr is here; again, in the
+// one form that all know by then.
+func (p *port) announce(addr netip.Addr, again bool) error {
+	s := p.socket(addr)
+	if s == nil {
+		return nil
+	}
+	frames, err := announcement(p.key.mac, addr)
 	if err != nil {
 		return err
 	}
-	if s == nil {
-		return nil // could not be opened; when it is, everything is announced anew
+	if again {
+		frames = frames[:1]
 	}
 	for _, f := range frames {
-		if _, err := s.conn.WriteTo(f.frame, &packet.Addr{HardwareAddr: f.to}); err != nil {
+		if err := s.send(f); err != nil {
 			return fmt.Errorf("announce %v on %s: %w", addr, p.key.name, err)
 		}
 	}
 	p.r.metrics.announcements.WithLabelValues(s.proto).Inc()
+	return nil
+}
+
+// ask asks whether anybody on the link has addr.
+func (p *port) ask(addr netip.Addr) error {
+	s := p.socket(addr)
+	if s == nil {
+		return nil
+	}
+	f, err := probeFor(p.key.mac, addr)
+	if err != nil {
+		return err
+	}
+	if err := s.send(f); err != nil {
+		return fmt.Errorf("probe for %v on %s: %w", addr, p.key.name, err)
+	}
+	p.r.metrics.probes.WithLabelValues(s.proto).Inc()
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,10 @@ import (
 // one that thaws is silent before anybody else can have taken over.
 const DefaultDetection = 500 * time.Millisecond
 
+// DefaultRefresh keeps switches' tables warm, which forget a station after five
+// minutes at the usual settings, and mends a neighbour's wrong entry soon.
+const DefaultRefresh = 30 * time.Second
+
 // retryEvery is how often what failed (a socket, a group) is tried again.
 const retryEvery = time.Second
 
@@ -29,6 +34,9 @@ type Options struct {
 	// Detection is the least time others take to find this node dead. A
 	// heartbeat older than that ends all answers. 0 is [DefaultDetection].
 	Detection time.Duration
+	// Refresh is how often each address is announced again, about, after the
+	// first seconds. 0 is [DefaultRefresh]; less than 0: never.
+	Refresh time.Duration
 }
 
 // Responder answers ARP and Neighbor Discovery for claimed addresses.
@@ -37,8 +45,12 @@ type Responder struct {
 	metrics *metrics
 	start   time.Time
 	beats   heartbeat
-	claims  atomic.Pointer[claimSet]
-	wake    chan struct{} // claims were changed
+	claims  atomic.Pointer[claimSet] // to answer for
+	probed  atomic.Pointer[claimSet] // to ask for
+	company atomic.Pointer[company]
+	watch   *watch
+	odd     atomic.Bool   // a malformed frame was logged
+	wake    chan struct{} // for Run: something changed
 
 	// Of Run's goroutine:
 	ports    map[linkKey]*port
@@ -51,12 +63,17 @@ func New(logger log.Logger, reg prometheus.Registerer, o Options) *Responder {
 	if o.Detection <= 0 {
 		o.Detection = DefaultDetection
 	}
+	if o.Refresh == 0 {
+		o.Refresh = DefaultRefresh
+	}
 	r := &Responder{
 		log: logger, metrics: newMetrics(reg), start: time.Now(), wake: make(chan struct{}, 1),
-		ports: map[linkKey]*port{}, schedule: newSchedule(),
+		watch: newWatch(), ports: map[linkKey]*port{}, schedule: newSchedule(o.Refresh),
 	}
 	r.beats.limit = o.Detection
 	r.claims.Store(&claimSet{})
+	r.probed.Store(&claimSet{})
+	r.company.Store(&company{})
 	return r
 }
 
@@ -72,10 +89,49 @@ func (r *Responder) Apply(claims []announce.Claim, state host.State) {
 	r.Beat()
 	r.claims.Store(&set)
 	r.metrics.addresses.Set(float64(len(claims)))
+	r.stir()
+}
+
+// Ask makes claims those whose addresses are asked for, on their links, before
+// anybody answers for them: three probes in 300 ms, again every 30 s as long as
+// a stranger answers. The members but this node, others, are no strangers. It
+// belongs to the goroutine of Apply.
+func (r *Responder) Ask(claims []announce.Claim, others []announce.Member, state host.State) {
+	r.company.Store(companyOf(others, state))
+	set := claimsOn(claims, state)
+	if len(set) == 0 && len(*r.probed.Load()) == 0 {
+		return
+	}
+	r.probed.Store(&set) // first, so that Run has sockets when it has to send
+	r.watch.ask(set, r.now())
+	r.stir()
+}
+
+// Findings are what was found out so far about strangers.
+func (r *Responder) Findings() Findings { return r.watch.findings() }
+
+// Changed tells that findings changed. It has one reader.
+func (r *Responder) Changed() <-chan struct{} { return r.watch.changed }
+
+func (r *Responder) stir() {
 	select {
 	case r.wake <- struct{}{}:
 	default: // Run has yet to look; it will see the newest
 	}
+}
+
+// contest takes in that a stranger has addr.
+func (r *Responder) contest(proto string, addr netip.Addr, link linkKey, mac hardware) {
+	probed, news := r.watch.heard(addr, link, mac, r.now())
+	if !news {
+		return
+	}
+	when := whenOwned
+	if probed {
+		when = whenProbed
+	}
+	r.metrics.conflicts.WithLabelValues(proto, when).Inc()
+	r.stir()
 }
 
 // Beat tells that the last decision still stands: that whoever decides is
@@ -91,7 +147,7 @@ func (r *Responder) Run(ctx context.Context) error {
 	defer r.close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var synced *claimSet
+	var synced [2]*claimSet
 	var retryAt time.Duration
 	for {
 		select {
@@ -100,27 +156,28 @@ func (r *Responder) Run(ctx context.Context) error {
 		case <-r.wake:
 		case <-timer.C:
 		}
-		claims, now := r.claims.Load(), r.now()
-		if claims != synced || retryAt != 0 && now >= retryAt {
-			err := r.sync(*claims, now)
+		sets, now := [2]*claimSet{r.claims.Load(), r.probed.Load()}, r.now()
+		if sets != synced || retryAt != 0 && now >= retryAt {
+			err := r.sync(*sets[0], *sets[1], now)
 			if errors.Is(err, os.ErrPermission) {
 				return fmt.Errorf("layer 2 needs the capability NET_RAW: %w", err)
 			}
 			r.report(err)
-			synced, retryAt = claims, 0
+			synced, retryAt = sets, 0
 			if err != nil {
 				retryAt = now + retryEvery
 			}
 		}
-		r.announce(r.now())
-		timer.Reset(r.schedule.wait(r.now(), retryEvery))
+		r.send(r.now())
+		timer.Reset(r.watch.wait(r.now(), r.schedule.wait(r.now(), retryEvery)))
 	}
 }
 
-// sync makes ports and schedule fit claims.
-func (r *Responder) sync(claims claimSet, now time.Duration) error {
+// sync makes schedule fit claims, and ports fit claims and probed.
+func (r *Responder) sync(claims, probed claimSet, now time.Duration) error {
+	heard := union(claims, probed)
 	for key, p := range r.ports {
-		if _, ok := claims[key]; !ok {
+		if _, ok := heard[key]; !ok {
 			p.close()
 			delete(r.ports, key)
 			level.Info(r.log).Log("msg", "answering no more", "link", key.name)
@@ -128,7 +185,7 @@ func (r *Responder) sync(claims claimSet, now time.Duration) error {
 	}
 	r.schedule.set(claims, now)
 	var errs []error
-	for key, addrs := range claims {
+	for key, addrs := range heard {
 		p, ok := r.ports[key]
 		if !ok {
 			p = &port{r: r, key: key}
@@ -146,21 +203,39 @@ func (r *Responder) sync(claims claimSet, now time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// announce sends what is due, unless the heartbeat is old: the address may be
-// another node's by now.
-func (r *Responder) announce(now time.Duration) {
-	targets := r.schedule.next(now)
+// send sends what is due.
+func (r *Responder) send(now time.Duration) {
 	claims := *r.claims.Load()
-	for _, t := range targets {
-		p, ok := r.ports[t.link]
-		if !ok || !claims.owns(t.link, t.addr) || !r.beats.fresh(r.now()) {
-			continue
-		}
-		if err := p.announce(t.addr); err != nil {
-			r.metrics.errors.WithLabelValues("announce").Inc()
-			level.Debug(r.log).Log("msg", "announcing failed", "link", t.link.name, "addr", t.addr, "err", err)
+	ask, defend := r.watch.next(claims, now)
+	for _, t := range ask {
+		if p, ok := r.ports[t.link]; ok {
+			r.sent("probing failed", t, p.ask(t.addr))
 		}
 	}
+	for _, t := range defend {
+		r.announce(t, false)
+	}
+	for _, d := range r.schedule.next(now) {
+		r.announce(d.target, d.refreshes())
+	}
+}
+
+// announce tells neighbours of t if it is still ours, unless the heartbeat is
+// old: it may be another node's by now.
+func (r *Responder) announce(t target, again bool) {
+	p, ok := r.ports[t.link]
+	if ok && r.claims.Load().owns(t.link, t.addr) && r.beats.fresh(r.now()) {
+		r.sent("announcing failed", t, p.announce(t.addr, again))
+	}
+}
+
+// sent counts a failure to send.
+func (r *Responder) sent(fault string, t target, err error) {
+	if err == nil {
+		return
+	}
+	r.metrics.errors.WithLabelValues("send").Inc()
+	level.Debug(r.log).Log("msg", fault, "link", t.link.name, "addr", t.addr, "err", err)
 }
 
 // report logs a fault when it changes.

@@ -1,6 +1,8 @@
 package layer2
 
 import (
+	"container/heap"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 )
@@ -10,27 +12,41 @@ import (
 // that lost the frame.
 var announceAt = []time.Duration{0, time.Second, 2 * time.Second, 5 * time.Second}
 
+const (
+	// refreshGap is the least mean time between two refreshes: with many
+	// addresses each has its turn more seldom.
+	refreshGap = 10 * time.Millisecond
+	// refreshGrid is what the times of refreshes are rounded up to, so that
+	// many of them do not wake the process many times.
+	refreshGrid = 100 * time.Millisecond
+)
+
 // target is an address on a link.
 type target struct {
 	link linkKey
 	addr netip.Addr
 }
 
-// schedule holds the announcements still to be made. The offsets are the same
-// for all, so that one queue per step is always in order.
+// schedule holds the announcements still to be made.
 type schedule struct {
-	began  map[target]time.Duration // targets now claimed, and since when
-	queues [][]due
+	refresh time.Duration            // between announcements after the first ones; 0: none
+	random  func() float64           // in [0, 1)
+	began   map[target]time.Duration // targets now claimed, and since when
+	queue   dues
 }
 
+// due is the next announcement of a target.
 type due struct {
 	target
 	began time.Duration // tells a claim from an earlier one on the same target
 	at    time.Duration
+	step  int // in announceAt; beyond it: a refresh
 }
 
-func newSchedule() *schedule {
-	return &schedule{began: map[target]time.Duration{}, queues: make([][]due, len(announceAt))}
+func (d due) refreshes() bool { return d.step >= len(announceAt) }
+
+func newSchedule(refresh time.Duration) *schedule {
+	return &schedule{refresh: refresh, random: rand.Float64, began: map[target]time.Duration{}}
 }
 
 // set starts the targets that are new in claims and forgets those that are
@@ -64,37 +80,62 @@ func (s *schedule) start(t target, now time.Duration) {
 		return // already queued in this round
 	}
 	s.began[t] = now
-	s.queues[0] = append(s.queues[0], due{t, now, now})
+	heap.Push(&s.queue, due{target: t, began: now, at: now})
 }
 
-// next takes the targets that are due.
-func (s *schedule) next(now time.Duration) []target {
-	var out []target
-	for i := range s.queues {
-		q := s.queues[i]
-		for len(q) > 0 && q[0].at <= now {
-			d := q[0]
-			q = q[1:]
-			if s.began[d.target] != d.began {
-				continue
-			}
-			out = append(out, d.target)
-			if i+1 < len(s.queues) {
-				d.at = d.began + announceAt[i+1]
-				s.queues[i+1] = append(s.queues[i+1], d)
-			}
+// next takes what is due.
+func (s *schedule) next(now time.Duration) []due {
+	var out []due
+	for len(s.queue) > 0 && s.queue[0].at <= now {
+		d := heap.Pop(&s.queue).(due)
+		if s.began[d.target] != d.began {
+			continue
 		}
-		s.queues[i] = q
+		out = append(out, d)
+		if at, ok := s.after(d, now); ok {
+			d.at, d.step = at, d.step+1
+			heap.Push(&s.queue, d)
+		}
 	}
 	return out
 }
 
+// after is when the announcement after d is due. The first refresh comes at any
+// time within the interval, so that addresses taken over together do not stay
+// together.
+func (s *schedule) after(d due, now time.Duration) (at time.Duration, ok bool) {
+	if d.step+1 < len(announceAt) {
+		return d.began + announceAt[d.step+1], true
+	}
+	if s.refresh <= 0 {
+		return 0, false
+	}
+	interval := float64(max(s.refresh, time.Duration(len(s.began))*refreshGap))
+	wait := time.Duration(interval * (0.9 + 0.2*s.random()))
+	if !d.refreshes() {
+		wait = time.Duration(interval * s.random())
+	}
+	return (now + wait + refreshGrid).Truncate(refreshGrid), true
+}
+
 // wait is how long until the next is due, at most limit.
 func (s *schedule) wait(now, limit time.Duration) time.Duration {
-	for _, q := range s.queues {
-		if len(q) > 0 {
-			limit = min(limit, max(0, q[0].at-now))
-		}
+	if len(s.queue) > 0 {
+		limit = min(limit, max(0, s.queue[0].at-now))
 	}
 	return limit
+}
+
+// dues is a heap by time.
+type dues []due
+
+func (q dues) Len() int           { return len(q) }
+func (q dues) Less(i, j int) bool { return q[i].at < q[j].at }
+func (q dues) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *dues) Push(d any)        { *q = append(*q, d.(due)) }
+func (q *dues) Pop() any {
+	last := len(*q) - 1
+	d := (*q)[last]
+	*q = (*q)[:last]
+	return d
 }
