@@ -13,6 +13,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/feed"
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/layer2"
 )
 
 const (
@@ -45,7 +46,9 @@ type Agent struct {
 	orphans   map[netip.Addr]*config.L2Claim // records to delete
 	stray     bool                           // there may be other orphans
 	plan      announce.Plan
+	found     layer2.Findings       // that plan was made with
 	announced map[announcement]bool // told of in an event
+	contested map[announcement]bool // told of in a warning
 	apiFault  bool                  // the last writes of claims failed
 }
 
@@ -78,6 +81,7 @@ func (a *Agent) loop(ctx context.Context) {
 		case state := <-a.Hosts:
 			a.look(state)
 		case <-a.claims.ready:
+		case <-a.LAN.Changed():
 		case <-retry.C:
 			a.findOrphans()
 			a.inspectTable()
@@ -174,6 +178,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 	a.forwardTable(time.Now())
 	a.decide()
 	a.LAN.Apply(held(a.plan.Claims), a.host)
+	a.LAN.Ask(a.plan.Probes, a.otherMembers(), a.host)
 	if a.Forwarder == nil || a.table.written {
 		// Not before: the first routes are to be complete, or routers drop what
 		// they kept of this node's former life.
@@ -190,9 +195,11 @@ func (a *Agent) reconcile(ctx context.Context) {
 // decide makes the plan.
 func (a *Agent) decide() {
 	a.over.settle(a.snap, a.alive())
+	a.found = a.LAN.Findings()
 	a.plan = announce.Decide(announce.Input{
 		Snap: a.over.Over(a.snap), Self: a.Node, Members: a.members, Host: a.host, Forward: a.forwards(),
 		Classes: a.Classes, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
+		Probes: a.found.Probes,
 	})
 	a.over.keepUnwritten(a.plan.Claims)
 }

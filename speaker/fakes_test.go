@@ -3,6 +3,7 @@ package speaker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/steelyard-lb/steelyard/l4proxy"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/layer2"
 )
 
 type fakeMembers struct{ *rig }
@@ -73,6 +75,34 @@ func (f fakeForwarder) Remove() error {
 type fakeLAN struct{ *rig }
 
 func (f fakeLAN) Beat() {}
+
+// Ask finds free what strangers do not have, at once.
+func (f fakeLAN) Ask(claims []announce.Claim, _ []announce.Member, _ host.State) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	probes := map[netip.Addr]announce.Probe{}
+	for _, c := range claims {
+		probes[c.Addr] = announce.Probe{Free: true}
+		if mac, taken := f.strangers[c.Addr]; taken {
+			probes[c.Addr] = announce.Probe{Link: "eth0", MAC: mac}
+		}
+	}
+	if !maps.Equal(probes, f.found.Probes) {
+		f.found.Probes = probes
+		f.stir()
+	}
+}
+
+func (f fakeLAN) Findings() layer2.Findings {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.found.Probes == nil {
+		return layer2.Findings{Probes: map[netip.Addr]announce.Probe{}, Conflicts: f.found.Conflicts}
+	}
+	return f.found
+}
+
+func (f fakeLAN) Changed() <-chan struct{} { return f.heard }
 
 func (f fakeLAN) Apply(claims []announce.Claim, _ host.State) {
 	var addrs []netip.Addr

@@ -9,6 +9,7 @@ import (
 	"github.com/steelyard-lb/steelyard/l4proxy"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/layer2"
 )
 
 // Parts are what an agent is made of.
@@ -72,6 +73,12 @@ type Forwarder interface {
 type LAN interface {
 	Apply(claims []announce.Claim, state host.State)
 	Beat()
+	// Ask makes claims those whose addresses are asked for first; others, the
+	// members but this node, may have them.
+	Ask(claims []announce.Claim, others []announce.Member, state host.State)
+	// Findings are what is known of strangers that have addresses of ours.
+	Findings() layer2.Findings
+	Changed() <-chan struct{}
 }
 
 // Routers are the BGP sessions.

@@ -55,6 +55,7 @@ func (a *Agent) report() {
 		}
 	}
 	r.Problems = append(r.Problems, a.table.problems...)
+	r.Problems = append(r.Problems, a.conflicts()...)
 	for _, p := range a.ailing {
 		r.Problems = append(r.Problems, p.String())
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/steelyard-lb/steelyard/l4proxy"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/layer2"
 )
 
 // rig is a cluster as the agent of n1 sees it. All its fakes write what they
@@ -33,6 +34,7 @@ type rig struct {
 	meets   *feed.Latest[[]announce.Member]
 	hosts   *feed.Latest[host.State]
 	changed chan struct{} // of routers
+	heard   chan struct{} // of the LAN
 
 	mu        sync.Mutex
 	journal   []string
@@ -55,6 +57,8 @@ type rig struct {
 	leaves    bool
 	stuck     bool // peers and members hang
 	states    []bgp.SessionState
+	strangers map[netip.Addr]string // MACs on the LAN
+	found     layer2.Findings
 
 	cancel context.CancelFunc
 	end    chan error
@@ -74,7 +78,7 @@ func story(t *testing.T, nodes int, fn func(r *rig)) {
 func newRig(t *testing.T, nodes int) *rig {
 	r := &rig{
 		t: t, logs: &strings.Builder{}, snaps: feed.NewLatest(config.MergeSnapshots), meets: feed.NewLatest[[]announce.Member](nil),
-		hosts: feed.NewLatest[host.State](nil), changed: make(chan struct{}, 1), last: map[string]string{},
+		hosts: feed.NewLatest[host.State](nil), changed: make(chan struct{}, 1), heard: make(chan struct{}, 1), last: map[string]string{},
 		services: map[config.Key]*config.Service{}, endpoints: map[config.Key]*config.Endpoints{},
 		nodes: map[string]*config.Node{}, records: map[netip.Addr]*config.L2Claim{}, end: make(chan error, 1),
 	}
@@ -174,6 +178,14 @@ func (r *rig) set(change func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change()
+}
+
+// stir tells that the LAN's findings changed.
+func (r *rig) stir() {
+	select {
+	case r.heard <- struct{}{}:
+	default:
+	}
 }
 
 // note writes a line unless the last one of its kind said the same.

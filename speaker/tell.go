@@ -26,6 +26,7 @@ func (a *Agent) tell() {
 	a.tellLayer2(now)
 	a.tellBGP(now)
 	a.announced = now
+	a.tellConflicts()
 }
 
 func (a *Agent) tellLayer2(now map[announcement]bool) {
