@@ -26,7 +26,7 @@ var (
 
 // box is a network namespace with one link to the LAN.
 type box struct {
-	t    *testing.T
+	t    testing.TB
 	name string
 	ns   netns.NsHandle
 	nl   *netlink.Handle
@@ -47,7 +47,7 @@ func inside(ns netns.NsHandle, fn func() error) error {
 	return <-done
 }
 
-func newBox(t *testing.T, name string) *box {
+func newBox(t testing.TB, name string) *box {
 	t.Helper()
 	b := &box{t: t, name: name, link: name + "e"}
 	made := make(chan error, 1)
@@ -66,7 +66,7 @@ func newBox(t *testing.T, name string) *box {
 	return b
 }
 
-func ok(t *testing.T, err error) {
+func ok(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func ok(t *testing.T, err error) {
 }
 
 // lan is a switch with boxes on it.
-func lan(t *testing.T, names ...string) (sw *box, boxes map[string]*box) {
+func lan(t testing.TB, names ...string) (sw *box, boxes map[string]*box) {
 	t.Helper()
 	sw, boxes = newBox(t, "sw"), map[string]*box{}
 	ok(t, sw.nl.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br"}}))

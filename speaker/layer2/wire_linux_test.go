@@ -1,19 +1,14 @@
 package layer2
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"slices"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/go-kit/log"
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ethernet"
 	"github.com/mdlayher/ndp"
@@ -358,19 +353,8 @@ func TestFrozen(t *testing.T) {
 	n1, client := boxes["n1"], boxes["cl"]
 	client.addr("192.0.2.1/24")
 	seen := client.capture()
-	child := exec.Command(os.Args[0], "-test.run=TestFrozenChild$")
-	child.Env = append(os.Environ(), "LAYER2_FROZEN_LINK="+n1.link)
-	child.Stdout, child.Stderr = os.Stderr, os.Stderr
-	stdin, err := child.StdinPipe()
-	ok(t, err)
-	ok(t, inside(n1.ns, child.Start))
-	t.Cleanup(func() {
-		stdin.Close()
-		_ = child.Process.Signal(syscall.SIGCONT)
-		if err := child.Wait(); err != nil {
-			t.Errorf("child: %v", err)
-		}
-	})
+	child := n1.child(1)
+	t.Cleanup(func() { _ = child.Signal(syscall.SIGCONT) }) // before it is waited for
 	replies := func() int { return seen.from(t, n1.mac())[said{"reply", client.mac(), vip4}] }
 	ask := func() {
 		me, err := net.ParseMAC(client.mac())
@@ -387,44 +371,16 @@ func TestFrozen(t *testing.T) {
 		}
 	}
 	waitReply(0)
-	ok(t, child.Process.Signal(syscall.SIGSTOP))
+	ok(t, child.Signal(syscall.SIGSTOP))
 	time.Sleep(50 * time.Millisecond)
 	before := replies()
 	for range 30 {
 		ask()
 	}
-	ok(t, child.Process.Signal(syscall.SIGCONT))
+	ok(t, child.Signal(syscall.SIGCONT))
 	time.Sleep(time.Second)
 	if n := replies(); n != before {
 		t.Errorf("%d stale answers", n-before)
 	}
 	waitReply(before) // and is well again
-}
-
-// TestFrozenChild is the process of TestFrozen; by itself it does nothing.
-func TestFrozenChild(t *testing.T) {
-	link := os.Getenv("LAYER2_FROZEN_LINK")
-	if link == "" {
-		return
-	}
-	announceOnce(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	r := New(log.NewNopLogger(), nil, Options{Refresh: -1})
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	for state := (host.State{}); len(claimsOn([]announce.Claim{{Addr: vip4, Links: []string{link}}}, state)) == 0; time.Sleep(50 * time.Millisecond) {
-		var err error
-		state, err = host.Read()
-		ok(t, err)
-		r.Apply([]announce.Claim{{Addr: vip4, Links: []string{link}}}, state)
-	}
-	go func() {
-		for ctx.Err() == nil {
-			r.Beat()
-			time.Sleep(100 * time.Millisecond)
-		}
-	}()
-	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent lets go
-	cancel()
-	ok(t, <-ended)
 }

@@ -1,7 +1,6 @@
 package layer2
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"testing"
 
@@ -54,11 +53,7 @@ func BenchmarkAnswer(b *testing.B) {
 // BenchmarkFilterSteps counts the instructions that a foreign request costs the
 // kernel when a thousand scattered addresses are claimed.
 func BenchmarkFilterSteps(b *testing.B) {
-	var addrs []netip.Addr
-	for i := range uint32(1000) {
-		addrs = append(addrs, netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 10<<24+i*7))))
-	}
-	match := matchARP(addrs)
+	match := matchARP(scattered(1000))
 	vm, err := bpf.NewVM(match)
 	if err != nil {
 		b.Fatal(err)
