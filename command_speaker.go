@@ -2,13 +2,11 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -34,7 +32,6 @@ type speakerFlags struct {
 	gossipPort                 uint16
 	exclude                    []string
 	ignoreExcludeLabel         bool
-	l2Refresh                  time.Duration
 }
 
 func speakerCommand() *cobra.Command {
@@ -63,7 +60,6 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	f.StringVar(&o.gossipKeyFile, "gossip-key-file", "", "file with the secret that encrypts gossip (required)")
 	f.StringArrayVar(&o.exclude, "exclude-interface", announce.DefaultExcludedLinks, "interfaces not to announce on, as a regular expression; repeat for more")
 	f.BoolVar(&o.ignoreExcludeLabel, "ignore-exclude-label", false, "announce from nodes labelled "+config.ExcludeLabel+" too")
-	f.DurationVar(&o.l2Refresh, "l2-refresh", layer2.DefaultRefresh, "how often each address is announced again on the LAN, about; 0: never")
 	o.register(cmd, "127.0.0.1:17480", "127.0.0.1:9150")
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -105,7 +101,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bgp: %w", err)
 	}
-	lan := layer2.New(p.with("layer2"), p.reg, layer2.Options{Refresh: cmp.Or(o.l2Refresh, -1)})
+	lan := layer2.New(p.with("layer2"), p.reg, layer2.Options{})
 	links := host.Watch(p.with("host"))
 	source := kube.Watch(p.client, kube.WatchOptions{
 		Parts: kube.SpeakerParts, Namespace: o.namespace, Classes: o.classes, Logger: p.with("watch"),

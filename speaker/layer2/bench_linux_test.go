@@ -11,10 +11,10 @@ import (
 
 // crowd is a site with a thousand addresses of each family.
 func crowd() *site {
-	s, addrs := here(), map[netip.Addr]struct{}{}
+	s, addrs := here(), refreshes{}
 	a4, a6 := netip.MustParseAddr("192.0.2.0"), netip.MustParseAddr("2001:db8::")
 	for range 1000 {
-		addrs[a4], addrs[a6] = struct{}{}, struct{}{}
+		addrs[a4], addrs[a6] = 0, 0
 		a4, a6 = a4.Next(), a6.Next()
 	}
 	s.claims = claimSet{s.link: addrs}

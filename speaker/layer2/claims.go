@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
@@ -19,7 +20,11 @@ type linkKey struct {
 
 // claimSet holds the addresses to answer for, by link. It is read-only once
 // it was published.
-type claimSet map[linkKey]map[netip.Addr]struct{}
+type claimSet map[linkKey]refreshes
+
+// refreshes are addresses with the time between two announcements that nobody
+// asked for; 0: none after the first seconds.
+type refreshes map[netip.Addr]time.Duration
 
 func (c claimSet) owns(link linkKey, addr netip.Addr) bool {
 	_, ok := c[link][addr]
@@ -42,9 +47,9 @@ func claimsOn(claims []announce.Claim, state host.State) claimSet {
 				continue
 			}
 			if set[key] == nil {
-				set[key] = map[netip.Addr]struct{}{}
+				set[key] = refreshes{}
 			}
-			set[key][c.Addr] = struct{}{}
+			set[key][c.Addr] = c.Refresh
 		}
 	}
 	return set
@@ -59,7 +64,7 @@ func union(a, b claimSet) claimSet {
 	for _, set := range []claimSet{a, b} {
 		for link, addrs := range set {
 			if out[link] == nil {
-				out[link] = make(map[netip.Addr]struct{}, len(addrs))
+				out[link] = make(refreshes, len(addrs))
 			}
 			maps.Copy(out[link], addrs)
 		}
@@ -68,7 +73,7 @@ func union(a, b claimSet) claimSet {
 }
 
 // byFamily lists the addresses of one link, sorted.
-func byFamily(addrs map[netip.Addr]struct{}) (v4, v6 []netip.Addr) {
+func byFamily(addrs refreshes) (v4, v6 []netip.Addr) {
 	for a := range addrs {
 		if a.Is4() {
 			v4 = append(v4, a)

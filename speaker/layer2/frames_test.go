@@ -26,9 +26,9 @@ var (
 func here() *site {
 	link := linkKey{name: "eth0", index: 2, mac: hardware(ourMAC)}
 	set := func(addrs ...string) claimSet {
-		m := map[netip.Addr]struct{}{}
+		m := refreshes{}
 		for _, a := range addrs {
-			m[netip.MustParseAddr(a)] = struct{}{}
+			m[netip.MustParseAddr(a)] = 0
 		}
 		return claimSet{link: m}
 	}

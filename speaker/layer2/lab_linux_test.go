@@ -184,19 +184,15 @@ func (b *box) waitFor(addr netip.Addr, mac string, states int, what string) time
 // node is a box with a running responder.
 type node struct {
 	*box
-	r   *Responder
-	reg *prometheus.Registry
+	r       *Responder
+	reg     *prometheus.Registry
+	refresh time.Duration // of what it claims
 }
 
 func (b *box) respond() *node {
 	b.t.Helper()
-	return b.respondWith(Options{})
-}
-
-func (b *box) respondWith(o Options) *node {
-	b.t.Helper()
 	n := &node{box: b, reg: prometheus.NewRegistry()}
-	n.r = New(log.NewNopLogger(), n.reg, o)
+	n.r = New(log.NewNopLogger(), n.reg, Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- inside(b.ns, func() error { return n.r.Run(ctx) }) }()
@@ -217,7 +213,7 @@ func (n *node) claim(addrs ...netip.Addr) {
 	ok(n.t, inside(n.ns, func() (err error) { state, err = host.Read(); return err }))
 	var claims []announce.Claim
 	for _, a := range addrs {
-		claims = append(claims, announce.Claim{Addr: a, Links: []string{n.link}})
+		claims = append(claims, announce.Claim{Addr: a, Links: []string{n.link}, Refresh: n.refresh})
 	}
 	n.r.Apply(claims, state)
 }

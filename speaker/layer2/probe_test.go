@@ -16,9 +16,9 @@ var (
 )
 
 func only(addrs ...netip.Addr) claimSet {
-	m := map[netip.Addr]struct{}{}
+	m := refreshes{}
 	for _, a := range addrs {
-		m[a] = struct{}{}
+		m[a] = 0
 	}
 	return claimSet{eth0: m}
 }

@@ -22,10 +22,6 @@ import (
 // one that thaws is silent before anybody else can have taken over.
 const DefaultDetection = 500 * time.Millisecond
 
-// DefaultRefresh keeps switches' tables warm, which forget a station after five
-// minutes at the usual settings, and mends a neighbour's wrong entry soon.
-const DefaultRefresh = 30 * time.Second
-
 // retryEvery is how often what failed (a socket, a group) is tried again.
 const retryEvery = time.Second
 
@@ -34,9 +30,6 @@ type Options struct {
 	// Detection is the least time others take to find this node dead. A
 	// heartbeat older than that ends all answers. 0 is [DefaultDetection].
 	Detection time.Duration
-	// Refresh is how often each address is announced again, about, after the
-	// first seconds. 0 is [DefaultRefresh]; less than 0: never.
-	Refresh time.Duration
 }
 
 // Responder answers ARP and Neighbor Discovery for claimed addresses.
@@ -63,12 +56,9 @@ func New(logger log.Logger, reg prometheus.Registerer, o Options) *Responder {
 	if o.Detection <= 0 {
 		o.Detection = DefaultDetection
 	}
-	if o.Refresh == 0 {
-		o.Refresh = DefaultRefresh
-	}
 	r := &Responder{
 		log: logger, metrics: newMetrics(reg), start: time.Now(), wake: make(chan struct{}, 1),
-		watch: newWatch(), ports: map[linkKey]*port{}, schedule: newSchedule(o.Refresh),
+		watch: newWatch(), ports: map[linkKey]*port{}, schedule: newSchedule(),
 	}
 	r.beats.limit = o.Detection
 	r.claims.Store(&claimSet{})

@@ -29,10 +29,10 @@ type target struct {
 
 // schedule holds the announcements still to be made.
 type schedule struct {
-	refresh time.Duration            // between announcements after the first ones; 0: none
-	random  func() float64           // in [0, 1)
-	began   map[target]time.Duration // targets now claimed, and since when
-	queue   dues
+	random func() float64           // in [0, 1)
+	began  map[target]time.Duration // targets now claimed, and since when
+	claims claimSet
+	queue  dues
 }
 
 // due is the next announcement of a target.
@@ -45,22 +45,28 @@ type due struct {
 
 func (d due) refreshes() bool { return d.step >= len(announceAt) }
 
-func newSchedule(refresh time.Duration) *schedule {
-	return &schedule{refresh: refresh, random: rand.Float64, began: map[target]time.Duration{}}
+func newSchedule() *schedule {
+	return &schedule{random: rand.Float64, began: map[target]time.Duration{}}
 }
 
-// set starts the targets that are new in claims and forgets those that are
-// gone.
+// set starts the targets that are new in claims, forgets those that are gone,
+// and goes on with those that have another interval.
 func (s *schedule) set(claims claimSet, now time.Duration) {
+	before := s.claims
+	s.claims = claims
 	for t := range s.began {
 		if !claims.owns(t.link, t.addr) {
 			delete(s.began, t)
 		}
 	}
 	for link, addrs := range claims {
-		for addr := range addrs {
-			if t := (target{link, addr}); s.began[t] == 0 {
+		for addr, refresh := range addrs {
+			t := target{link, addr}
+			switch {
+			case s.began[t] == 0:
 				s.start(t, now)
+			case refresh != before[link][addr] && now > s.began[t]+announceAt[len(announceAt)-1]:
+				s.settle(t, now)
 			}
 		}
 	}
@@ -81,6 +87,16 @@ func (s *schedule) start(t target, now time.Duration) {
 	}
 	s.began[t] = now
 	heap.Push(&s.queue, due{target: t, began: now, at: now})
+}
+
+// settle goes on with the refreshes of a target that was announced long ago.
+func (s *schedule) settle(t target, now time.Duration) {
+	s.began[t] = now
+	d := due{target: t, began: now, step: len(announceAt) - 1}
+	if at, ok := s.after(d, now); ok {
+		d.at, d.step = at, d.step+1
+		heap.Push(&s.queue, d)
+	}
 }
 
 // next takes what is due.
@@ -107,10 +123,11 @@ func (s *schedule) after(d due, now time.Duration) (at time.Duration, ok bool) {
 	if d.step+1 < len(announceAt) {
 		return d.began + announceAt[d.step+1], true
 	}
-	if s.refresh <= 0 {
+	refresh := s.claims[d.link][d.addr]
+	if refresh <= 0 {
 		return 0, false
 	}
-	interval := float64(max(s.refresh, time.Duration(len(s.began))*refreshGap))
+	interval := float64(max(refresh, time.Duration(len(s.began))*refreshGap))
 	wait := time.Duration(interval * (0.9 + 0.2*s.random()))
 	if !d.refreshes() {
 		wait = time.Duration(interval * s.random())

@@ -7,12 +7,12 @@ import (
 )
 
 func TestSchedule(t *testing.T) {
-	s, link := newSchedule(-1), linkKey{name: "eth0"}
+	s, link := newSchedule(), linkKey{name: "eth0"}
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	set := func(addrs ...netip.Addr) claimSet {
-		m := map[netip.Addr]struct{}{}
+		m := refreshes{}
 		for _, a := range addrs {
-			m[a] = struct{}{}
+			m[a] = 0
 		}
 		return claimSet{link: m}
 	}
@@ -48,9 +48,9 @@ func TestSchedule(t *testing.T) {
 // seconds, evenly.
 func TestRefresh(t *testing.T) {
 	const addresses, interval = 1000, 30 * time.Second
-	s, link, addrs := newSchedule(interval), linkKey{name: "eth0"}, map[netip.Addr]struct{}{}
+	s, link, addrs := newSchedule(), linkKey{name: "eth0"}, refreshes{}
 	for a := netip.MustParseAddr("192.0.2.0"); len(addrs) < addresses; a = a.Next() {
-		addrs[a] = struct{}{}
+		addrs[a] = interval
 	}
 	s.set(claimSet{link: addrs}, time.Second)
 	last, most, wakes := map[target]time.Duration{}, 0, 0
@@ -73,9 +73,9 @@ func TestRefresh(t *testing.T) {
 
 // With very many addresses each has its turn more seldom.
 func TestRefreshIsBounded(t *testing.T) {
-	s, link, addrs := newSchedule(time.Second), linkKey{name: "eth0"}, map[netip.Addr]struct{}{}
+	s, link, addrs := newSchedule(), linkKey{name: "eth0"}, refreshes{}
 	for a := netip.MustParseAddr("192.0.2.0"); len(addrs) < 1000; a = a.Next() {
-		addrs[a] = struct{}{}
+		addrs[a] = time.Second
 	}
 	s.set(claimSet{link: addrs}, time.Second)
 	count := 0
@@ -88,5 +88,27 @@ func TestRefreshIsBounded(t *testing.T) {
 	}
 	if count < 6000 || count > 8000 { // of 70,000 asked for
 		t.Errorf("%d refreshes in 70 s", count)
+	}
+}
+
+// An interval that changes counts from then on, also if there was none.
+func TestRefreshChanges(t *testing.T) {
+	s, link, a := newSchedule(), linkKey{name: "eth0"}, netip.MustParseAddr("192.0.2.1")
+	count := func(every, from time.Duration) (n int) {
+		s.set(claimSet{link: refreshes{a: every}}, from)
+		for now := from; now < from+time.Minute; now += 100 * time.Millisecond {
+			n += len(s.next(now))
+		}
+		return n
+	}
+	s.set(claimSet{link: refreshes{a: 0}}, time.Second)
+	s.next(time.Minute)
+	for i, step := range []struct {
+		every    time.Duration
+		min, max int
+	}{{10 * time.Second, 5, 8}, {5 * time.Second, 10, 15}, {0, 0, 0}, {30 * time.Second, 1, 4}} {
+		if n := count(step.every, time.Duration(i+2)*time.Minute); n < step.min || n > step.max {
+			t.Errorf("every %v: %d in a minute", step.every, n)
+		}
 	}
 }

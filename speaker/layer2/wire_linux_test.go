@@ -62,7 +62,8 @@ func (n *node) waitFinding(what string, wanted func(Findings) bool) {
 func TestAnnouncementsOnTheWire(t *testing.T) {
 	_, boxes := lan(t, "n1", "cl")
 	seen := boxes["cl"].capture()
-	n1 := boxes["n1"].respondWith(Options{Refresh: 400 * time.Millisecond})
+	n1 := boxes["n1"].respond()
+	n1.refresh = 400 * time.Millisecond
 	keepBeating(t, n1)
 	n1.waitUp()
 	n1.claim(vip4, vip6)
