@@ -19,6 +19,7 @@ import (
 const (
 	MetricARP99 = "arp-p99" // ms to the answer of a question by ARP
 	MetricCPU   = "cpu"     // % of a core, of the busiest speaker
+	MetricIdle  = "idle"    // the same without noise
 	MetricRSS   = "rss"     // MB, of the largest speaker
 )
 
@@ -47,51 +48,50 @@ func (l *Lab) Noise() *bench.Rig {
 		if _, err := w.whole(ctx, chosenEnds); err != nil {
 			return nil, err
 		}
-		time.Sleep(settled)
 		return w.listenInNoise()
 	})
 }
 
 func (w *world) listenInNoise() (bench.Metrics, error) {
-	rss, err := w.most(func(p cluster.ContainerPid) (float64, error) {
-		if p.Container != speakerContainer {
-			return 0, nil
-		}
-		return memory(p.Pid)
+	idle, err := w.usage(func() error {
+		time.Sleep(settled)
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	before, err := w.spent()
+	rss, err := w.largest()
 	if err != nil {
 		return nil, err
 	}
+	var all []talk
+	cpu, err := w.usage(func() (err error) {
+		all, err = w.askInNoise()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return bench.Metrics{
+		MetricARP99: bench.Percentile(waited(all), 99), MetricCPU: cpu, MetricIdle: idle, MetricRSS: rss,
+	}, nil
+}
+
+// askInNoise asks for the addresses of the crowd while there is noise.
+func (w *world) askInNoise() ([]talk, error) {
 	arp, err := startARPProber(w.ear, noiseAsk, w.crowd...)
 	if err != nil {
 		return nil, err
 	}
-	start := time.Now()
 	rate, err := w.makeNoise(noiseTime)
-	took := time.Since(start)
 	all, e := arp.end()
 	if err := errors.Join(err, e); err != nil {
 		return nil, err
 	}
-	after, err := w.spent()
-	if err != nil {
-		return nil, err
-	}
-	busiest := time.Duration(0)
-	for node, spent := range after {
-		busiest = max(busiest, spent-before[node])
-	}
 	if rate < noiseLeast {
 		return nil, fmt.Errorf("this machine managed %.0f frames a second, of %d", rate, noiseRate)
 	}
-	return bench.Metrics{
-		MetricARP99: bench.Percentile(waited(all), 99), MetricRSS: rss,
-		MetricCPU: 100 * busiest.Seconds() / took.Seconds(),
-	}, nil
+	return all, nil
 }
 
 // makeNoise asks for foreign addresses from the client, so many times a second
@@ -135,22 +135,48 @@ func (w *world) speakers() (map[string][]cluster.ContainerPid, error) {
 	return out, nil
 }
 
-// most is the largest value of all containers of speakers.
-func (w *world) most(value func(cluster.ContainerPid) (float64, error)) (most float64, err error) {
+// largest is the memory of the largest speaker, in MB.
+func (w *world) largest() (most float64, err error) {
 	all, err := w.speakers()
 	if err != nil {
 		return 0, err
 	}
 	for _, list := range all {
 		for _, p := range list {
-			v, err := value(p)
+			if p.Container != speakerContainer {
+				continue
+			}
+			mb, err := memory(p.Pid)
 			if err != nil {
 				return 0, err
 			}
-			most = max(most, v)
+			most = max(most, mb)
 		}
 	}
 	return most, nil
+}
+
+// usage is what the busiest speaker uses of a core while something is done, in
+// percent.
+func (w *world) usage(during func() error) (float64, error) {
+	before, err := w.spent()
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	if err := during(); err != nil {
+		return 0, err
+	}
+	took := time.Since(start)
+	after, err := w.spent()
+	if err != nil {
+		return 0, err
+	}
+	busiest := time.Duration(0)
+	for node, spent := range after {
+		busiest = max(busiest, spent-before[node])
+	}
+	return 100 * busiest.Seconds() / took.Seconds(), nil
 }
 
 // spent is the processor time of each node's speaker, all of its containers.
