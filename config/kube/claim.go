@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -13,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
 // ErrLost is the error of a claim that somebody else wrote first. It wraps
@@ -87,6 +89,28 @@ func (c *Client) WishClaim(ctx context.Context, claim *config.L2Claim, node stri
 		return nil, fmt.Errorf("wish for %v: %w", claim.Addr, problems[0])
 	}
 	return wished, nil
+}
+
+// ReadClaims reads records as they are now, not as a watch that lags behind may
+// have them: at most so many, 0 for all. Those with a fault are left out. After
+// a cut link it does not wait until the watch's connection is found dead.
+func (c *Client) ReadClaims(ctx context.Context, most int64) ([]*config.L2Claim, error) {
+	list := &v1beta1.L2ClaimList{}
+	req := c.fresh.Get().Resource("l2claims")
+	if most > 0 {
+		req.Param("limit", strconv.FormatInt(most, 10))
+	}
+	if err := req.Do(ctx).Into(list); err != nil {
+		utilnet.CloseIdleConnectionsFor(c.freshHTTP.Transport)
+		return nil, fmt.Errorf("read claims: %w", err)
+	}
+	out := make([]*config.L2Claim, 0, len(list.Items))
+	for i := range list.Items {
+		if claim, _ := translate.Claim(&list.Items[i]); claim != nil {
+			out = append(out, claim)
+		}
+	}
+	return out, nil
 }
 
 // DeleteClaim removes the record if it still is as given; one that is gone

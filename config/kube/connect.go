@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/steelyard-lb/steelyard/config/v1beta1"
@@ -44,6 +45,10 @@ type ConnectOptions struct {
 type Client struct {
 	core, apps, discovery, networking, coordination rest.Interface
 	authentication, authorization, steelyard        rest.Interface
+
+	// What must not wait for a connection to be found dead has its own.
+	fresh     rest.Interface // of our own kinds
+	freshHTTP *http.Client
 }
 
 // Connect makes a client. It does not talk to the API server yet.
@@ -84,6 +89,8 @@ func newClient(cfg *rest.Config) (*Client, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1
 	cfg.WarningHandler = rest.NoWarnings{}
+	own := rest.CopyConfig(cfg)
+	own.Dial = (&net.Dialer{Timeout: time.Second}).DialContext
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return fencedTransport{next} })
 	shared, err := rest.HTTPClientFor(cfg)
 	if err != nil {
@@ -107,6 +114,12 @@ func newClient(cfg *rest.Config) (*Client, error) {
 		if *to, err = groupClient(cfg, shared, gv, codecs); err != nil {
 			return nil, err
 		}
+	}
+	if c.freshHTTP, err = rest.HTTPClientFor(own); err != nil {
+		return nil, fmt.Errorf("set up the second transport: %w", err)
+	}
+	if c.fresh, err = groupClient(own, c.freshHTTP, v1beta1.GroupVersion, codecs); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

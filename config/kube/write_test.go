@@ -254,6 +254,9 @@ func TestSwapClaim(t *testing.T) {
 		if err := c.DeleteClaim(t.Context(), first); !errors.Is(err, ErrLost) {
 			t.Errorf("late delete: %v", err)
 		}
+		if all, err := c.ReadClaims(t.Context(), 1); err != nil || len(all) != 1 || all[0].Owner != "n2" || all[0].Version != second.Version {
+			t.Errorf("read %+v, %v", all, err)
+		}
 		if err := c.DeleteClaim(t.Context(), second); err != nil {
 			t.Errorf("delete: %v", err)
 		}
