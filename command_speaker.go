@@ -22,6 +22,7 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
 	"github.com/steelyard-lb/steelyard/speaker/member"
+	"github.com/steelyard-lb/steelyard/speaker/pulse"
 )
 
 type speakerFlags struct {
@@ -29,7 +30,7 @@ type speakerFlags struct {
 	node, forwarder, daemonSet string
 	classes                    []string
 	gossipAddr, gossipKeyFile  string
-	gossipPort                 uint16
+	gossipPort, pulsePort      uint16
 	exclude                    []string
 	ignoreExcludeLabel         bool
 }
@@ -57,6 +58,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	f.StringVar(&o.daemonSet, "daemonset", "steelyard-speaker", "DaemonSet this speaker belongs to")
 	f.StringVar(&o.gossipAddr, "gossip-address", "", "address of this node for gossip between speakers (required)")
 	f.Uint16Var(&o.gossipPort, "gossip-port", member.DefaultPort, "port for gossip, TCP and UDP, the same on all nodes")
+	f.Uint16Var(&o.pulsePort, "pulse-port", 0, "port for heartbeats between speakers, UDP, the same on all nodes (0: the one after --gossip-port)")
 	f.StringVar(&o.gossipKeyFile, "gossip-key-file", "", "file with the secret that encrypts gossip (required)")
 	f.StringArrayVar(&o.exclude, "exclude-interface", announce.DefaultExcludedLinks, "interfaces not to announce on, as a regular expression; repeat for more")
 	f.BoolVar(&o.ignoreExcludeLabel, "ignore-exclude-label", false, "announce from nodes labelled "+config.ExcludeLabel+" too")
@@ -97,11 +99,20 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
 	}
+	if o.pulsePort == 0 {
+		o.pulsePort = o.gossipPort + 1
+	}
+	beats, err := pulse.New(pulse.Config{
+		Node: o.node, Addr: addr, Port: o.pulsePort, Secret: key,
+	}, p.with("pulse"), p.reg)
+	if err != nil {
+		return nil, fmt.Errorf("heartbeats: %w", err)
+	}
 	routers, err := bgp.New(p.with("bgp"), p.reg, bgp.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("bgp: %w", err)
 	}
-	lan := layer2.New(p.with("layer2"), p.reg, layer2.Options{})
+	lan := layer2.New(p.with("layer2"), p.reg, layer2.Options{Detection: pulse.DefaultTuning.Detection()})
 	links := host.Watch(p.with("host"))
 	source := kube.Watch(p.client, kube.WatchOptions{
 		Parts: kube.SpeakerParts, Namespace: o.namespace, Classes: o.classes, Logger: p.with("watch"),
@@ -109,11 +120,12 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	events := kube.NewEvents(p.client, "steelyard-speaker", o.node, p.with("events"))
 	parts := speaker.Parts{
 		Node: o.node, Classes: o.classes, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
+		PulsePort: o.pulsePort, Metrics: p.reg,
 		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
-		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, LAN: lan, Routers: routers,
-		Claims: p.client, Reports: p.client, Events: events, Health: p.health,
+		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers,
+		Claims: p.client, Records: p.client, Reports: p.client, Events: events, Health: p.health,
 		Ask:   kube.Standing{Client: p.client, Namespace: o.namespace, DaemonSet: o.daemonSet, Node: o.node},
-		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, lan.Run, routers.Run, events.Run},
+		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, lan.Run, routers.Run, events.Run},
 	}
 	switch o.forwarder {
 	case "nft":

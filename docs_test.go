@@ -18,9 +18,11 @@ import (
 	"github.com/steelyard-lb/steelyard/ingress"
 	"github.com/steelyard-lb/steelyard/ipam"
 	"github.com/steelyard-lb/steelyard/l4proxy/nft"
+	"github.com/steelyard-lb/steelyard/speaker"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
 	"github.com/steelyard-lb/steelyard/speaker/member"
+	"github.com/steelyard-lb/steelyard/speaker/pulse"
 )
 
 // register takes the names of all metrics that are registered with it, those
@@ -62,6 +64,10 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	if _, err := member.New(member.Config{Node: "n1", BindAddr: addr("127.0.0.1"), Key: []byte("x")}, logger, has); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := pulse.New(pulse.Config{Node: "n1", Addr: addr("127.0.0.1"), Port: 1, Secret: []byte("x")}, logger, has); err != nil {
+		t.Fatal(err)
+	}
+	speaker.New(logger, speaker.Parts{Metrics: has})
 	if _, err := nft.New(logger, has, nft.Options{}); err != nil {
 		t.Fatal(err)
 	}

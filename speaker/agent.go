@@ -14,11 +14,12 @@ import (
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
+	"github.com/steelyard-lb/steelyard/speaker/pulse"
 )
 
 const (
-	beatEvery  = 100 * time.Millisecond // well below the responders' detection time
-	retryAfter = time.Second            // after a failed apply or swap
+	beatEvery  = 25 * time.Millisecond // well below the responders' detection time
+	retryAfter = time.Second           // after a failed apply or swap
 )
 
 // Agent decides and applies for one node. Make it with [New].
@@ -26,13 +27,17 @@ type Agent struct {
 	Parts
 	log     log.Logger
 	claims  *claimer
+	records *reader
 	reports *reporter
+	metrics *metrics
 	faults  *feed.Latest[[]config.Problem]
 	going   atomic.Bool // on the way out: tasks may end
 
 	// What was last seen.
 	snap    *config.Snapshot
-	members []announce.Member
+	met     []announce.Member // as membership has them
+	beats   pulse.View
+	members []announce.Member // with the last word on who is alive
 	host    host.State
 	links   []announce.Link  // of host, usable
 	ailing  []config.Problem // faults of this host
@@ -40,9 +45,17 @@ type Agent struct {
 	fresh   inputs           // changed since the last decision
 	changed config.Changes   // of the snapshots since the last decision
 
+	// What follows from it over time.
+	liveness *liveness
+	ground   *ground
+	rights   rights
+	before   *config.Table[netip.Addr, *config.L2Claim] // records when there was no doubt, or the first ones
+
 	// What was last done.
+	watched   []pulse.Peer // by heartbeats
 	table     forwarding
 	over      overlay
+	beaten    map[netip.Addr]*config.L2Claim // records that another node was faster to replace
 	orphans   map[netip.Addr]*config.L2Claim // records to delete
 	stray     bool                           // there may be other orphans
 	plan      announce.Plan
@@ -59,9 +72,10 @@ type inputs struct{ snap, members, host bool }
 func New(logger log.Logger, parts Parts) *Agent {
 	return &Agent{
 		Parts: parts, log: logger,
-		claims: newClaimer(parts.Claims, parts.Node), reports: newReporter(logger, parts.Reports),
-		faults: feed.NewLatest[[]config.Problem](nil),
-		over:   overlay{}, announced: map[announcement]bool{},
+		claims: newClaimer(parts.Claims, parts.Node), records: newReader(parts.Records), reports: newReporter(logger, parts.Reports),
+		metrics: newMetrics(parts.Metrics), faults: feed.NewLatest[[]config.Problem](nil),
+		liveness: newLiveness(), ground: newGround(), rights: rights{answer: true, swap: true, seize: true},
+		over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, announced: map[announcement]bool{},
 	}
 }
 
@@ -71,9 +85,21 @@ func (a *Agent) loop(ctx context.Context) {
 	defer retry.Stop()
 	for {
 		again := true
+		var review <-chan time.Time
+		if a.unsettled() {
+			review = time.After(reviewEvery)
+		}
 		select {
 		case <-ctx.Done():
 			return
+		case <-review:
+			if !a.review(ctx) {
+				continue
+			}
+		case got := <-a.records.done.C():
+			a.learn(got)
+		case beats := <-a.Pulse.Views():
+			a.feel(beats)
 		case snap := <-a.Snapshots:
 			a.take(snap)
 		case members := <-a.Members.Members():
@@ -115,6 +141,11 @@ func (a *Agent) absorb() {
 	default:
 	}
 	select {
+	case beats := <-a.Pulse.Views():
+		a.feel(beats)
+	default:
+	}
+	select {
 	case state := <-a.Hosts:
 		a.look(state)
 	default:
@@ -128,6 +159,7 @@ func (a *Agent) take(snap *config.Snapshot) {
 	a.snap, a.seen.snap, a.fresh.snap = snap, true, true
 	if snap.Changed.All || len(snap.Changed.Nodes) > 0 {
 		a.Members.Join(a.others())
+		a.introduce()
 	}
 }
 
@@ -139,21 +171,23 @@ func (a *Agent) others() []netip.AddrPort {
 		if name == a.Node {
 			continue
 		}
-		i := slices.IndexFunc(node.Addrs, func(addr netip.Addr) bool {
-			return !a.GossipAddr.IsValid() || addr.Unmap().Is4() == a.GossipAddr.Unmap().Is4()
-		})
-		if i >= 0 {
-			addrs = append(addrs, netip.AddrPortFrom(node.Addrs[i].Unmap(), a.GossipPort))
+		if addr, ok := a.addrOf(node); ok {
+			addrs = append(addrs, netip.AddrPortFrom(addr, a.GossipPort))
 		}
 	}
 	slices.SortFunc(addrs, netip.AddrPort.Compare)
 	return addrs
 }
 
-// meet makes members the current ones. If this node is not among them, the
-// decision is to be silent.
-func (a *Agent) meet(members []announce.Member) {
-	a.members, a.seen.members, a.fresh.members = members, true, true
+// addrOf is where the speaker of node can be met, if it has an address.
+func (a *Agent) addrOf(node *config.Node) (netip.Addr, bool) {
+	i := slices.IndexFunc(node.Addrs, func(addr netip.Addr) bool {
+		return !a.GossipAddr.IsValid() || addr.Unmap().Is4() == a.GossipAddr.Unmap().Is4()
+	})
+	if i < 0 {
+		return netip.Addr{}, false
+	}
+	return node.Addrs[i].Unmap(), true
 }
 
 // look makes state what this host looks like. The others are told.
@@ -176,8 +210,10 @@ func (a *Agent) unfinished() bool {
 // is announced that the forwarder has not taken.
 func (a *Agent) reconcile(ctx context.Context) {
 	a.forwardTable(time.Now())
+	a.weigh(ctx)
 	a.decide()
-	a.LAN.Apply(held(a.plan.Claims), a.host)
+	a.seize(a.bereaved(), "taking over from dead nodes")
+	a.LAN.Apply(a.claimed(), a.host)
 	a.LAN.Ask(a.plan.Probes, a.otherMembers(), a.host)
 	if a.Forwarder == nil || a.table.written {
 		// Not before: the first routes are to be complete, or routers drop what

@@ -16,6 +16,7 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
+	"github.com/steelyard-lb/steelyard/speaker/pulse"
 )
 
 type fakeMembers struct{ *rig }
@@ -45,6 +46,11 @@ func (f fakeMembers) Leave(ctx context.Context) error {
 	f.note("members", "goodbye")
 	return f.stall(ctx)
 }
+
+type fakePulse struct{ *rig }
+
+func (f fakePulse) Views() <-chan pulse.View { return f.pulses.C() }
+func (f fakePulse) Apply(peers []pulse.Peer) { f.beating = peers }
 
 type fakeForwarder struct{ *rig }
 
@@ -184,6 +190,15 @@ func (f fakeAPI) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2
 		f.publish(config.Changes{Claims: []netip.Addr{addr}})
 	}
 	return c, nil
+}
+
+func (f fakeAPI) ReadClaims(ctx context.Context, _ int64) ([]*config.L2Claim, error) {
+	if err := f.trouble(ctx); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Values(f.records)), nil
 }
 
 func (f fakeAPI) DeleteClaim(ctx context.Context, claim *config.L2Claim) error {

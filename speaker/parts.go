@@ -4,12 +4,15 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/l4proxy"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
+	"github.com/steelyard-lb/steelyard/speaker/pulse"
 )
 
 // Parts are what an agent is made of.
@@ -21,6 +24,7 @@ type Parts struct {
 	// Without it their first address counts.
 	GossipAddr netip.Addr
 	GossipPort uint16 // the same on all nodes
+	PulsePort  uint16 // of the heartbeats, the same on all nodes
 
 	ExcludedLinks      announce.LinkPatterns
 	IgnoreExcludeLabel bool
@@ -28,6 +32,7 @@ type Parts struct {
 	Snapshots <-chan *config.Snapshot
 	Hosts     <-chan host.State
 	Members   Membership
+	Pulse     Heartbeats
 	Forwarder Forwarder // nil: somebody else forwards
 	LAN       LAN
 	Routers   Routers
@@ -36,10 +41,12 @@ type Parts struct {
 	HostFaults func() []config.Problem
 
 	Claims  claimStore
+	Records recordStore
 	Reports reportStore
 	Events  eventSink
 	Ask     standing
 	Health  health
+	Metrics prometheus.Registerer // may be nil
 
 	// Tasks run as long as the agent does; the end of one ends it, with or
 	// without an error.
@@ -59,6 +66,13 @@ type Membership interface {
 	Leaving(ctx context.Context) error
 	// Leave says goodbye, so that nobody takes this node for dead.
 	Leave(ctx context.Context) error
+}
+
+// Heartbeats find a death faster than membership does.
+type Heartbeats interface {
+	Views() <-chan pulse.View
+	// Apply makes peers those whose beats are looked for.
+	Apply(peers []pulse.Peer)
 }
 
 // Forwarder is the data plane of this node.

@@ -38,7 +38,7 @@ func (a *Agent) report() {
 		return
 	}
 	r := config.SpeakerReport{
-		Node: a.Node, Version: a.Version, Forwarder: config.ForwarderReady, Claims: len(held(a.plan.Claims)),
+		Node: a.Node, Version: a.Version, Forwarder: config.ForwarderReady, Claims: len(a.claimed()),
 	}
 	switch {
 	case a.Forwarder == nil:

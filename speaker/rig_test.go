@@ -22,6 +22,7 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
+	"github.com/steelyard-lb/steelyard/speaker/pulse"
 )
 
 // rig is a cluster as the agent of n1 sees it. All its fakes write what they
@@ -32,6 +33,7 @@ type rig struct {
 	logs    *strings.Builder
 	snaps   *feed.Latest[*config.Snapshot]
 	meets   *feed.Latest[[]announce.Member]
+	pulses  *feed.Latest[pulse.View]
 	hosts   *feed.Latest[host.State]
 	changed chan struct{} // of routers
 	heard   chan struct{} // of the LAN
@@ -54,6 +56,7 @@ type rig struct {
 	reports   []config.SpeakerReport
 	events    []string
 	joined    []netip.AddrPort
+	beating   []pulse.Peer // who is watched
 	leaves    bool
 	stuck     bool // peers and members hang
 	states    []bgp.SessionState
@@ -77,7 +80,7 @@ func story(t *testing.T, nodes int, fn func(r *rig)) {
 
 func newRig(t *testing.T, nodes int) *rig {
 	r := &rig{
-		t: t, logs: &strings.Builder{}, snaps: feed.NewLatest(config.MergeSnapshots), meets: feed.NewLatest[[]announce.Member](nil),
+		t: t, logs: &strings.Builder{}, snaps: feed.NewLatest(config.MergeSnapshots), meets: feed.NewLatest[[]announce.Member](nil), pulses: feed.NewLatest[pulse.View](nil),
 		hosts: feed.NewLatest[host.State](nil), changed: make(chan struct{}, 1), heard: make(chan struct{}, 1), last: map[string]string{},
 		services: map[config.Key]*config.Service{}, endpoints: map[config.Key]*config.Endpoints{},
 		nodes: map[string]*config.Node{}, records: map[netip.Addr]*config.L2Claim{}, end: make(chan error, 1),
@@ -89,9 +92,9 @@ func newRig(t *testing.T, nodes int) *rig {
 	r.next.Pools = []*config.Pool{{Name: "lan", Ranges: []config.Range{{From: addr4, To: netip.MustParseAddr("192.0.9.255")}}}}
 	r.next.L2 = []*config.L2Advertisement{{Name: "all"}}
 	r.Agent = New(log.NewLogfmtLogger(log.NewSyncWriter(r.logs)), Parts{
-		Node: "n1", Version: "test", GossipPort: 7956,
-		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Forwarder: fakeForwarder{r}, LAN: fakeLAN{r},
-		Routers: fakeRouters{r}, Claims: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
+		Node: "n1", Version: "test", GossipPort: 7956, PulsePort: 7957,
+		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Pulse: fakePulse{r}, Forwarder: fakeForwarder{r}, LAN: fakeLAN{r},
+		Routers: fakeRouters{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
 	})
 	return r
 }

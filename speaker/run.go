@@ -46,6 +46,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	a.loop(loop)
 	a.claims.Wait()
+	a.records.tasks.Wait()
 	a.going.Store(true)
 	a.Health.NotReady("decision", "going away")
 	if ctx.Err() != nil {

@@ -25,7 +25,13 @@ func (a *Agent) swap(ctx context.Context) {
 		// The record to replace is what the API last showed, also for a
 		// takeover that was decided without it.
 		prev, _ := a.snap.Claims.Get(c.Addr)
-		list = append(list, change{addr: c.Addr, prev: prev, links: c.Links})
+		latest := prev
+		if here {
+			latest = mine.claim
+		}
+		if a.rights.swap && (here && !mine.written() || !a.lives(latest)) {
+			list = append(list, change{addr: c.Addr, prev: prev, links: c.Links})
+		}
 	}
 	for addr, claim := range a.orphans {
 		list = append(list, change{addr: addr, prev: claim, drop: true})
@@ -58,7 +64,7 @@ func (a *Agent) swapped(outcomes []outcome) {
 	if len(failed) > 0 {
 		// An API server that cannot be reached will not take the next claim
 		// either; to wait for each timeout would take minutes.
-		a.seize(func(addr netip.Addr) bool { return gone || failed[addr] })
+		a.seize(func(addr netip.Addr) bool { return gone || failed[addr] }, "claimed without the API")
 	}
 }
 
@@ -69,6 +75,7 @@ func (a *Agent) lost(o outcome) {
 		delete(a.orphans, o.addr)
 		return
 	}
+	a.beaten[o.addr] = o.prev
 	if mine, here := a.over[o.addr]; here && !mine.written() {
 		delete(a.over, o.addr)
 	}
@@ -99,18 +106,19 @@ func unreachable(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &transport)
 }
 
-// seize takes over addresses although the records cannot be written, if a
-// majority of all speakers is alive on this side, so that the rest cannot do
-// the same, and if the recorded owner is not alive.
-func (a *Agent) seize(which func(netip.Addr) bool) {
-	if a.snap == nil || !a.majority() {
+// seize takes over addresses before the records are written, if a majority of
+// all speakers is alive on this side, so that the rest cannot do the same, and
+// if the recorded owner is not alive. The claims of the plan become held ones.
+func (a *Agent) seize(which func(netip.Addr) bool, msg string) {
+	if a.snap == nil || !a.rights.seize || !a.ground.majority() {
 		return
 	}
 	alive, now, count := a.alive(), time.Now(), 0
-	for _, c := range a.plan.Claims {
+	for i := range a.plan.Claims {
+		c := &a.plan.Claims[i]
 		_, here := a.over[c.Addr]
 		prev, _ := a.snap.Claims.Get(c.Addr)
-		if here || c.Held || c.Yielding || !which(c.Addr) || prev != nil && alive[prev.Owner] {
+		if here || c.Held || c.Yielding || !which(c.Addr) || prev != nil && alive[prev.Owner] || a.outrun(c.Addr, prev) {
 			continue
 		}
 		claim := &config.L2Claim{Addr: c.Addr, Owner: a.Node, Epoch: 1, Since: now}
@@ -118,35 +126,35 @@ func (a *Agent) seize(which func(netip.Addr) bool) {
 			claim.Previous, claim.Epoch = prev.Owner, prev.Epoch+1
 		}
 		a.over[c.Addr] = local{claim: claim, base: prev}
+		c.Held, c.Previous, c.Epoch = true, "", claim.Epoch
 		count++
-		level.Debug(a.log).Log("msg", "claimed without the API", "addr", c.Addr, "previous", claim.Previous, "epoch", claim.Epoch)
+		level.Debug(a.log).Log("msg", msg, "addr", c.Addr, "previous", claim.Previous, "epoch", claim.Epoch)
 	}
 	if count > 0 {
-		level.Warn(a.log).Log("msg", "claimed without the API", "addrs", count)
+		level.Warn(a.log).Log("msg", msg, "addrs", count)
 	}
 }
 
-// majority tells whether more than half of the cluster's speakers are alive
-// here. Speakers are those that were met and those that a record names, as far
-// as they have a Node: a node that runs none has no vote, and this node alone
-// in a new process remembers whom it has not met. Of two one is not enough; a
-// single one is.
-func (a *Agent) majority() bool {
-	alive, all := 0, map[string]bool{}
-	for _, m := range a.members {
-		if _, known := a.snap.Nodes.Get(m.Node); known {
-			all[m.Node] = true
-			if m.Alive {
-				alive++
-			}
-		}
+// bereaved tells of an address whether its owner is dead: it is answered for at
+// once, and the record is written beside it. An owner that was never met, or
+// said goodbye, is not known to be dead; the record decides about it.
+func (a *Agent) bereaved() func(netip.Addr) bool {
+	gone := dead(a.members)
+	return func(addr netip.Addr) bool {
+		rec, ok := a.snap.Claims.Get(addr)
+		return ok && gone[rec.Owner]
 	}
-	for _, claim := range a.snap.Claims.All() {
-		if _, known := a.snap.Nodes.Get(claim.Owner); known {
-			all[claim.Owner] = true
-		}
+}
+
+// outrun tells whether another node has replaced rec, which the snapshot has
+// yet to show.
+func (a *Agent) outrun(addr netip.Addr, rec *config.L2Claim) bool {
+	old, ok := a.beaten[addr]
+	if ok && !sameRecord(old, rec) {
+		delete(a.beaten, addr)
+		return false
 	}
-	return 2*alive > len(all)
+	return ok
 }
 
 func held(claims []announce.Claim) []announce.Claim {

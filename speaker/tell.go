@@ -30,7 +30,7 @@ func (a *Agent) tell() {
 }
 
 func (a *Agent) tellLayer2(now map[announcement]bool) {
-	for _, c := range held(a.plan.Claims) {
+	for _, c := range a.claimed() {
 		logged := false
 		for _, key := range c.Services {
 			it := announcement{key, c.Addr, announce.Layer2}

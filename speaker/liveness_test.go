@@ -1,0 +1,108 @@
+package speaker
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/pulse"
+)
+
+// What membership says of n2 and what heartbeats say, over time.
+func TestLiveness(t *testing.T) {
+	const (
+		alive, dead, restarting = "alive", "dead", "restarting"
+		up, down, unknown       = pulse.Up, pulse.Down, pulse.Unknown
+	)
+	type moment struct {
+		at     time.Duration
+		member string
+		beats  pulse.State
+		lives  bool
+	}
+	for name, story := range map[string][]moment{
+		"dies, and membership follows": {
+			{0, alive, up, true}, {1, alive, down, false}, {800, dead, down, false}, {9000, dead, unknown, false}},
+		"dies and comes back: membership is first to know": {
+			{0, alive, up, true}, {1, alive, down, false}, {800, dead, down, false}, {5000, alive, down, true}, {5100, alive, up, true},
+			{6000, alive, down, false}},
+		"restarts": {
+			{0, alive, up, true}, {1, restarting, down, true}, {20000, alive, down, true}, {20100, alive, up, true}},
+		"restarts and does not come back": {
+			{0, restarting, down, true}, {30000, dead, down, false}},
+		"a link is cut for a moment": {
+			{0, alive, up, true}, {1, alive, down, false}, {400, alive, up, true}},
+		"membership is wrong": {
+			{0, alive, up, true}, {1, dead, up, true}, {1000, alive, up, true}},
+		"the port is blocked": {
+			{0, alive, up, true}, {1, alive, down, false}, {2900, alive, down, false}, {3001, alive, down, true}, {60000, alive, down, true},
+			{61000, alive, up, true}, {62000, alive, down, false}},
+		"never heard": {
+			{0, alive, unknown, true}, {1, dead, unknown, false}},
+	} {
+		l, start := newLiveness(), time.Unix(1000, 0)
+		for _, m := range story {
+			member := announce.Member{Node: "n2", Alive: m.member != dead, Restarting: m.member == restarting}
+			out, _ := l.judge([]announce.Member{{Node: "n1", Alive: true}, member},
+				pulse.View{States: map[string]pulse.State{"n2": m.beats}}, start.Add(m.at*time.Millisecond))
+			if len(out) != 2 || !out[0].Alive || out[1].Alive != m.lives {
+				t.Errorf("%s, after %d ms: %+v, want alive %v", name, m.at, out, m.lives)
+			}
+		}
+	}
+}
+
+// beats says what the heartbeats of n1 see of the others: "n2:down n3:up".
+func (r *rig) beats(alone bool, cuts uint64, text string) {
+	v := pulse.View{States: map[string]pulse.State{}, Alone: alone, Cuts: cuts}
+	for _, word := range strings.Fields(text) {
+		node, state, _ := strings.Cut(word, ":")
+		v.States[node] = map[string]pulse.State{"up": pulse.Up, "down": pulse.Down}[state]
+	}
+	r.pulses.Put(v)
+}
+
+// A death that only heartbeats know of yet is acted on at once, and answered
+// for before the API has the record.
+func TestTakeoverOnHeartbeat(t *testing.T) {
+	taken(t, 3, func(r *rig) {
+		if got := fmt.Sprint(r.beating); got != "[{n2 192.0.2.2:7957} {n3 192.0.2.3:7957}]" {
+			t.Errorf("watches %s", got)
+		}
+		r.services[web].Local = true
+		r.set(func() { r.api = "hang" })
+		r.publishAll()
+		r.pass(0)
+		r.did()
+		r.beats(false, 0, "n2:down n3:up")
+		r.pass(0)
+		r.did("answer 192.0.2.10")
+		r.kill("n2") // membership follows
+		r.set(func() { r.api = "" })
+		r.pass(swapTimeout + 3*time.Second)
+		r.did("claim 192.0.2.10 epoch 5") // and never silent
+		if r.logged(`"taking over from dead nodes" addrs=1`) != 1 {
+			t.Errorf("log:\n%s", r.logs)
+		}
+	})
+}
+
+// A silence that gossip contradicts is believed for three seconds.
+func TestBlockedPort(t *testing.T) {
+	taken(t, 3, func(r *rig) {
+		r.beats(false, 0, "n2:down n3:down")
+		r.pass(contradictLimit - 100*time.Millisecond)
+		if n := r.Agent.alive(); len(n) != 1 {
+			t.Errorf("alive %v", n)
+		}
+		r.pass(300 * time.Millisecond)
+		if n := r.Agent.alive(); len(n) != 3 {
+			t.Errorf("alive %v", n)
+		}
+		if r.logged("is their port open?") != 2 {
+			t.Errorf("log:\n%s", r.logs)
+		}
+	})
+}
