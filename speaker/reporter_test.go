@@ -107,8 +107,16 @@ func TestReport(t *testing.T) {
 		r.pass(2 * time.Second)
 		got := r.reports[len(r.reports)-1]
 		if got.Node != "n1" || got.Forwarder != config.ForwarderReady || got.Claims != 1 || len(got.Problems) != 3 ||
-			len(got.Sessions) != 1 || got.Sessions[0].LastDrop == "" {
+			len(got.Sessions) != 1 || got.Sessions[0].LastDrop == "" || len(got.Links) != 1 || len(got.Exceptions) != 0 {
 			t.Errorf("%+v", got)
+		}
+
+		r.serve(web, addr4)
+		r.serve(config.Key{Name: "twin"}, addr4)
+		r.publishAll()
+		r.pass(2 * time.Second)
+		if got = r.reports[len(r.reports)-1]; len(got.Exceptions) != 2 || got.Exceptions[0].Reason != config.ExceptionNoEndpoints {
+			t.Errorf("without endpoints: %+v", got)
 		}
 
 		r.set(func() { r.tableErr = errors.New("busy") })

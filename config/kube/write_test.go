@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -315,6 +316,19 @@ func TestWriteReportReplacesTheStatus(t *testing.T) {
 	}
 	if !translate.Speaker(&got).ForwarderReady {
 		t.Error("the forwarder is not read back as ready")
+	}
+	report.Links = []config.LinkReport{{Name: "eth0", Subnets: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, {Name: "lan1"}}
+	for range maxExceptions + 1 {
+		report.Exceptions = append(report.Exceptions, config.Exception{
+			Service: webKey, Addr: netip.MustParseAddr("2001:db8::1"), Reason: "noEndpoints", Message: "none"})
+	}
+	if err := c.WriteReport(t.Context(), report); err != nil {
+		t.Fatal(err)
+	}
+	got = stored[v1beta1.SpeakerStatus](t, api, "speakerstatuses", key)
+	if read := translate.Speaker(&got); !reflect.DeepEqual(read.Links, report.Links) ||
+		!slices.Equal(read.Exceptions, report.Exceptions[:maxExceptions]) {
+		t.Errorf("read back: %+v", read)
 	}
 	if err := c.WriteReport(t.Context(), config.SpeakerReport{Node: "n1", Forwarder: config.ForwarderNotReady}); err != nil {
 		t.Fatal(err)
