@@ -44,6 +44,7 @@ type view struct {
 
 	wants     []want
 	ownerless map[netip.Addr]bool // no node could announce it on the LAN
+	places    []int               // of best
 }
 
 // want is one address of one Service that may be announced.
@@ -152,8 +153,11 @@ func (v *view) silence(svc config.Key, addr netip.Addr, proto, reason, message s
 func (v *view) exceptions() (out []Silence) {
 	spokesman := len(v.nodes) > 0 && v.nodes[0].name == v.in.Self
 	for _, s := range v.plan.Silences {
+		if s.Reason == ReasonNotOwner {
+			continue // most are
+		}
 		rec, ok := v.in.Snap.Claims.Get(s.Addr)
-		mine := ok && rec.Owner == v.in.Self && s.Proto == Layer2 && s.Reason != ReasonNotOwner
+		mine := ok && rec.Owner == v.in.Self && s.Proto == Layer2
 		general := s.Reason == ReasonNoEndpoints || s.Proto == Layer2 && v.ownerless[s.Addr]
 		if !mine && !(spokesman && general) {
 			continue
