@@ -38,6 +38,7 @@ type Agent struct {
 	met     []announce.Member // as membership has them
 	beats   pulse.View
 	members []announce.Member // with the last word on who is alive
+	since   aliveSince
 	host    host.State
 	links   []announce.Link  // of host, usable
 	ailing  []config.Problem // faults of this host
@@ -75,7 +76,7 @@ func New(logger log.Logger, parts Parts) *Agent {
 		claims: newClaimer(parts.Claims, parts.Node), records: newReader(parts.Records), reports: newReporter(logger, parts.Reports),
 		metrics: newMetrics(parts.Metrics), faults: feed.NewLatest[[]config.Problem](nil),
 		liveness: newLiveness(), ground: newGround(), rights: rights{answer: true, swap: true, seize: true},
-		over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, announced: map[announcement]bool{},
+		over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, since: aliveSince{}, announced: map[announcement]bool{},
 	}
 }
 
@@ -202,7 +203,7 @@ func (a *Agent) complete() bool { return a.seen == inputs{true, true, true} }
 
 // unfinished tells whether something failed and should be tried again.
 func (a *Agent) unfinished() bool {
-	return a.table.fault != nil || len(a.orphans) > 0 || a.over.unwritten() ||
+	return a.table.fault != nil || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || a.over.unwritten() ||
 		slices.ContainsFunc(a.plan.Claims, func(c announce.Claim) bool { return !c.Held && !c.Yielding })
 }
 
@@ -233,7 +234,7 @@ func (a *Agent) decide() {
 	a.over.settle(a.snap, a.alive())
 	a.found = a.LAN.Findings()
 	a.plan = announce.Decide(announce.Input{
-		Snap: a.over.Over(a.snap), Self: a.Node, Members: a.members, Host: a.host, Forward: a.forwards(),
+		Snap: a.over.Over(a.snap), Self: a.Node, Members: a.since.mark(a.members, time.Now()), Host: a.host, Forward: a.forwards(),
 		Classes: a.Classes, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
 		Probes: a.found.Probes,
 	})

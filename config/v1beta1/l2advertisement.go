@@ -62,8 +62,9 @@ type L2AdvertisementSpec struct {
 	RefreshInterval *metav1.Duration `json:"refreshInterval,omitempty"`
 	// Rebalance says what happens when a node comes back, or a new one comes:
 	// Never leaves every address where it is, until steelyard rebalance is
-	// called; OnReturn moves to the node the addresses that it would have got in
-	// the first place, each without a moment in which nobody answers.
+	// called; OnReturn moves to the node, ten seconds later, the addresses that it
+	// would have got in the first place, each without a moment in which nobody
+	// answers.
 	// +optional
 	// +kubebuilder:default=Never
 	// +kubebuilder:validation:Enum=Never;OnReturn

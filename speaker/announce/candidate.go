@@ -13,6 +13,7 @@ type candidate struct {
 	hash  uint64
 	node  *config.Node
 	links []Link // nil: not known
+	fresh bool   // nothing goes home to it yet
 	weak  bool   // gets nothing new while a stronger one is there
 }
 
@@ -36,7 +37,7 @@ func (v *view) addCandidate(m Member) {
 	unready := ok && !status.ForwarderReady && status.Forwarder != "off"
 	v.nodes = append(v.nodes, candidate{
 		name: m.Node, hash: hashBytes([]byte(m.Node)), node: node, links: m.Links,
-		weak: m.Restarting || unready,
+		fresh: m.Fresh, weak: m.Restarting || unready,
 	})
 }
 

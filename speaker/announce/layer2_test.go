@@ -88,6 +88,26 @@ func TestOwner(t *testing.T) {
 			w.member("n1").Alive = false
 		}, "n3"},
 		{"a preferred node takes nothing back", func(w *world) { prefer(w, 100, "n1"); w.record(addr4, "n3") }, "n3"},
+		{"with OnReturn it does", func(w *world) {
+			prefer(w, 100, "n1")
+			w.record(addr4, "n3")
+			w.snap.L2[0].OnReturn = true
+		}, "n1"},
+		{"with OnReturn, but not in its first moments", func(w *world) {
+			prefer(w, 100, "n1")
+			w.record(addr4, "n3")
+			w.snap.L2[0].OnReturn, w.member("n1").Fresh = true, true
+		}, "n3"},
+		{"with OnReturn, but not from a node that restarts", func(w *world) {
+			prefer(w, 100, "n1")
+			w.record(addr4, "n3")
+			w.snap.L2[0].OnReturn, w.member("n3").Restarting = true, true
+		}, "n3"},
+		{"a fresh node takes over when it must", func(w *world) {
+			w.record(addr4, "n3")
+			w.member("n3").Alive, w.member("n2").Alive = false, false
+			w.member("n1").Fresh = true
+		}, "n1"},
 		{"preference comes after fitness", func(w *world) { prefer(w, 100, "n1", "n2"); w.member("n1").Restarting = true }, "n2"},
 		{"preference comes after the subnet", func(w *world) {
 			prefer(w, 100, "n1")

@@ -67,6 +67,7 @@ type Member struct {
 	Alive      bool
 	Leaving    bool   // on its way out: owns nothing new, hands over what it has
 	Restarting bool   // back in a moment: keeps what it has, gets nothing new; Alive stays true
+	Fresh      bool   // alive only since a moment ago: no address goes home to it yet
 	Joining    bool   // of this node only: still looking for the others, takes over nothing
 	Links      []Link // interfaces it could announce on; nil: not known, taken as able
 }

@@ -17,7 +17,7 @@ type seat struct {
 
 // seats are the addresses that advertisements announce on the LAN, in order.
 func (v *view) seats() []seat {
-	var out []seat
+	out := make([]seat, 0, len(v.wants))
 	for rest := v.wants; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].addr == rest[0].addr {
@@ -104,9 +104,9 @@ func (v *view) returns(s *seat) bool {
 
 // best are the places of the nodes that could own s and come before others:
 // those that are up to it before weak ones, then those of the greatest weight.
+// The list is good until best is called again.
 func (v *view) best(s *seat) []int {
-	var best []int
-	weak, weight := true, -1
+	best, weak, weight := v.places[:0], true, -1
 	for i, in := range s.set {
 		if !in || v.nodes[i].weak && !weak {
 			continue
@@ -119,6 +119,7 @@ func (v *view) best(s *seat) []int {
 			best = append(best, i)
 		}
 	}
+	v.places = best
 	return best
 }
 
@@ -167,8 +168,8 @@ func (l loads) limit(places []int, owner int) int {
 }
 
 // home is the node that the hash would give s to, if it is not the owner and
-// has fewer addresses; else the owner. A weak owner is left alone: it is about
-// to be itself again.
+// has fewer addresses and is not fresh; else the owner. A weak owner is left
+// alone: it is about to be itself again.
 func (v *view) home(s *seat, load loads) int {
 	if v.nodes[s.owner].weak {
 		return s.owner
@@ -179,7 +180,7 @@ func (v *view) home(s *seat, load loads) int {
 	for _, i := range best {
 		stranger = stranger && i != s.owner
 	}
-	if load[first] < load.limit(best, s.owner) && (stranger || load[first] < load[s.owner]) {
+	if !v.nodes[first].fresh && load[first] < load.limit(best, s.owner) && (stranger || load[first] < load[s.owner]) {
 		return first
 	}
 	return s.owner
