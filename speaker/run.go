@@ -152,7 +152,8 @@ func (a *Agent) handOver(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("%d addresses left: %w", len(mine), ctx.Err())
 		case a.snap = <-a.Snapshots:
-		case a.members = <-a.Members.Members():
+		case members := <-a.Members.Members():
+			a.meet(members)
 		}
 	}
 	return nil

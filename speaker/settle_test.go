@@ -25,7 +25,7 @@ func TestFreshNodes(t *testing.T) {
 	if got := fresh(); got != "n1" {
 		t.Errorf("at first %q", got)
 	}
-	now = now.Add(settleTime)
+	now = now.Add(homeAfter)
 	members[1].Alive = true
 	since.note(members, now)
 	if got := fresh(); got != "n2" || members[1].Fresh {
@@ -35,7 +35,7 @@ func TestFreshNodes(t *testing.T) {
 	if since.matters(nil, now) || since.matters(never, now) || !since.matters(onReturn, now) {
 		t.Error("it matters to the wrong ones")
 	}
-	now = now.Add(settleTime)
+	now = now.Add(homeAfter)
 	if got := fresh(); got != "" || !since.matters(onReturn, now) {
 		t.Errorf("when n2 has settled %q; it must be decided once more", got)
 	}

@@ -91,6 +91,26 @@ func drain(_ context.Context, w *world, node string) (func() error, error) {
 	return heal, err
 }
 
+// rebalance moves what the node answers for to another one.
+func rebalance(ctx context.Context, w *world, node string) (func() error, error) {
+	addrs, err := w.addrsOf(ctx, chosenEnds)
+	if err != nil {
+		return nil, err
+	}
+	records, err := w.claimed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"rebalance", "--yes", "--to", w.others(node)[0]}
+	for _, addr := range addrs {
+		if records[addr].owner == node {
+			args = append(args, addr.String())
+		}
+	}
+	_, err = w.cluster.Steelyard(args...)
+	return nil, err
+}
+
 // loseAndWait is how a node is away before it comes back: dead for everybody,
 // its addresses with others.
 func loseAndWait(ctx context.Context, w *world, node string) error {

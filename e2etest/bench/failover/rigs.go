@@ -42,6 +42,11 @@ func (l *Lab) Drain() *bench.Rig {
 	return l.of(event{name: "planned-drain", set: chosenEnds, strike: drain, asks: plannedAsks}, plannedRounds)
 }
 
+// Rebalance moves addresses by command.
+func (l *Lab) Rebalance() *bench.Rig {
+	return l.of(event{name: "planned-rebalance", set: chosenEnds, strike: rebalance, asks: plannedAsks}, plannedRounds)
+}
+
 // Rollout replaces all speakers.
 func (l *Lab) Rollout() *bench.Rig {
 	return l.of(event{name: "rollout", set: chosenEnds, strike: rollOut, asks: plannedAsks}, plannedRounds)
