@@ -30,7 +30,7 @@ import (
 type rig struct {
 	*Agent
 	t       *testing.T
-	logs    *strings.Builder
+	logs    *book
 	snaps   *feed.Latest[*config.Snapshot]
 	meets   *feed.Latest[[]announce.Member]
 	pulses  *feed.Latest[pulse.View]
@@ -80,7 +80,7 @@ func story(t *testing.T, nodes int, fn func(r *rig)) {
 
 func newRig(t *testing.T, nodes int) *rig {
 	r := &rig{
-		t: t, logs: &strings.Builder{}, snaps: feed.NewLatest(config.MergeSnapshots), meets: feed.NewLatest[[]announce.Member](nil), pulses: feed.NewLatest[pulse.View](nil),
+		t: t, logs: &book{}, snaps: feed.NewLatest(config.MergeSnapshots), meets: feed.NewLatest[[]announce.Member](nil), pulses: feed.NewLatest[pulse.View](nil),
 		hosts: feed.NewLatest[host.State](nil), changed: make(chan struct{}, 1), heard: make(chan struct{}, 1), last: map[string]string{},
 		services: map[config.Key]*config.Service{}, endpoints: map[config.Key]*config.Endpoints{},
 		nodes: map[string]*config.Node{}, records: map[netip.Addr]*config.L2Claim{}, end: make(chan error, 1),
@@ -91,7 +91,7 @@ func newRig(t *testing.T, nodes int) *rig {
 	}
 	r.next.Pools = []*config.Pool{{Name: "lan", Ranges: []config.Range{{From: addr4, To: netip.MustParseAddr("192.0.9.255")}}}}
 	r.next.L2 = []*config.L2Advertisement{{Name: "all"}}
-	r.Agent = New(log.NewLogfmtLogger(log.NewSyncWriter(r.logs)), Parts{
+	r.Agent = New(log.NewLogfmtLogger(r.logs), Parts{
 		Node: "n1", Version: "test", GossipPort: 7956, PulsePort: 7957,
 		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Pulse: fakePulse{r}, Forwarder: fakeForwarder{r}, LAN: fakeLAN{r},
 		Routers: fakeRouters{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
@@ -210,6 +210,24 @@ func (r *rig) did(want ...string) {
 		r.t.Errorf("did:\n  %s\nwant:\n  %s", strings.Join(r.journal, "\n  "), strings.Join(want, "\n  "))
 	}
 	r.journal = nil
+}
+
+// book is what was logged, to be read while more is.
+type book struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *book) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *book) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func (r *rig) logged(text string) int { return strings.Count(r.logs.String(), text) }

@@ -18,7 +18,7 @@ import (
 )
 
 // DefaultDetection is how old the heartbeat may be, unless told otherwise: less
-// than the 0.6 s that the members need at least to find a node dead, so that
+// than the 0.6 s that gossip alone needs at least to find a node dead, so that
 // one that thaws is silent before anybody else can have taken over.
 const DefaultDetection = 500 * time.Millisecond
 
