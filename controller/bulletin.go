@@ -10,7 +10,7 @@ import (
 const (
 	noticePause = time.Second            // a Service that changes ten times meanwhile is looked at once
 	noticeGap   = 10 * time.Millisecond  // between two writes
-	noticeBusy  = 100 * time.Millisecond // the same while addresses are being given
+	noticeBusy  = 500 * time.Millisecond // the same while addresses are being given
 	busyFor     = 2 * time.Second        // after an address was written
 	noticeLooks = 100                    // Services looked at before the loop does something else
 )
