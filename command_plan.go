@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -31,9 +30,8 @@ var errNotUsed = errors.New("a pool in the files would not be used, see its prob
 const planTimeout = time.Minute
 
 type planFlags struct {
-	kubeconfig, namespace string
-	files, remove         []string
-	classes               []string
+	clientFlags
+	files, remove []string
 }
 
 func planCommand() *cobra.Command {
@@ -61,9 +59,7 @@ if it or the controller refuses a pool.`,
 	f := cmd.Flags()
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "file with IPAddressPools, - for standard input; repeat for more")
 	f.StringArrayVar(&o.remove, "delete", nil, "name of an IPAddressPool to take away; repeat for more")
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "file to reach the Kubernetes API with; empty: as kubectl finds it")
-	f.StringVarP(&o.namespace, "namespace", "n", "steelyard-system", "namespace of the installation")
-	f.StringSliceVar(&o.classes, "class", nil, classUsage)
+	o.register(cmd)
 	daemon.DescribeEnv(f)
 	return cmd
 }
@@ -76,9 +72,9 @@ func (o *planFlags) run(ctx context.Context, out io.Writer, stdin io.Reader) err
 	if err != nil {
 		return usageError{err}
 	}
-	client, err := kube.Connect(kube.ConnectOptions{Kubeconfig: userKubeconfig(o.kubeconfig), UserAgent: "steelyard-plan/" + version})
+	client, err := o.connect("plan")
 	if err != nil {
-		return fmt.Errorf("connect to the Kubernetes API: %w", err)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
@@ -123,26 +119,6 @@ func (o *planFlags) readChange(stdin io.Reader) (change kube.PoolChange, err err
 		change.Put = append(change.Put, pools...)
 	}
 	return change, nil
-}
-
-// userKubeconfig is where kubectl looks, as far as there is a file; else this
-// may be a Pod, whose service account will do.
-func userKubeconfig(given string) string {
-	if given != "" {
-		return given
-	}
-	if env := filepath.SplitList(os.Getenv("KUBECONFIG")); len(env) > 0 {
-		return env[0]
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ""
-	}
-	path := filepath.Join(home, ".kube", "config")
-	if _, err := os.Stat(path); err != nil {
-		return ""
-	}
-	return path
 }
 
 func printPreview(out io.Writer, p controller.Preview) error {
@@ -203,9 +179,14 @@ func addrList(addrs []netip.Addr) string {
 	if len(addrs) == 0 {
 		return "none"
 	}
-	words := make([]string, len(addrs))
-	for i, a := range addrs {
-		words[i] = a.String()
+	return joined(addrs)
+}
+
+// joined are the items in one word.
+func joined[T fmt.Stringer](items []T) string {
+	words := make([]string, len(items))
+	for i, item := range items {
+		words[i] = item.String()
 	}
 	return strings.Join(words, ",")
 }

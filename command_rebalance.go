@@ -27,12 +27,11 @@ var errNotMoved = errors.New("not every address moved")
 const takeBackLimit = 5 * time.Second
 
 type rebalanceFlags struct {
-	kubeconfig, namespace string
-	classes               []string
-	ignoreExcludeLabel    bool
-	to                    string
-	yes                   bool
-	patience              time.Duration
+	clientFlags
+	ignoreExcludeLabel bool
+	to                 string
+	yes                bool
+	patience           time.Duration
 }
 
 func rebalanceCommand() *cobra.Command {
@@ -63,9 +62,7 @@ move or the cluster cannot be asked, 2 for a mistake on the command line.`,
 	f.BoolVar(&o.yes, "yes", false, "move the addresses; without it they are only shown")
 	f.StringVar(&o.to, "to", "", "node that is to have the addresses given; empty: where they belong")
 	f.DurationVar(&o.patience, "patience", 10*time.Second, "how long to wait for a node to take an address over")
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "file to reach the Kubernetes API with; empty: as kubectl finds it")
-	f.StringVarP(&o.namespace, "namespace", "n", "steelyard-system", "namespace of the installation")
-	f.StringSliceVar(&o.classes, "class", nil, classUsage)
+	o.register(cmd)
 	f.BoolVar(&o.ignoreExcludeLabel, "ignore-exclude-label", false, "as the speakers have it: use nodes with label "+config.ExcludeLabel+" too")
 	daemon.DescribeEnv(f)
 	return cmd
@@ -83,9 +80,9 @@ func (o *rebalanceFlags) run(ctx context.Context, out io.Writer, args []string) 
 	if o.to != "" && len(addrs) == 0 {
 		return usageError{errors.New("--to wants the addresses that are to go there")}
 	}
-	client, err := kube.Connect(kube.ConnectOptions{Kubeconfig: userKubeconfig(o.kubeconfig), UserAgent: "steelyard-rebalance/" + version})
+	client, err := o.connect("rebalance")
 	if err != nil {
-		return fmt.Errorf("connect to the Kubernetes API: %w", err)
+		return err
 	}
 	// The watch below is patient; whoever waits here wants to know what is wrong.
 	asking, cancel := context.WithTimeout(ctx, planTimeout)
@@ -185,7 +182,7 @@ func printMoves(out io.Writer, moves []announce.Move, yes bool) error {
 	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "ADDRESS\tNODE\tSERVICES")
 	for _, m := range moves {
-		fmt.Fprintf(w, "%v\t%s\t%s\n", m.Addr, arrow(m.From, m.To), keyList(m.Services))
+		fmt.Fprintf(w, "%v\t%s\t%s\n", m.Addr, arrow(m.From, m.To), joined(m.Services))
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print: %w", err)
@@ -195,17 +192,6 @@ func printMoves(out io.Writer, moves []announce.Move, yes bool) error {
 	}
 	_, err := fmt.Fprintf(out, "\n%d addresses would move; --yes moves them\n", len(moves))
 	return err
-}
-
-func keyList(keys []config.Key) string {
-	text := ""
-	for i, k := range keys {
-		if i > 0 {
-			text += ","
-		}
-		text += k.String()
-	}
-	return text
 }
 
 // wisher writes wishes into claims.
