@@ -22,13 +22,15 @@ import (
 )
 
 const (
-	eventQueue   = 16384            // events waiting to be written; more are dropped
-	eventBurst   = 16               // events written as fast as the API server takes them
-	eventRate    = 10               // a second from then on: statuses matter more, and cost as much
-	eventMemory  = 4096             // events remembered to count repetitions
-	eventRepeat  = 10 * time.Minute // how long a repetition only counts up
-	eventTimeout = 10 * time.Second // for one write
-	maxMessage   = 1024             // bytes, the limit of the API
+	eventQueue    = 16384                  // events waiting to be written; more are dropped
+	eventBurst    = 16                     // events written as fast as the API server takes them
+	eventRate     = 10                     // a second from then on: statuses matter more, and cost as much
+	eventLull     = 100 * time.Millisecond // without a new event ends a burst
+	eventPatience = 3 * time.Second        // how long events wait for the end of a burst
+	eventMemory   = 4096                   // events remembered to count repetitions
+	eventRepeat   = 10 * time.Minute       // how long a repetition only counts up
+	eventTimeout  = 10 * time.Second       // for one write
+	maxMessage    = 1024                   // bytes, the limit of the API
 )
 
 // event is something to tell the owner of an object.
@@ -41,8 +43,8 @@ type event struct {
 }
 
 // Events writes events to the API, one after the other, away from its callers.
-// When ten thousand Services are served at once, their events follow slowly, so
-// that the statuses need not share the API server with them.
+// When ten thousand Services are served at once, their events follow later and
+// slowly, so that the statuses need not share the API server with them.
 type Events struct {
 	client    *Client
 	component string // who says it, such as steelyard-controller
@@ -50,6 +52,7 @@ type Events struct {
 	logger    log.Logger
 	queue     chan event
 	pace      flowcontrol.RateLimiter
+	spent     bool              // the wait for the end of a burst is over; owned by Run
 	seen      map[event]written // owned by Run
 }
 
@@ -90,6 +93,7 @@ func (e *Events) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case ev := <-e.queue:
+			e.awaitLull(ctx)
 			if e.pace.Wait(ctx) != nil {
 				return nil // ctx has ended
 			}
@@ -99,6 +103,24 @@ func (e *Events) Run(ctx context.Context) error {
 			}
 			cancel()
 		}
+	}
+}
+
+// awaitLull waits, while events come in faster than they can be written, until
+// no more do. It waits once in a burst, and not for long.
+func (e *Events) awaitLull(ctx context.Context) {
+	if len(e.queue) < eventBurst {
+		e.spent = e.spent && len(e.queue) > 0
+		return
+	}
+	for end := time.Now().Add(eventPatience); !e.spent; {
+		before := len(e.queue)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(eventLull):
+		}
+		e.spent = len(e.queue) == before || time.Now().After(end)
 	}
 }
 

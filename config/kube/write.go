@@ -80,7 +80,11 @@ func (c *Client) writeService(ctx context.Context, svc *config.Service, conditio
 	known := conditionOf(svc.Conditions, condition)
 	what := "write status of Service " + svc.Key.String()
 	for range attempts {
-		wrote, err := c.patchService(ctx, svc, body(known))
+		var wrote *corev1.Service
+		if known != nil {
+			wrote = &corev1.Service{}
+		}
+		err := c.patchService(ctx, svc, body(known), wrote)
 		if err == nil && timeless(wrote, condition) {
 			known = nil // the condition was not there any more: say since when it is
 			continue
@@ -105,19 +109,26 @@ func (c *Client) writeService(ctx context.Context, svc *config.Service, conditio
 	return fmt.Errorf("%s: %w", what, config.ErrConflict)
 }
 
-func (c *Client) patchService(ctx context.Context, svc *config.Service, body any) (*corev1.Service, error) {
+// patchService reads the answer into wrote; nil spares the work.
+func (c *Client) patchService(ctx context.Context, svc *config.Service, body any, wrote *corev1.Service) error {
 	data, err := json.Marshal(body)
 	if err != nil {
-		return nil, fmt.Errorf("encode patch: %w", err)
+		return fmt.Errorf("encode patch: %w", err)
 	}
-	wrote := &corev1.Service{}
-	return wrote, c.core.Patch(types.StrategicMergePatchType).Namespace(svc.Namespace).Resource("services").
-		Name(svc.Name).SubResource("status").Body(data).Do(ctx).Into(wrote)
+	answer := c.core.Patch(types.StrategicMergePatchType).Namespace(svc.Namespace).Resource("services").
+		Name(svc.Name).SubResource("status").Body(data).Do(ctx)
+	if wrote == nil {
+		return answer.Error()
+	}
+	return answer.Into(wrote)
 }
 
 // timeless tells whether that condition has no transition time: it was left
-// out, since the condition was thought to be there.
+// out, since the condition was thought to be there. That cannot be if svc is nil.
 func timeless(svc *corev1.Service, condition string) bool {
+	if svc == nil {
+		return false
+	}
 	for i := range svc.Status.Conditions {
 		if c := &svc.Status.Conditions[i]; c.Type == condition {
 			return c.LastTransitionTime.IsZero()

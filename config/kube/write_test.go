@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -369,6 +370,43 @@ func TestEventsAreWrittenOnceAndCounted(t *testing.T) {
 		home + "|IPAddressPool|overlaps|" + string(pool.UID) + "|1"}
 	if !slices.Equal(texts, want) {
 		t.Errorf("events:\n%s\nwant:\n%s", strings.Join(texts, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestEventsOfABurstFollowItsEnd(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		pours       time.Duration // how long events come in
+		atLeast, at time.Duration // how long they are waited for
+	}{
+		{"short", time.Second, time.Second, time.Second + 2*eventLull},
+		{"without end", 2 * eventPatience, eventPatience, eventPatience + 2*eventLull},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := NewEvents(nil, "x", "y", nil)
+				pour := func() { e.Event(config.Ref{Kind: config.KindService, Key: webKey}, "u", false, "R", "") }
+				for range eventBurst {
+					pour()
+				}
+				start := time.Now()
+				go func() {
+					for time.Since(start) < c.pours {
+						pour()
+						time.Sleep(eventLull / 2)
+					}
+				}()
+				e.awaitLull(t.Context())
+				if took := time.Since(start); took < c.atLeast || took > c.at {
+					t.Errorf("waited %v, want %v to %v", took, c.atLeast, c.at)
+				}
+				again := time.Now()
+				if e.awaitLull(t.Context()); time.Since(again) > 0 {
+					t.Errorf("waited another %v in the same burst", time.Since(again))
+				}
+				time.Sleep(c.pours) // the other goroutine ends
+			})
+		})
 	}
 }
 
