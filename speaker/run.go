@@ -140,11 +140,12 @@ func (a *Agent) within(ctx context.Context, limit time.Duration, fault string, s
 }
 
 // handOver goes on answering for what the records still give to this node,
-// until they name successors. Where nobody is left there is none to wait for.
+// until they name successors. Where nobody is left there is none to wait for,
+// and where others may have the addresses nothing is answered for.
 func (a *Agent) handOver(ctx context.Context) error {
 	for a.complete() && a.othersAlive() {
 		a.decide()
-		mine := held(a.plan.Claims)
+		mine := a.claimed()
 		if a.LAN.Apply(mine, a.host); len(mine) == 0 {
 			return nil
 		}

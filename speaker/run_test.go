@@ -80,6 +80,19 @@ func TestLeaveWhenAllHangs(t *testing.T) {
 	})
 }
 
+// A node that others may have taken for dead answers for nothing, not even on
+// its way out.
+func TestLeaveWhileSilent(t *testing.T) {
+	owning(t, 3, func(r *rig) {
+		r.set(func() { r.leaves = true })
+		r.beats(false, 1, "n2:up n3:up") // this process did not run for a while
+		r.pass(0)
+		r.did("answer")
+		r.stop()
+		r.did("health decision going away", "members leaving", "routers stopped", "table removed", "members goodbye")
+	})
+}
+
 // A node alone has nobody to wait for.
 func TestLeaveAlone(t *testing.T) {
 	owning(t, 1, func(r *rig) {
