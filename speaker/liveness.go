@@ -12,9 +12,16 @@ import (
 // heartbeats away.
 const contradictLimit = 3 * time.Second
 
+// crashGrace is how long a node whose speaker crashed keeps its addresses, from
+// when that was found: its kernel forwards, and most are back by then. Others
+// take over later, so that an address is without an answer to ARP for less than
+// a second.
+const crashGrace = 700 * time.Millisecond
+
 // liveness joins what membership and heartbeats say of each node. A beat is
 // proof of life; a silence is a death as long as membership has not had the
-// time to judge, unless the node said that it restarts.
+// time to judge, unless the node said that it restarts. A process that ended on
+// a node that lives is given the time to come back.
 type liveness struct {
 	since map[string]time.Time // of the silences that membership contradicts
 	void  map[string]bool      // silences that count no more, until the next beat
@@ -28,24 +35,24 @@ func newLiveness() *liveness {
 // silence is not believed from now on.
 func (l *liveness) judge(members []announce.Member, beats pulse.View, now time.Time) (out []announce.Member, doubted []string) {
 	for _, m := range members {
-		if beats.States[m.Node] != pulse.Down {
+		state := beats.States[m.Node]
+		if state == pulse.Up || state == pulse.Unknown {
 			delete(l.since, m.Node)
 			delete(l.void, m.Node)
 		}
 		switch {
-		case beats.States[m.Node] == pulse.Up:
+		case state == pulse.Up:
 			m.Alive = true
-		case beats.States[m.Node] == pulse.Unknown:
+		case state == pulse.Unknown:
+		case state == pulse.Vacant && !m.Restarting && l.silence(m.Node, now) < crashGrace:
+			m.Alive = true
 		case m.Restarting || !m.Alive:
 			// Membership knows: once it says that the node is back, an old
 			// silence is no objection.
 			delete(l.since, m.Node)
 			l.void[m.Node] = true
 		case !l.void[m.Node]:
-			if _, ok := l.since[m.Node]; !ok {
-				l.since[m.Node] = now
-			}
-			if m.Alive = now.Sub(l.since[m.Node]) >= contradictLimit; m.Alive {
+			if m.Alive = l.silence(m.Node, now) >= contradictLimit; m.Alive {
 				delete(l.since, m.Node)
 				l.void[m.Node] = true
 				doubted = append(doubted, m.Node)
@@ -54,6 +61,15 @@ func (l *liveness) judge(members []announce.Member, beats pulse.View, now time.T
 		out = append(out, m)
 	}
 	return out, doubted
+}
+
+// silence is for how long the node has been silent; it begins with the first
+// call.
+func (l *liveness) silence(node string, now time.Time) time.Duration {
+	if _, ok := l.since[node]; !ok && !l.void[node] {
+		l.since[node] = now
+	}
+	return now.Sub(l.since[node])
 }
 
 // open tells whether time alone may change the judgement.

@@ -15,6 +15,7 @@ func TestLiveness(t *testing.T) {
 	const (
 		alive, dead, restarting = "alive", "dead", "restarting"
 		up, down, unknown       = pulse.Up, pulse.Down, pulse.Unknown
+		vacant                  = pulse.Vacant
 	)
 	type moment struct {
 		at     time.Duration
@@ -39,6 +40,16 @@ func TestLiveness(t *testing.T) {
 		"the port is blocked": {
 			{0, alive, up, true}, {1, alive, down, false}, {2900, alive, down, false}, {3001, alive, down, true}, {60000, alive, down, true},
 			{61000, alive, up, true}, {62000, alive, down, false}},
+		"its speaker crashes and is back": {
+			{0, alive, up, true}, {1, alive, vacant, true}, {600, dead, vacant, true}, {690, dead, up, true}, {700, alive, up, true},
+			{5000, alive, vacant, true}, {5690, dead, vacant, true}},
+		"its speaker crashes and stays away": {
+			{0, alive, up, true}, {1, alive, vacant, true}, {600, dead, vacant, true}, {702, dead, vacant, false}, {9000, dead, vacant, false},
+			{9100, alive, vacant, true}},
+		"its speaker crashes, and membership is slow": {
+			{0, alive, up, true}, {1, alive, vacant, true}, {702, alive, vacant, false}, {1500, dead, vacant, false}},
+		"its speaker crashes, then the node dies": {
+			{0, alive, up, true}, {1, alive, vacant, true}, {300, alive, down, false}, {800, dead, down, false}},
 		"never heard": {
 			{0, alive, unknown, true}, {1, dead, unknown, false}},
 	} {

@@ -221,7 +221,7 @@ func TestFreezeAndKill(t *testing.T) {
 	}
 	_, before := g[0].sees("")
 	signal(syscall.SIGKILL)
-	t.Logf("killed: both others saw it after %v", max(g[0].wait(t, "n2", Unknown), g[1].wait(t, "n2", Unknown)))
+	t.Logf("killed: both others saw it after %v", max(g[0].wait(t, "n2", Vacant), g[1].wait(t, "n2", Vacant)))
 	if _, n := g[0].sees(""); n > before {
 		t.Errorf("n0 called somebody dead %d times, although but a process ended", n-before)
 	}

@@ -302,6 +302,8 @@ func (m *mesh) believed(s *session, votes map[id]int) State {
 		return Up
 	case n > 0 && (n >= m.needed(s.id, votes) || mine && m.deserted()):
 		return Down
+	case s.state == Vacant:
+		return Vacant
 	}
 	return Unknown
 }

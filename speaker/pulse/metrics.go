@@ -46,7 +46,7 @@ func (m *metrics) count(ev events, sent int) {
 }
 
 func (m *metrics) states(n map[State]int) {
-	for state, name := range map[State]string{Unknown: "unknown", Up: "up", Down: "down"} {
+	for state, name := range map[State]string{Unknown: "unknown", Up: "up", Down: "down", Vacant: "vacant"} {
 		m.sessions.WithLabelValues(name).Set(float64(n[state]))
 	}
 }

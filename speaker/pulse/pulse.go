@@ -215,7 +215,9 @@ func (p *Pulse) publish() {
 		switch was := p.last.States[node]; {
 		case state == Down && was != Down:
 			level.Info(p.log).Log("msg", "no heartbeat of this node any more", "node", node)
-		case state == Up && was == Down:
+		case state == Vacant && was != Vacant:
+			level.Info(p.log).Log("msg", "the speaker of this node ended; the node lives", "node", node)
+		case state == Up && (was == Down || was == Vacant):
 			level.Info(p.log).Log("msg", "heartbeats again", "node", node)
 		}
 	}

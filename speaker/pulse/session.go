@@ -34,9 +34,10 @@ func (t Tuning) slow() time.Duration { return 5 * t.Every }
 type State int8
 
 const (
-	Unknown State = iota // not heard yet, ended while its host lives on, or watched by others and well
+	Unknown State = iota // not heard yet, gone in order, or watched by others and well
 	Up
-	Down // was Up, and is silent
+	Down   // was Up, and is silent
+	Vacant // was Up, and its host lives on and says that nobody listens
 )
 
 // session is what one node knows of another.
@@ -72,11 +73,11 @@ func (s *session) due(t Tuning) time.Time {
 }
 
 // step does what the time asks for. A peer whose host says that nobody listens
-// has lost its speaker, not its life: what that means is for membership to say.
+// has lost its speaker, not its life.
 func (s *session) step(t Tuning, now time.Time, send func(kind)) {
 	if s.state == Up && now.Sub(s.heard) >= t.Detection() {
 		if s.state = Down; s.refused.After(s.heard) {
-			s.state = Unknown
+			s.state = Vacant
 		}
 	}
 	if s.state == Up && !now.Before(s.nextPoll) {

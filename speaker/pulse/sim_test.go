@@ -403,8 +403,8 @@ func TestProcessEnds(t *testing.T) {
 	w.up(t)
 	w.nodes[1].dead, w.nodes[1].refuses = true, true
 	w.run(time.Second)
-	if n := w.sees(1, Unknown); n != 2 {
-		t.Errorf("of 2 others %d do not know, %d call it dead", n, w.sees(1, Down))
+	if n := w.sees(1, Vacant); n != 2 {
+		t.Errorf("of 2 others %d see that its process ended, %d call it dead", n, w.sees(1, Down))
 	}
 	w.nodes[1].refuses = false
 	w.reborn(1)

@@ -95,5 +95,10 @@ func (w *world) hitOwner(ctx context.Context, e event) (bench.Metrics, error) {
 	if err := t.hit(ctx, w, e, to.node); err != nil {
 		return nil, err
 	}
+	for _, p := range t.probers {
+		if story := p.peek().story(t.at); story != "" {
+			w.env.Say("%v: %s", p.Addr, story)
+		}
+	}
 	return t.metrics(), nil
 }

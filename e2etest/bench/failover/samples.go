@@ -1,8 +1,12 @@
 package failover
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"net"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -42,6 +46,44 @@ func (s samples) failed() (n int) {
 		}
 	}
 	return n
+}
+
+// story says how often which requests failed, and when as seen from the event.
+func (s samples) story(event time.Time) string {
+	type kind struct {
+		n           int
+		first, last time.Duration
+	}
+	kinds := map[string]kind{}
+	for _, one := range s {
+		if one.err == nil {
+			continue
+		}
+		what := cause(one.err)
+		k, sent := kinds[what], one.sent.Sub(event)
+		if k.n == 0 {
+			k.first, k.last = sent, sent
+		}
+		kinds[what] = kind{k.n + 1, min(k.first, sent), max(k.last, sent)}
+	}
+	var out []string
+	for _, what := range slices.Sorted(maps.Keys(kinds)) {
+		k := kinds[what]
+		out = append(out, fmt.Sprintf("%d × %s, sent %.0f to %.0f ms after the event", k.n, what, milliseconds(k.first), milliseconds(k.last)))
+	}
+	return strings.Join(out, "; ")
+}
+
+// cause is err without the addresses that differ from request to request.
+func cause(err error) string {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err.Error()
+	}
+	if op.Timeout() {
+		return op.Op + ": timeout"
+	}
+	return fmt.Sprintf("%s: %v", op.Op, op.Err)
 }
 
 // lastFailure is when the last request that failed was given up, with its
