@@ -38,10 +38,10 @@ func (s samples) gap(event time.Time) time.Duration {
 	return longest
 }
 
-// failed counts the requests that failed.
-func (s samples) failed() (n int) {
+// failed counts the requests that failed after the event.
+func (s samples) failed(event time.Time) (n int) {
 	for _, one := range s {
-		if one.err != nil {
+		if one.err != nil && one.done.After(event) {
 			n++
 		}
 	}
@@ -107,7 +107,7 @@ func (s samples) quiet(event, now time.Time, calm time.Duration) error {
 	answered := slices.ContainsFunc(s, func(one sample) bool { return one.err == nil && one.done.After(since) })
 	if !answered || now.Sub(since) < calm {
 		return fmt.Errorf("%d of %d requests failed, the last one %.1f s after the event: %w",
-			s.failed(), len(s), since.Sub(event).Seconds(), orNone(why))
+			s.failed(event), len(s), since.Sub(event).Seconds(), orNone(why))
 	}
 	return nil
 }

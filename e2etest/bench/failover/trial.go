@@ -101,7 +101,7 @@ func (t *trial) metrics() bench.Metrics {
 	for _, p := range t.probers {
 		s := p.peek()
 		m[MetricGap] = max(m[MetricGap], milliseconds(s.gap(t.at)))
-		m[MetricFailed] += float64(s.failed())
+		m[MetricFailed] += float64(s.failed(t.at))
 		m[MetricSent] += float64(len(s))
 		if last, _ := s.lastFailure(); last.After(t.at) {
 			m[MetricLast] = max(m[MetricLast], milliseconds(last.Sub(t.at)))
