@@ -44,6 +44,7 @@ var laws = map[string]law{
 	"config/translate": {pure: true, own: []string{"config", "config/v1beta1"}, doors: kubeAPI, why: "API objects in, values and Problems out"},
 	"ipam":             {pure: true, own: []string{"config"}, why: "a fold over the ledger"},
 	"speaker/announce": {pure: true, own: []string{"config", "config/host"}, why: "what a node says is a function of what it sees"},
+	"speaker/keys":     {pure: true, why: "the secrets that speakers share, as a value"},
 	"l4proxy":          {pure: true, own: []string{"config"}, why: "the forwarding table is a value"},
 	"ingress/route":    {pure: true, own: []string{"config"}, why: "the routing table is a value"},
 
