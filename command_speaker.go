@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +19,8 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/keyfile"
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
 	"github.com/steelyard-lb/steelyard/speaker/member"
 	"github.com/steelyard-lb/steelyard/speaker/pulse"
@@ -59,7 +60,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	f.StringVar(&o.gossipAddr, "gossip-address", "", "address of this node for gossip between speakers (required)")
 	f.Uint16Var(&o.gossipPort, "gossip-port", member.DefaultPort, "port for gossip, TCP and UDP, the same on all nodes")
 	f.Uint16Var(&o.pulsePort, "pulse-port", 0, "port for heartbeats between speakers, UDP, the same on all nodes (0: the one after --gossip-port)")
-	f.StringVar(&o.gossipKeyFile, "gossip-key-file", "", "file with the secret that encrypts gossip (required)")
+	f.StringVar(&o.gossipKeyFile, "gossip-key-file", "", "file with the keys of gossip, one per line: the first encrypts, all are accepted; read again when it changes (required)")
 	f.StringArrayVar(&o.exclude, "exclude-interface", announce.DefaultExcludedLinks, "interfaces not to announce on, as a regular expression; repeat for more")
 	f.BoolVar(&o.ignoreExcludeLabel, "ignore-exclude-label", false, "announce from nodes labelled "+config.ExcludeLabel+" too")
 	o.register(cmd, "127.0.0.1:17480", "127.0.0.1:9150")
@@ -85,7 +86,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 
 // agent makes the agent and all its parts.
 func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
-	key, addr, err := o.gossip()
+	ring, addr, err := o.gossip()
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		return nil, usageError{fmt.Errorf("--exclude-interface: %w", err)}
 	}
 	members, err := member.New(member.Config{
-		Node: o.node, BindAddr: addr, BindPort: o.gossipPort, Key: key,
+		Node: o.node, BindAddr: addr, BindPort: o.gossipPort, Keys: ring,
 	}, p.with("member"), p.reg)
 	if err != nil {
 		return nil, fmt.Errorf("gossip: %w", err)
@@ -103,11 +104,12 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		o.pulsePort = o.gossipPort + 1
 	}
 	beats, err := pulse.New(pulse.Config{
-		Node: o.node, Addr: addr, Port: o.pulsePort, Secret: key,
+		Node: o.node, Addr: addr, Port: o.pulsePort, Keys: ring,
 	}, p.with("pulse"), p.reg)
 	if err != nil {
 		return nil, fmt.Errorf("heartbeats: %w", err)
 	}
+	keyFile := keyfile.Watch(o.gossipKeyFile, o.node, ring, p.with("keys"), p.reg, members, beats)
 	routers, err := bgp.New(p.with("bgp"), p.reg, bgp.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("bgp: %w", err)
@@ -125,8 +127,9 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers,
 		Claims: p.client, Records: p.client, Reports: p.client, Events: events, Health: p.health,
 		Ask:   kube.Standing{Client: p.client, Namespace: o.namespace, DaemonSet: o.daemonSet, Node: o.node},
-		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, lan.Run, routers.Run, events.Run},
+		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, routers.Run, events.Run},
 	}
+	faults := []func() []config.Problem{keyFile.Problems, members.Problems}
 	switch o.forwarder {
 	case "nft":
 		forwarder, err := nft.New(p.with("nft"), p.reg, nft.Options{})
@@ -134,10 +137,16 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 			return nil, fmt.Errorf("forwarder: %w", err)
 		}
 		parts.Forwarder = forwarder
-		parts.HostFaults = o.hostFaults(forwarder, p.with("nft"))
+		faults = append(faults, o.hostFaults(forwarder, p.with("nft")))
 	case "off": // without a forwarder the agent announces only
 	default:
 		return nil, usageError{fmt.Errorf("--forwarder %q: use nft or off", o.forwarder)}
+	}
+	parts.Faults = func() (all []config.Problem) {
+		for _, find := range faults {
+			all = append(all, find()...)
+		}
+		return all
 	}
 	return speaker.New(p.with("agent"), parts), nil
 }
@@ -153,18 +162,15 @@ func (o *speakerFlags) hostFaults(forwarder *nft.Forwarder, logger log.Logger) f
 	}
 }
 
-func (o *speakerFlags) gossip() (key []byte, addr netip.Addr, err error) {
+func (o *speakerFlags) gossip() (ring keys.Ring, addr netip.Addr, err error) {
 	if o.node == "" {
 		return nil, addr, usageError{errors.New("--node-name is required")}
 	}
 	if addr, err = netip.ParseAddr(o.gossipAddr); err != nil {
 		return nil, addr, usageError{fmt.Errorf("--gossip-address: %w", err)}
 	}
-	if key, err = os.ReadFile(o.gossipKeyFile); err != nil {
+	if ring, err = keyfile.Read(o.gossipKeyFile); err != nil {
 		return nil, addr, usageError{fmt.Errorf("--gossip-key-file: %w", err)}
 	}
-	if key = bytes.TrimSpace(key); len(key) == 0 {
-		return nil, addr, usageError{fmt.Errorf("--gossip-key-file: %s is empty", o.gossipKeyFile)}
-	}
-	return key, addr, nil
+	return ring, addr, nil
 }

@@ -84,7 +84,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"speaker", kube, "--node-name=n1", "--gossip-address=n1"}, "--gossip-address"},
 		{[]string{"speaker", kube, "--node-name=n1", "--gossip-address=127.0.0.1"}, "--gossip-key-file"},
 		{[]string{"speaker", kube, "--node-name=n1", "--gossip-address=127.0.0.1", "--gossip-key-file=/nonexistent/key"}, "/nonexistent/key"},
-		{[]string{"speaker", kube, "--node-name=n1", "--gossip-address=127.0.0.1", "--gossip-key-file=" + empty}, "empty"},
+		{[]string{"speaker", kube, "--node-name=n1", "--gossip-address=127.0.0.1", "--gossip-key-file=" + empty}, "no key"},
 		{append([]string{"speaker", kube, "--exclude-interface=eth["}, gossip...), "--exclude-interface"},
 		{append([]string{"speaker", kube, "--forwarder=ipvs"}, gossip...), "--forwarder"},
 		{[]string{"plan"}, "-f"},

@@ -20,6 +20,8 @@ import (
 	"github.com/steelyard-lb/steelyard/l4proxy/nft"
 	"github.com/steelyard-lb/steelyard/speaker"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/keyfile"
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
 	"github.com/steelyard-lb/steelyard/speaker/member"
 	"github.com/steelyard-lb/steelyard/speaker/pulse"
@@ -61,12 +63,13 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	if _, err := bgp.New(logger, has, bgp.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := member.New(member.Config{Node: "n1", BindAddr: addr("127.0.0.1"), Key: []byte("x")}, logger, has); err != nil {
+	if _, err := member.New(member.Config{Node: "n1", BindAddr: addr("127.0.0.1"), Keys: keys.Ring{"secret"}}, logger, has); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pulse.New(pulse.Config{Node: "n1", Addr: addr("127.0.0.1"), Port: 1, Secret: []byte("x")}, logger, has); err != nil {
+	if _, err := pulse.New(pulse.Config{Node: "n1", Addr: addr("127.0.0.1"), Port: 1, Keys: keys.Ring{"secret"}}, logger, has); err != nil {
 		t.Fatal(err)
 	}
+	keyfile.Watch("", "", keys.Ring{"secret"}, logger, has)
 	speaker.New(logger, speaker.Parts{Metrics: has})
 	if _, err := nft.New(logger, has, nft.Options{}); err != nil {
 		t.Fatal(err)

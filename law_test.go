@@ -55,9 +55,11 @@ var laws = map[string]law{
 		doors: join(logging, metrics, kubeAPI, "k8s.io/client-go", "k8s.io/klog", "sigs.k8s.io"), why: "the only door to client-go"},
 	"speaker/layer2": {own: []string{"config", "config/host", "config/feed", "speaker/announce"},
 		doors: join(logging, metrics, "github.com/mdlayher", "golang.org/x/net", "golang.org/x/sys", "github.com/vishvananda/netlink"), why: "the only door to mdlayher/arp and ndp"},
-	"speaker/member": {own: []string{"config", "config/feed", "speaker/announce"},
+	"speaker/keyfile": {own: []string{"config", "speaker/keys"},
+		doors: join(logging, metrics), why: "the file of the keys, watched"},
+	"speaker/member": {own: []string{"config", "config/feed", "speaker/announce", "speaker/keys"},
 		doors: join(logging, metrics, "github.com/hashicorp/memberlist", "golang.org/x/sync"), why: "the only door to memberlist"},
-	"speaker/pulse": {own: []string{"config/feed"},
+	"speaker/pulse": {own: []string{"config/feed", "speaker/keys"},
 		doors: join(logging, metrics, "golang.org/x/sys"), why: "heartbeats between speakers: a pure core and one UDP socket"},
 	"speaker/bgp": {own: []string{"config", "config/feed", "speaker/announce"},
 		doors: join(logging, metrics, "github.com/osrg/gobgp/v3", "google.golang.org/protobuf", "golang.org/x/sys"), why: "the only door to GoBGP"},
@@ -70,7 +72,7 @@ var laws = map[string]law{
 	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/layer2", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/nft"},
 		doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the shells of a node"},
 	"ingress": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
-	"": {own: []string{"config", "config/daemon", "config/feed", "config/host", "config/kube", "controller", "speaker", "speaker/announce", "speaker/bgp", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/nft", "ingress"},
+	"": {own: []string{"config", "config/daemon", "config/feed", "config/host", "config/kube", "controller", "speaker", "speaker/announce", "speaker/bgp", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/nft", "ingress"},
 		doors: join(logging, metrics, "github.com/spf13/cobra", "golang.org/x/sync"), why: "main alone imports the processes"},
 }
 

@@ -36,9 +36,10 @@ type Parts struct {
 	Forwarder Forwarder // nil: somebody else forwards
 	LAN       LAN
 	Routers   Routers
-	// HostFaults finds what of this host keeps packets from being forwarded; nil
-	// if nobody looks. It is called by one goroutine, every half minute.
-	HostFaults func() []config.Problem
+	// Faults finds what is wrong beside the API's objects: with this host, with
+	// the gossip's keys; nil if nobody looks. It is called by one goroutine, every
+	// half minute.
+	Faults func() []config.Problem
 
 	Claims  claimStore
 	Records recordStore

@@ -10,17 +10,17 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// faultsEvery is the time between two looks for faults of this host. They are
+// faultsEvery is the time between two looks for faults. Those of this host are
 // files of the kernel, several for each interface.
 const faultsEvery = 30 * time.Second
 
-// watchFaults looks for faults of this host now and then, away from the loop.
+// watchFaults looks for faults now and then, away from the loop.
 func (a *Agent) watchFaults(ctx context.Context) error {
 	ticker := time.NewTicker(faultsEvery)
 	defer ticker.Stop()
 	var last []config.Problem
 	for {
-		if now := a.HostFaults(); !reflect.DeepEqual(now, last) {
+		if now := a.Faults(); !reflect.DeepEqual(now, last) {
 			last = now
 			a.faults.Put(now)
 		}

@@ -96,7 +96,7 @@ func TestReportsTriesAgainWithTheNewest(t *testing.T) {
 // A report says what a person wants to know of this node.
 func TestReport(t *testing.T) {
 	story(t, 1, func(r *rig) {
-		r.HostFaults = func() []config.Problem { return []config.Problem{{Field: "ip_forward", Message: "is 0"}} }
+		r.Faults = func() []config.Problem { return []config.Problem{{Field: "ip_forward", Message: "is 0"}} }
 		twin := r.serve(config.Key{Name: "twin"}, addr4, "n1")
 		twin.Created = time.Now().Add(time.Hour)
 		r.serve(web, addr4, "n1")
@@ -134,7 +134,7 @@ func TestReport(t *testing.T) {
 func TestLooksForFaultsNowAndThen(t *testing.T) {
 	story(t, 1, func(r *rig) {
 		var looks atomic.Int32
-		r.HostFaults = func() []config.Problem { looks.Add(1); return nil }
+		r.Faults = func() []config.Problem { looks.Add(1); return nil }
 		r.run()
 		for range 100 {
 			r.changed <- struct{}{} // sessions come and go

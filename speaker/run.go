@@ -61,7 +61,7 @@ func (a *Agent) Run(ctx context.Context) error {
 // tasks are all that runs beside the loop.
 func (a *Agent) tasks() []func(context.Context) error {
 	tasks := append([]func(context.Context) error{a.reports.Run, a.beat}, a.Tasks...)
-	if a.HostFaults != nil {
+	if a.Faults != nil {
 		tasks = append(tasks, a.watchFaults)
 	}
 	return tasks

@@ -18,6 +18,7 @@ import (
 	"github.com/go-kit/log"
 
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
 // A test member is a process of its own, so that it can be killed and frozen:
@@ -28,7 +29,7 @@ const childEnv = "STEELYARD_TEST_MEMBER"
 type task struct {
 	Node  string
 	Addr  netip.AddrPort
-	Key   string
+	Keys  keys.Ring
 	Peers []netip.AddrPort
 	Busy  int // goroutines that do nothing but use a processor
 }
@@ -47,7 +48,7 @@ func childMain(text string) int {
 	if err := json.Unmarshal([]byte(text), &t); err != nil {
 		return 2
 	}
-	ms, err := New(Config{Node: t.Node, BindAddr: t.Addr.Addr(), BindPort: t.Addr.Port(), Key: []byte(t.Key)},
+	ms, err := New(Config{Node: t.Node, BindAddr: t.Addr.Addr(), BindPort: t.Addr.Port(), Keys: t.Keys},
 		log.NewLogfmtLogger(os.Stderr), nil)
 	if err != nil {
 		return 2
@@ -81,6 +82,11 @@ func obey(ctx context.Context, ms *Membership) {
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		if in.Text() == "end" {
 			return
+		}
+		if ring, ok := strings.CutPrefix(in.Text(), "keys "); ok {
+			r, _ := keys.Parse([]byte(strings.ReplaceAll(ring, " ", "\n")))
+			ms.Rekey(r)
+			continue
 		}
 		if err := say[in.Text()](ctx); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -219,7 +225,7 @@ func group(t *testing.T, ipv6 bool, n, busy int) []*child {
 	for i, a := range at {
 		name := fmt.Sprintf("n%d", i+1)
 		names = append(names, name)
-		out = append(out, startChild(t, task{Node: name, Addr: a, Key: "secret", Peers: at, Busy: busy}))
+		out = append(out, startChild(t, task{Node: name, Addr: a, Keys: keys.Ring{"secret"}, Peers: at, Busy: busy}))
 	}
 	for _, c := range out {
 		c.wait(strings.Join(names, " "), 10*time.Second)

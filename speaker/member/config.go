@@ -1,14 +1,16 @@
 package member
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
 // DefaultPort is the port for gossip, TCP and UDP. MetalLB's is 7946: both
@@ -23,7 +25,7 @@ type Config struct {
 	Node     string     // name of this node, unique in the cluster
 	BindAddr netip.Addr // address of this node: bound, and told to the others
 	BindPort uint16     // the same on all nodes; 0 is DefaultPort
-	Key      []byte     // shared secret of any length; its SHA-256 is the AES-256 key
+	Keys     keys.Ring  // shared secrets; the SHA-256 of each is an AES-256 key
 	Tuning   Tuning
 }
 
@@ -78,8 +80,8 @@ func (c Config) validate() error {
 	if !c.BindAddr.IsValid() || c.BindAddr.IsUnspecified() || c.BindAddr.IsMulticast() {
 		errs = append(errs, fmt.Errorf("bind address %v: an address of this node is needed", c.BindAddr))
 	}
-	if len(c.Key) == 0 {
-		errs = append(errs, errors.New("the key is empty: gossip is never sent in the clear"))
+	if len(c.Keys) == 0 || slices.Contains(c.Keys, "") {
+		errs = append(errs, errors.New("a key is missing or empty: gossip is never sent in the clear"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("membership: %w", err)
@@ -89,13 +91,13 @@ func (c Config) validate() error {
 
 // library is what memberlist is told. Its own fast failure paths stay on: TCP
 // probes tell a lost datagram from a dead node.
-func (c Config) library(d *delegate, logs *log.Logger) *memberlist.Config {
-	t, key := c.Tuning, sha256.Sum256(c.Key)
+func (c Config) library(d *delegate, ring *memberlist.Keyring, logs *log.Logger) *memberlist.Config {
+	t := c.Tuning
 	m := memberlist.DefaultLANConfig()
 	m.Name = c.Node
 	m.BindAddr, m.BindPort = c.BindAddr.String(), int(c.BindPort)
 	m.AdvertiseAddr, m.AdvertisePort = m.BindAddr, m.BindPort
-	m.SecretKey = key[:]
+	m.Keyring = ring
 	m.EnableCompression = false // packets are small
 	m.ProbeInterval, m.ProbeTimeout = t.ProbeInterval, t.ProbeTimeout
 	m.SuspicionMult, m.SuspicionMaxTimeoutMult = t.SuspicionMult, t.SuspicionMax

@@ -3,6 +3,7 @@ package member
 import (
 	"bytes"
 	stdlog "log"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -20,9 +21,11 @@ const undecryptedEvery = 10 * time.Minute
 type bridge struct {
 	log         log.Logger
 	undecrypted prometheus.Counter
+	isPeer      func(netip.Addr) bool
+	unread      unread
 
 	mu     sync.Mutex
-	warned time.Time
+	warned map[string]time.Time // by what is the matter
 }
 
 func (b *bridge) logger() *stdlog.Logger { return stdlog.New(b, "", 0) }
@@ -37,17 +40,26 @@ func (b *bridge) Write(line []byte) (int, error) {
 	text = bytes.TrimPrefix(text, []byte("memberlist: "))
 	if bytes.Contains(text, []byte("ecrypt")) {
 		b.undecrypted.Inc()
-		b.warn(string(text))
+		b.refuse(string(text), time.Now())
 		return len(line), nil
 	}
 	return len(line), level.Debug(b.log).Log("msg", "memberlist", "err", string(text))
 }
 
-func (b *bridge) warn(text string) {
+// refuse tells of a message that cannot be decrypted, now and then.
+func (b *bridge) refuse(text string, now time.Time) {
+	what, peer := "not from a speaker of this cluster, or with a key that this node does not have", any("unknown")
+	if from, ok := senderOf(text); ok {
+		peer = from
+		if b.isPeer(from) {
+			what = "the speaker there sends with a key that this node does not have: " + Remedy
+			b.unread.note(from, now)
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if now := time.Now(); b.warned.IsZero() || now.Sub(b.warned) > undecryptedEvery {
-		b.warned = now
-		level.Warn(b.log).Log("msg", "dropping gossip that cannot be decrypted: another key, or not from us", "err", text)
+	if warned := b.warned[what]; warned.IsZero() || now.Sub(warned) > undecryptedEvery {
+		b.warned[what] = now
+		level.Warn(b.log).Log("msg", "dropping gossip that cannot be decrypted: "+what, "peer", peer, "err", text)
 	}
 }

@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config/feed"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
 const (
@@ -38,6 +40,9 @@ type Membership struct {
 	joinNow chan struct{}
 	tell    chan struct{} // what we say of ourselves has changed
 
+	keyMu sync.Mutex // guards keys
+	keys  *keyring
+
 	mu   sync.Mutex // guards list: a call to it and its end
 	list *memberlist.Memberlist
 }
@@ -52,11 +57,15 @@ func New(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Membership,
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	m := &Membership{cfg: cfg, log: logger, members: feed.NewLatest[[]announce.Member](nil),
+	ring, err := newKeyring(cfg.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("membership: %w", err)
+	}
+	m := &Membership{cfg: cfg, keys: ring, log: logger, members: feed.NewLatest[[]announce.Member](nil),
 		joinNow: make(chan struct{}, 1), tell: make(chan struct{}, 1)}
 	m.d = &delegate{self: cfg.Node, log: logger, wake: make(chan struct{}, 1), look: m.joinNow, view: view{}}
 	m.metrics = newMetrics(reg, m.health)
-	m.logs = &bridge{log: logger, undecrypted: m.metrics.undecrypted}
+	m.logs = &bridge{log: logger, undecrypted: m.metrics.undecrypted, isPeer: m.isPeer, warned: map[string]time.Time{}}
 	m.peers.Store(new([]netip.AddrPort)) // nil: not told yet
 	return m, nil
 }
@@ -88,6 +97,16 @@ func (m *Membership) Apply(links []announce.Link) {
 	if !same {
 		nudge(m.tell)
 		nudge(m.d.wake)
+	}
+}
+
+// Rekey makes ring, which is not empty, the keys from now on: what is sent is
+// encrypted by the first, and what is received opened by any.
+func (m *Membership) Rekey(ring keys.Ring) {
+	m.keyMu.Lock()
+	defer m.keyMu.Unlock()
+	if err := m.keys.apply(ring); err != nil { // memberlist refuses no key of 32 bytes
+		level.Error(m.log).Log("msg", "keys of gossip not changed as they should be", "err", err)
 	}
 }
 
@@ -128,7 +147,7 @@ func (m *Membership) told(ctx context.Context) bool {
 func (m *Membership) open(ctx context.Context) bool {
 	said := ""
 	for ctx.Err() == nil {
-		list, err := memberlist.Create(m.cfg.library(m.d, m.logs.logger()))
+		list, err := memberlist.Create(m.cfg.library(m.d, m.keys.lib, m.logs.logger()))
 		if err == nil {
 			m.mu.Lock()
 			m.list = list

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
 // A killed and a frozen member are found dead (the times are logged; the limit
@@ -131,7 +132,7 @@ func TestLinks(t *testing.T) {
 func TestWrongKey(t *testing.T) {
 	at := addrs(t, false, 2)
 	reg, out := prometheus.NewRegistry(), &lines{}
-	ms, err := New(Config{Node: "n1", BindAddr: at[0].Addr(), BindPort: at[0].Port(), Key: []byte("secret")}, log.NewLogfmtLogger(out), reg)
+	ms, err := New(Config{Node: "n1", BindAddr: at[0].Addr(), BindPort: at[0].Port(), Keys: keys.Ring{"secret"}}, log.NewLogfmtLogger(out), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +146,7 @@ func TestWrongKey(t *testing.T) {
 	if next := <-ms.Members(); viewText(next) != "n1" {
 		t.Errorf("alone: %q", viewText(next))
 	}
-	stranger := startChild(t, task{Node: "n2", Addr: at[1], Key: "other", Peers: at})
+	stranger := startChild(t, task{Node: "n2", Addr: at[1], Keys: keys.Ring{"other"}, Peers: at})
 	deadline := time.Now().Add(5 * time.Second)
 	for testutil.ToFloat64(ms.metrics.undecrypted) < 2 && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
@@ -173,7 +174,7 @@ func TestWrongKey(t *testing.T) {
 // A lone member is done with looking once its peers did not answer.
 func TestAlone(t *testing.T) {
 	at := addrs(t, false, 2)
-	c := startChild(t, task{Node: "n1", Addr: at[0], Key: "secret", Peers: at})
+	c := startChild(t, task{Node: "n1", Addr: at[0], Keys: keys.Ring{"secret"}, Peers: at})
 	c.wait("n1", 3*time.Second)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,6 +1,6 @@
 // Package pulse sees the death of a node within 150 ms: heartbeats between
 // speakers over UDP in the manner of BFD (RFC 5880), 50 ms × 3, authenticated
-// by a key made from the gossip's.
+// by keys made from the gossip's.
 //
 // [Pulse.Apply] says who the others are; [Pulse.Run] owns the socket; what is
 // known leaves as a [View] through [Pulse.Views]. The rules are a pure core (mesh,

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
 // A test node is a process of its own, so that it can be killed and frozen:
@@ -42,7 +44,7 @@ func childMain(text string) int {
 	if err := json.Unmarshal([]byte(text), &t); err != nil {
 		return 2
 	}
-	p, err := New(Config{Node: t.Node, Addr: t.Addr.Addr(), Port: t.Addr.Port(), Secret: []byte("secret")}, log.NewLogfmtLogger(os.Stderr), nil)
+	p, err := New(Config{Node: t.Node, Addr: t.Addr.Addr(), Port: t.Addr.Port(), Keys: keys.Ring{"secret"}}, log.NewLogfmtLogger(os.Stderr), nil)
 	if err != nil {
 		return 2
 	}

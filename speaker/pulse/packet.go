@@ -4,6 +4,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
+
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
 // id stands for a node on the wire and in the ring: the first eight bytes of
@@ -61,13 +64,13 @@ func (p *packet) seal(b, key []byte) []byte {
 	return append(b, macOf(b[start:], key)...)
 }
 
-// open reads a datagram; false if it is none of ours or made with another key.
-func open(b, key []byte) (p packet, ok bool) {
+// open reads a datagram; false if it is none of ours or made with none of keys.
+func open(b []byte, keys [][]byte) (p packet, ok bool) {
 	if len(b) < headSize+macSize || b[0] != version || len(b) != headSize+int(b[2])*8+macSize || b[2] > maxDown {
 		return p, false
 	}
 	body := b[:len(b)-macSize]
-	if !hmac.Equal(macOf(body, key), b[len(body):]) {
+	if !slices.ContainsFunc(keys, func(key []byte) bool { return hmac.Equal(macOf(body, key), b[len(body):]) }) {
 		return p, false
 	}
 	word := func(i int) uint64 { return binary.BigEndian.Uint64(body[4+8*i:]) }
@@ -82,6 +85,14 @@ func macOf(body, key []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write(body)
 	return h.Sum(nil)[:macSize]
+}
+
+// deriveKeys makes the keys of a ring, in its order.
+func deriveKeys(r keys.Ring) (out [][]byte) {
+	for _, k := range r {
+		out = append(out, deriveKey([]byte(k)))
+	}
+	return out
 }
 
 // deriveKey makes the key of these packets from the gossip's secret, so that

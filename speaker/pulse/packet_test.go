@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
 func TestPacketTravels(t *testing.T) {
@@ -14,26 +16,47 @@ func TestPacketTravels(t *testing.T) {
 		{Kind: bye, From: 1 << 63, Mine: 1<<64 - 1, Seq: 1, Down: []id{1, 2, 3}},
 	} {
 		b := p.seal(nil, key)
-		if got, ok := open(b, key); !ok || !reflect.DeepEqual(got, p) {
+		if got, ok := open(b, [][]byte{key}); !ok || !reflect.DeepEqual(got, p) {
 			t.Errorf("came back as %+v, %v", got, ok)
 		}
 		for i := range b {
 			bad := append([]byte{}, b...)
 			bad[i] ^= 0x10
-			if got, ok := open(bad, key); ok {
+			if got, ok := open(bad, [][]byte{key}); ok {
 				t.Errorf("with byte %d changed it reads as %+v", i, got)
 			}
 		}
-		if _, ok := open(b, deriveKey([]byte("other"))); ok {
+		if _, ok := open(b, deriveKeys(keys.Ring{"other"})); ok {
 			t.Error("another key opens it")
 		}
-		if _, ok := open(append(b, 0), key); ok {
+		if _, ok := open(append(b, 0), [][]byte{key}); ok {
 			t.Error("with a byte more it is taken")
 		}
 	}
 	many := packet{Kind: beat, Down: make([]id, 100)}
-	if got, ok := open(many.seal(nil, key), key); !ok || len(got.Down) != maxDown {
+	if got, ok := open(many.seal(nil, key), [][]byte{key}); !ok || len(got.Down) != maxDown {
 		t.Errorf("too many deaths: %d arrive, %v", len(got.Down), ok)
+	}
+}
+
+// While keys are exchanged, a packet of any key in the list is read; each is
+// made with the first.
+func TestPacketOfAnyKey(t *testing.T) {
+	want := packet{Kind: beat, From: 1, Mine: 2, Seq: 3}
+	for _, tt := range []struct {
+		from, to keys.Ring
+		ok       bool
+	}{
+		{keys.Ring{"old"}, keys.Ring{"old", "new"}, true},
+		{keys.Ring{"new", "old"}, keys.Ring{"old", "new"}, true},
+		{keys.Ring{"new"}, keys.Ring{"new", "old"}, true},
+		{keys.Ring{"new", "old"}, keys.Ring{"old"}, false},
+		{keys.Ring{"new"}, keys.Ring{"old", "older"}, false},
+	} {
+		got, ok := open(want.seal(nil, deriveKeys(tt.from)[0]), deriveKeys(tt.to))
+		if ok != tt.ok || ok && !reflect.DeepEqual(got, want) {
+			t.Errorf("from %q to %q: %+v, %v", tt.from, tt.to, got, ok)
+		}
 	}
 }
 
@@ -44,7 +67,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(make([]byte, headSize+macSize))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, ok := open(b, key)
+		p, ok := open(b, [][]byte{key})
 		if ok && !reflect.DeepEqual(p.seal(nil, key), b) && b[3] == 0 {
 			t.Errorf("%x reads as %+v, which is written otherwise", b, p)
 		}

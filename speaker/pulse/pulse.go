@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/config/feed"
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
 const (
@@ -30,19 +32,19 @@ type Config struct {
 	Node   string     // name of this node, unique in the cluster
 	Addr   netip.Addr // address of this node
 	Port   uint16     // the same on all nodes
-	Secret []byte     // the gossip's; the key is derived from it
+	Keys   keys.Ring  // the gossip's; keys of our own are derived from them
 	Tuning Tuning     // the zero value is [DefaultTuning]
 }
 
 // Pulse is this node's part in the heartbeats.
 type Pulse struct {
 	cfg     Config
-	key     []byte
 	log     log.Logger
 	metrics *metrics
 	views   *feed.Latest[View]
 
 	mu     sync.Mutex // guards what follows
+	keys   [][]byte   // the first signs, each verifies
 	mesh   *mesh
 	sock   *socket // nil: not open
 	last   View
@@ -51,8 +53,8 @@ type Pulse struct {
 
 // New makes a pulse that does nothing until Run. reg may be nil.
 func New(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Pulse, error) {
-	if cfg.Node == "" || !cfg.Addr.IsValid() || cfg.Port == 0 || len(cfg.Secret) == 0 {
-		return nil, errors.New("heartbeats need a node name, an address of this node, a port and the gossip's secret")
+	if cfg.Node == "" || !cfg.Addr.IsValid() || cfg.Port == 0 || len(cfg.Keys) == 0 || slices.Contains(cfg.Keys, "") {
+		return nil, errors.New("heartbeats need a node name, an address of this node, a port and the gossip's keys")
 	}
 	if cfg.Tuning == (Tuning{}) {
 		cfg.Tuning = DefaultTuning
@@ -63,7 +65,7 @@ func New(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Pulse, erro
 	}
 	cfg.Addr = cfg.Addr.Unmap()
 	return &Pulse{
-		cfg: cfg, key: deriveKey(cfg.Secret), log: logger, metrics: newMetrics(reg),
+		cfg: cfg, keys: deriveKeys(cfg.Keys), log: logger, metrics: newMetrics(reg),
 		views: feed.NewLatest[View](nil),
 		mesh:  newMesh(cfg.Tuning, cfg.Node, binary.BigEndian.Uint64(boot[:])|1), // never 0
 	}, nil
@@ -78,6 +80,14 @@ func (p *Pulse) Apply(peers []Peer) {
 	p.mu.Lock()
 	p.mesh.apply(peers, time.Now())
 	p.publish()
+	p.mu.Unlock()
+}
+
+// Rekey makes ring, which is not empty, the keys from now on: the first signs
+// what is sent, each verifies what is received.
+func (p *Pulse) Rekey(ring keys.Ring) {
+	p.mu.Lock()
+	p.keys = deriveKeys(ring)
 	p.mu.Unlock()
 }
 
@@ -176,12 +186,13 @@ func (p *Pulse) step(late time.Duration) {
 
 // receive takes in one datagram and answers.
 func (p *Pulse) receive(b []byte, now time.Time) {
-	pkt, ok := open(b, p.key)
+	pkt, ok := open(b, p.keys)
 	if !ok {
 		p.metrics.undecrypted.Inc()
 		if p.warned.IsZero() || now.Sub(p.warned) > warnEvery {
 			p.warned = now
-			level.Warn(p.log).Log("msg", "dropping heartbeats made with another key, or not by us")
+			level.Warn(p.log).Log("msg", "dropping heartbeats that are not from a speaker of this cluster, or made with a key that this node does not have: "+
+				"give all speakers the same list of keys (docs/install.md)")
 		}
 		return
 	}
@@ -196,7 +207,7 @@ func (p *Pulse) flush() {
 	out, ev := p.mesh.take()
 	buf := make([]byte, 0, maxSize)
 	for _, d := range out {
-		p.sock.send(d.seal(buf[:0], p.key), d.to)
+		p.sock.send(d.seal(buf[:0], p.keys[0]), d.to)
 	}
 	p.metrics.count(ev, len(out))
 }

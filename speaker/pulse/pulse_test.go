@@ -15,6 +15,8 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
 // wire carries packets to a node over loopback and loses some.
@@ -75,7 +77,7 @@ func newTrio(t *testing.T) *trio {
 		ports[i] = freePort(t)
 	}
 	for i := range ports {
-		p, err := New(Config{Node: fmt.Sprint("n", i), Addr: netip.MustParseAddr("127.0.0.1"), Port: ports[i], Secret: []byte("secret")},
+		p, err := New(Config{Node: fmt.Sprint("n", i), Addr: netip.MustParseAddr("127.0.0.1"), Port: ports[i], Keys: keys.Ring{"secret"}},
 			log.NewNopLogger(), prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
@@ -175,6 +177,34 @@ func TestOnLoopback(t *testing.T) {
 	g.until(t, 2, map[string]State{"n0": Up})
 }
 
+// Keys are exchanged, step by step and each node at another time: no beat is
+// lost and nobody is held for dead. Whoever changes them at once is told.
+func TestKeysAreExchanged(t *testing.T) {
+	g := newTrio(t)
+	g.until(t, 0, map[string]State{"n1": Up, "n2": Up})
+	g.until(t, 1, map[string]State{"n0": Up, "n2": Up})
+	g.until(t, 2, map[string]State{"n0": Up, "n1": Up})
+	for _, ring := range []keys.Ring{{"secret", "new"}, {"new", "secret"}, {"new"}} {
+		for _, i := range rand.Perm(len(g.nodes)) {
+			g.nodes[i].Rekey(ring)
+			time.Sleep(250 * time.Millisecond)
+		}
+	}
+	for i, p := range g.nodes {
+		if n := testutil.ToFloat64(p.metrics.undecrypted); n > 0 {
+			t.Errorf("n%d could not read %v beats", i, n)
+		}
+	}
+	if n := g.deaths(); n > 0 {
+		t.Errorf("somebody was held for dead %d times", n)
+	}
+	g.nodes[2].Rekey(keys.Ring{"other"})
+	g.until(t, 0, map[string]State{"n1": Up, "n2": Down})
+	if n := testutil.ToFloat64(g.nodes[0].metrics.undecrypted); n < 1 {
+		t.Error("beats of another key are not counted")
+	}
+}
+
 func (g *trio) lose(percent int64) {
 	for i := range g.loss {
 		for j := range g.loss[i] {
@@ -186,7 +216,7 @@ func (g *trio) lose(percent int64) {
 // Packets without the key, and rubbish, are counted and change nothing.
 func TestStranger(t *testing.T) {
 	out, reg, port := &lines{}, prometheus.NewRegistry(), freePort(t)
-	p, err := New(Config{Node: "n0", Addr: netip.MustParseAddr("127.0.0.1"), Port: port, Secret: []byte("secret")}, log.NewLogfmtLogger(out), reg)
+	p, err := New(Config{Node: "n0", Addr: netip.MustParseAddr("127.0.0.1"), Port: port, Keys: keys.Ring{"secret"}}, log.NewLogfmtLogger(out), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +245,7 @@ func TestStranger(t *testing.T) {
 	if p.last.Alone || len(p.last.States) > 0 {
 		t.Errorf("a stranger was believed: %+v", p.last)
 	}
-	if n := strings.Count(out.String(), "another key"); n != 1 {
+	if n := strings.Count(out.String(), "dropping heartbeats"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, out)
 	}
 }
