@@ -34,7 +34,10 @@ var guards = []bpf.Instruction{
 	bpf.JumpIf{Cond: bpf.JumpLessThan, Val: 3, SkipTrue: 1},
 	bpf.RetConstant{Val: 0},
 	// What belongs to a VLAN that has no interface here: the kernel hands
-	// it to us with the tag taken off. VLAN 0 is priority only.
+	// it to us with the tag taken off. VLAN 0 is priority only. Where there is
+	// an interface, Linux before 6.2 takes the mark away and leaves the tag.
+	bpf.LoadExtension{Num: bpf.ExtVLANTagPresent},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 4},
 	bpf.LoadExtension{Num: bpf.ExtVLANTag},
 	bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0x0fff},
 	bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1},
