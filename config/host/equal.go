@@ -14,6 +14,7 @@ func (s State) Equal(o State) bool {
 func (l Link) Equal(o Link) bool {
 	return l.Name == o.Name && l.Index == o.Index && bytes.Equal(l.MAC, o.MAC) && l.MTU == o.MTU &&
 		l.Up == o.Up && l.Loopback == o.Loopback && l.Master == o.Master && l.Kind == o.Kind &&
+		l.Lower == o.Lower && l.Active == o.Active &&
 		slices.Equal(l.Prefixes, o.Prefixes)
 }
 

@@ -21,6 +21,8 @@ type Link struct {
 	Up       bool // administratively up and with carrier
 	Loopback bool
 	Master   string         // bridge or bond it is enslaved to, "" if none
+	Lower    string         // what a VLAN or macvlan lies on, "" if none
+	Active   string         // of a bond that uses one port at a time: that port
 	Kind     string         // netlink kind: veth, bridge, …; "" for hardware
 	Prefixes []netip.Prefix // its addresses with their masks
 }

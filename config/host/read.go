@@ -73,8 +73,27 @@ func linkOf(l netlink.Link, names map[int]string, prefixes []netip.Prefix) Link 
 		Up:       a.RawFlags&unix.IFF_UP != 0 && a.RawFlags&unix.IFF_RUNNING != 0,
 		Loopback: a.RawFlags&unix.IFF_LOOPBACK != 0,
 		Master:   names[a.MasterIndex], Kind: kind,
+		Lower: lowerOf(l, names), Active: activeOf(l, names),
 		Prefixes: prefixes,
 	}
+}
+
+// lowerOf is what l lies on. Others that have a parent have it in another
+// namespace, as veths do, or may have.
+func lowerOf(l netlink.Link, names map[int]string) string {
+	switch l.(type) {
+	case *netlink.Vlan, *netlink.Macvlan, *netlink.IPVlan:
+		return names[l.Attrs().ParentIndex]
+	}
+	return ""
+}
+
+// activeOf is the port that a bond uses, if it uses one at a time.
+func activeOf(l netlink.Link, names map[int]string) string {
+	if bond, ok := l.(*netlink.Bond); ok {
+		return names[bond.ActiveSlave]
+	}
+	return ""
 }
 
 func comparePrefixes(a, b netip.Prefix) int {

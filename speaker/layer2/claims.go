@@ -4,18 +4,21 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
-// linkKey is one incarnation of an interface: made anew, or with another
-// hardware address, it is another one.
+// linkKey is one incarnation of an interface: made anew, with another hardware
+// address, or when a bond below it uses another port, it is another one. After
+// each of these the switches must hear of its addresses again.
 type linkKey struct {
 	name  string
 	index int
 	mac   hardware
+	via   string // ports in use of the bonds below it
 }
 
 // claimSet holds the addresses to answer for, by link. It is read-only once
@@ -34,9 +37,13 @@ func (c claimSet) owns(link linkKey, addr netip.Addr) bool {
 // claimsOn places claims on the links that are there and up.
 func claimsOn(claims []announce.Claim, state host.State) claimSet {
 	keys := make(map[string]linkKey, len(state.Links))
+	bonds := 0
+	if slices.ContainsFunc(state.Links, func(l host.Link) bool { return l.Active != "" }) {
+		bonds = maxBelow
+	}
 	for _, l := range state.Links {
 		if l.Up && len(l.MAC) == 6 {
-			keys[l.Name] = linkKey{l.Name, l.Index, hardware(l.MAC)}
+			keys[l.Name] = linkKey{l.Name, l.Index, hardware(l.MAC), strings.Join(portsBelow(l, state, bonds), " ")}
 		}
 	}
 	set := claimSet{}
@@ -53,6 +60,29 @@ func claimsOn(claims []announce.Claim, state host.State) claimSet {
 		}
 	}
 	return set
+}
+
+// maxBelow is how many interfaces may lie on each other: a VLAN on a bridge on
+// a bond are three.
+const maxBelow = 4
+
+// portsBelow are the ports in use of the bonds that l sends by: of itself, of
+// what it lies on, of a bridge's own ports.
+func portsBelow(l host.Link, state host.State, depth int) (out []string) {
+	switch {
+	case depth == 0:
+		return nil
+	case l.Active != "":
+		return []string{l.Active}
+	case l.Lower == "" && l.Kind != "bridge":
+		return nil
+	}
+	for _, o := range state.Links {
+		if o.Name == l.Lower || l.Kind == "bridge" && o.Master == l.Name {
+			out = append(out, portsBelow(o, state, depth-1)...)
+		}
+	}
+	return out
 }
 
 // union is the addresses of both, by link.
