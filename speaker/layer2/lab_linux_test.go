@@ -88,11 +88,16 @@ func lan(t testing.TB, names ...string) (sw *box, boxes map[string]*box) {
 
 // plug gives b its link, up, into the switch.
 func (sw *box) plug(b *box) {
+	sw.t.Helper()
+	sw.cable("p"+b.name, b, b.link)
+}
+
+// cable connects a port of the switch to a new link of b, both up.
+func (sw *box) cable(port string, b *box, link string) {
 	t := sw.t
 	t.Helper()
-	port := "p" + b.name
-	ok(t, sw.nl.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: port}, PeerName: b.link}))
-	far, err := sw.nl.LinkByName(b.link)
+	ok(t, sw.nl.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: port}, PeerName: link}))
+	far, err := sw.nl.LinkByName(link)
 	ok(t, err)
 	ok(t, sw.nl.LinkSetNsFd(far, int(b.ns)))
 	near, err := sw.nl.LinkByName(port)
@@ -101,7 +106,7 @@ func (sw *box) plug(b *box) {
 	ok(t, err)
 	ok(t, sw.nl.LinkSetMaster(near, bridge))
 	ok(t, sw.up(port))
-	ok(t, b.up(b.link))
+	ok(t, b.up(link))
 }
 
 func (b *box) up(name string) error {
