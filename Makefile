@@ -21,7 +21,7 @@ demo: WISHES   := frr
 
 SHELL   := bash
 
-.PHONY: help build lab-tools demo test unit e2e check format vet lint generated chart bench gobench fuzz soak generate deps clean
+.PHONY: help build lab-tools demo test unit e2e test-kernel check format vet lint generated chart bench gobench fuzz soak generate deps clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -74,17 +74,25 @@ e2e: lab-tools
 	(cd e2etest && $(GO) test -p 1 -trimpath -count=1 $$($(GO) list ./... | grep -v '/e2etest$$')) || rc=1; \
 	exit $$rc
 
+# Tests with the build tag testkernel need what this host's kernel may lack. They
+# run under Debian's kernel in QEMU, which emulates: no privilege is needed. The
+# unpacked kernel is kept in the user's cache.
+KERNELTESTS ?=
+test-kernel: PACKAGES := qemu-system-x86 kmod busybox-static xz-utils
+test-kernel: deps ## tests of VLANs, bonds and what else this kernel may lack, in a second one (KERNELTESTS="PACKAGE...")
+	@e2etest/kernel/test.sh $(KERNELTESTS)
+
 check: format vet lint generated chart ## format, vet, lint, generated files, chart
 	@echo "all checks passed"
 
 format:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
 vet:
-	@$(GO) vet -p $(JOBS) ./...
+	@$(GO) vet -p $(JOBS) -tags testkernel ./...
 	@cd e2etest && $(GO) vet -p $(JOBS) -trimpath ./...
 	@cd e2etest/kube && $(GO) vet $(KCPFLAGS) ./...
 lint:
-	@bin=$$(cd tools && $(GO) tool -n staticcheck) && "$$bin" ./...
+	@bin=$$(cd tools && $(GO) tool -n staticcheck) && "$$bin" -tags testkernel ./...
 
 CONTROLLERGEN = $$(cd tools && $(GO) tool -n controller-gen)
 generate: ## write deepcopy functions and the chart's CRDs from the Go types
