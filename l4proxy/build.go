@@ -15,6 +15,7 @@ type Options struct {
 	NodeAddrs []netip.Addr    // addresses of this node that carry node ports
 	Dead      map[string]bool // nodes that membership calls dead; see boundDead
 	Classes   config.Classes  // the loadBalancerClasses we serve
+	Chances   Chances         // of connections opened through other nodes
 }
 
 // Build makes the forwarding table of one node.
@@ -41,8 +42,9 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	} else {
 		e.everything()
 	}
+	addrs := e.addrs.done()
 	return Table{
-		parts: e.parts.Done(), claims: e.claims.Done(), addrs: e.addrs.done(), locals: e.locals.done(),
+		parts: e.parts.Done(), claims: e.claims.Done(), addrs: addrs, locals: e.locals.done(), chances: o.Chances.of(addrs),
 		basis: b, self: &lineage{}, base: prev.self, touched: e.touched,
 	}
 }

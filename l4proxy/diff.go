@@ -16,6 +16,10 @@ type Delta struct {
 
 	NewAddrs, OldAddrs   []netip.Addr // external addresses
 	NewLocals, OldLocals []netip.Addr // addresses of backends on this node
+
+	NewNodes []MAC
+	Hops     []HopChange
+	OldNodes []MAC
 }
 
 // GroupChange is a group that keeps its ID and gets other backends.
@@ -31,7 +35,8 @@ type FrontendChange struct {
 // Empty tells whether there is nothing to do.
 func (d *Delta) Empty() bool {
 	return len(d.NewGroups)+len(d.ChangedGroups)+len(d.Frontends)+len(d.OldGroups)+
-		len(d.NewAddrs)+len(d.OldAddrs)+len(d.NewLocals)+len(d.OldLocals) == 0
+		len(d.NewAddrs)+len(d.OldAddrs)+len(d.NewLocals)+len(d.OldLocals)+
+		len(d.NewNodes)+len(d.Hops)+len(d.OldNodes) == 0
 }
 
 // Diff is what changes from old to new. It costs as much as the change if new
@@ -51,6 +56,7 @@ func Diff(old, new Table) Delta {
 	}
 	d.NewAddrs, d.OldAddrs = split(d.addrs, old.addrs, new.addrs)
 	d.NewLocals, d.OldLocals = split(d.locals, old.locals, new.locals)
+	d.diffChances(old.chances, new.chances)
 	return d.Delta
 }
 

@@ -1,6 +1,7 @@
 package l4proxy
 
 import (
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -14,10 +15,13 @@ type model struct {
 	groups    map[uint64]*Group
 	addrs     map[netip.Addr]bool
 	locals    map[netip.Addr]bool
+	hops      map[netip.Addr]Hop
+	nodes     map[MAC]bool
 }
 
 func newModel() *model {
-	return &model{map[Frontend]uint64{}, map[uint64]*Group{}, map[netip.Addr]bool{}, map[netip.Addr]bool{}}
+	return &model{map[Frontend]uint64{}, map[uint64]*Group{}, map[netip.Addr]bool{}, map[netip.Addr]bool{},
+		map[netip.Addr]Hop{}, map[MAC]bool{}}
 }
 
 func (m *model) apply(t *testing.T, d Delta) {
@@ -57,9 +61,24 @@ func (m *model) apply(t *testing.T, d Delta) {
 	}
 	toggle(t, m.addrs, d.NewAddrs, d.OldAddrs)
 	toggle(t, m.locals, d.NewLocals, d.OldLocals)
+	m.applyChances(t, d)
 }
 
-func toggle(t *testing.T, set map[netip.Addr]bool, added, gone []netip.Addr) {
+func (m *model) applyChances(t *testing.T, d Delta) {
+	t.Helper()
+	toggle(t, m.nodes, d.NewNodes, nil)
+	for _, c := range d.Hops {
+		if m.hops[c.Addr] != c.Old || c.Old == c.New {
+			t.Fatalf("second chance of %v changed from %v to %v, and was %v", c.Addr, c.Old, c.New, m.hops[c.Addr])
+		}
+		if m.hops[c.Addr] = c.New; c.New == (Hop{}) {
+			delete(m.hops, c.Addr)
+		}
+	}
+	toggle(t, m.nodes, nil, d.OldNodes)
+}
+
+func toggle[K comparable](t *testing.T, set map[K]bool, added, gone []K) {
 	t.Helper()
 	for _, a := range added {
 		if set[a] {
@@ -94,5 +113,9 @@ func (m *model) check(t *testing.T, want Table) {
 	if n != len(m.frontends) || groups != len(m.groups) || len(slices.Collect(want.Addrs())) != len(m.addrs) ||
 		len(slices.Collect(want.Locals())) != len(m.locals) {
 		t.Fatalf("left-overs: %d frontends, %d groups, %d addresses, %d locals", len(m.frontends)-n, len(m.groups)-groups, len(m.addrs), len(m.locals))
+	}
+	nodes := slices.SortedFunc(maps.Keys(m.nodes), MAC.Compare)
+	if is := (Chances{m.hops, nodes}); !is.Equal(want.Chances()) {
+		t.Fatalf("second chances are %+v, want %+v", is, want.Chances())
 	}
 }

@@ -108,6 +108,8 @@ type Table struct {
 	addrs  config.Table[netip.Addr, int] // external addresses → frontends there
 	locals config.Table[netip.Addr, int] // local backends → groups they are in
 
+	chances Chances // of external addresses in addrs
+
 	basis   basis
 	self    *lineage     // identity of this table
 	base    *lineage     // the table it was derived from
@@ -204,6 +206,9 @@ func (t Table) Serves(addr netip.Addr) bool {
 
 // Addrs ranges over the external addresses in no particular order.
 func (t Table) Addrs() iter.Seq[netip.Addr] { return keys(t.addrs) }
+
+// Chances are the second chances of connections that are not known here.
+func (t Table) Chances() Chances { return t.chances }
 
 // Locals ranges over the addresses of backends on this node.
 func (t Table) Locals() iter.Seq[netip.Addr] { return keys(t.locals) }

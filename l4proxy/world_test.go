@@ -48,6 +48,9 @@ func (w *world) snapshot() *config.Snapshot {
 
 // step changes something; most often one Service or its endpoints.
 func (w *world) step() {
+	if w.r.IntN(4) == 0 {
+		w.o.Chances = w.randomChances()
+	}
 	key := config.Key{Namespace: "ns", Name: fmt.Sprint("s", w.r.IntN(12))}
 	switch n := w.r.IntN(20); {
 	case n == 0:
@@ -68,6 +71,20 @@ func (w *world) step() {
 		w.eps[key] = w.randomEndpoints(w.services[key])
 	}
 	w.changed.Services = append(w.changed.Services, key, key)
+}
+
+func (w *world) randomChances() Chances {
+	c := Chances{Hops: map[netip.Addr]Hop{}}
+	for range w.r.IntN(6) {
+		via := Hop{netip.AddrFrom4([4]byte{192, 0, 2, byte(2 + w.r.IntN(2))}), 1 + w.r.IntN(2)}
+		c.Hops[netip.AddrFrom4([4]byte{198, 51, 100, byte(w.r.IntN(12))})] = via
+	}
+	for i := range byte(4) {
+		if w.r.IntN(2) == 0 {
+			c.Nodes = append(c.Nodes, MAC{2, 0, 0, 0, 0, i})
+		}
+	}
+	return c
 }
 
 func (w *world) randomService(key config.Key) *config.Service {
