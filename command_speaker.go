@@ -158,6 +158,7 @@ func (o *speakerFlags) hostFaults(forwarder *nft.Forwarder, logger log.Logger) f
 		if err != nil {
 			level.Debug(logger).Log("msg", "foreign firewall not looked at", "err", err)
 		}
+		faults = append(faults, forwarder.Lacks(o.node)...)
 		return append(faults, nft.Check(o.node, os.DirFS("/proc/sys"))...)
 	}
 }

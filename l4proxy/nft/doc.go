@@ -9,6 +9,8 @@
 //	addrs      external addresses, whose other ports are refused
 //	locals     address . address of backends on this node
 //	sources    group ID . client address, intervals: loadBalancerSourceRanges
+//	chances    external address → address . link of the node that had it before
+//	nodes      hardware addresses of the other nodes
 //
 // A new connection is translated in the nat hooks of prerouting and output at
 // priority -110, just before kube-proxy and everything else at -100; the
@@ -16,6 +18,10 @@
 // refused in filter chains at -50, when served packets already carry the
 // backend's address. Postrouting (nat, 90) masquerades connections of ours
 // whose backend is on another node, and hairpins.
+//
+// Before all that, at -190, a TCP packet that is no SYN and belongs to no known
+// connection is handed to the node that had its address before (dup, for which
+// a kernel module is needed that may be missing), and forgotten here.
 //
 // Packet marks are neither read nor written. One bit of the connection mark,
 // inside a configurable mask, is set on connections that we translated, and on

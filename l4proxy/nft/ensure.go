@@ -8,8 +8,9 @@ import (
 )
 
 // ensure makes the table, sets and rules of f stand in the kernel. Rules of
-// another version are replaced in one transaction and keep the elements; only
-// if a set has another shape the table starts anew.
+// another version are replaced in one transaction and keep the elements, and
+// sets that it did not have are added; only if a set has another shape the
+// table starts anew.
 func (f *family) ensure(k *kernel) error {
 	chains := f.chains()
 	marker, err := f.marker(chains)
@@ -33,11 +34,12 @@ func (f *family) ensure(k *kernel) error {
 	}
 	switch {
 	case was.fits:
-		f.dropRules(conn, old, was.dispatch)
+		f.dropRules(conn, old, was.sets[f.dispatch.Name])
 	case was.exists:
 		conn.DelTable(f.table)
+		was.sets = nil
 	}
-	if err := f.create(conn, chains, marker, !was.fits); err != nil {
+	if err := f.create(conn, chains, marker, was.sets); err != nil {
 		return err
 	}
 	if err := k.flush(); err != nil {
@@ -57,9 +59,9 @@ func (f *family) inKernel(conn *nftables.Conn) ([]*nftables.Chain, error) {
 
 // found says what of our table was in the kernel.
 type found struct {
-	exists   bool // the table
-	fits     bool // with all element sets, shaped as we want them
-	dispatch bool // with the map dispatch
+	exists bool            // the table
+	fits   bool            // no element set has another shape than we want
+	sets   map[string]bool // by name
 }
 
 func (f *family) shapeInKernel(conn *nftables.Conn) (found, error) {
@@ -75,12 +77,12 @@ func (f *family) shapeInKernel(conn *nftables.Conn) (found, error) {
 	if err != nil {
 		return was, nil // of a shape that we cannot even read: start anew
 	}
+	was.sets = map[string]bool{}
 	shapes := map[string]string{}
 	for _, s := range sets {
-		shapes[s.Name] = shape(s)
+		was.sets[s.Name], shapes[s.Name] = true, shape(s)
 	}
-	_, was.dispatch = shapes[f.dispatch.Name]
-	was.fits = !slices.ContainsFunc(f.elementSets(), func(s *nftables.Set) bool { return shapes[s.Name] != shape(s) })
+	was.fits = !slices.ContainsFunc(f.elementSets(), func(s *nftables.Set) bool { return was.sets[s.Name] && shapes[s.Name] != shape(s) })
 	return was, nil
 }
 
@@ -99,13 +101,15 @@ func (f *family) dropRules(conn *nftables.Conn, old []*nftables.Chain, dispatch 
 	}
 }
 
-func (f *family) create(conn *nftables.Conn, chains []chain, marker string, withSets bool) error {
+// create makes what is not there yet; has are the sets that are.
+func (f *family) create(conn *nftables.Conn, chains []chain, marker string, has map[string]bool) error {
 	conn.AddTable(f.table)
-	if withSets {
-		for _, s := range f.elementSets() {
-			if err := conn.AddSet(s, nil); err != nil {
-				return fmt.Errorf("set %s: %w", s.Name, err)
-			}
+	for _, s := range f.elementSets() {
+		if has[s.Name] {
+			continue
+		}
+		if err := conn.AddSet(s, nil); err != nil {
+			return fmt.Errorf("set %s: %w", s.Name, err)
 		}
 	}
 	conn.AddChain(&nftables.Chain{Table: f.table, Name: marker})

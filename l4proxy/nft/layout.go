@@ -16,6 +16,7 @@ const TableName = "steelyard"
 
 // Chain priorities; the package comment says why.
 const (
+	prioChance    = -190 // right after conntrack, before anybody translates
 	prioTranslate = -110
 	prioRefuse    = -50
 	prioSource    = 90
@@ -33,8 +34,10 @@ type family struct {
 	dst     uint32
 
 	markMask uint32 // bits of the connection mark that are ours
+	dup      bool   // the kernel can hand packets to another node
 
 	frontends, backends, addrs, locals, sources *nftables.Set
+	nodes, chances                              *nftables.Set
 	dispatch                                    *nftables.Set // group ID flags → chain
 }
 
@@ -54,6 +57,8 @@ func newFamily(fam config.Family, markMask uint32) *family {
 	f.addrs = f.set("addrs", addr, nftables.SetDatatype{})
 	f.locals = f.set("locals", concat(addr, addr), nftables.SetDatatype{})
 	f.dispatch = f.set("dispatch", u32, nftables.TypeVerdict)
+	f.nodes = f.set("nodes", nftables.TypeEtherAddr, nftables.SetDatatype{})
+	f.chances = f.set("chances", addr, concat(addr, nftables.TypeIFIndex))
 	f.sources = f.set("sources", nftables.TypeInteger, nftables.SetDatatype{})
 	// One plain integer instead of a concatenation: group and client address
 	// sort as one number, and so the kernel takes a tree that changes element
@@ -73,7 +78,7 @@ func (f *family) set(name string, key, data nftables.SetDatatype) *nftables.Set 
 
 // elementSets are the sets that hold what an l4proxy.Table says.
 func (f *family) elementSets() []*nftables.Set {
-	return []*nftables.Set{f.sources, f.backends, f.locals, f.frontends, f.addrs}
+	return []*nftables.Set{f.sources, f.backends, f.locals, f.frontends, f.addrs, f.nodes, f.chances}
 }
 
 // chain is a chain with its rules, each a list of expressions. Hook is nil for

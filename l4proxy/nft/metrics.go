@@ -11,6 +11,7 @@ import (
 type metrics struct {
 	duration  prometheus.Histogram
 	frontends prometheus.Gauge
+	chances   prometheus.Gauge
 	elements  prometheus.Counter
 	resyncs   prometheus.Counter
 	errors    prometheus.Counter
@@ -27,13 +28,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: []float64{.0002, .0005, .001, .002, .005, .01, .05, .2, 1, 5, 20}}),
 		frontends: prometheus.NewGauge(prometheus.GaugeOpts{Name: "steelyard_l4_frontends",
 			Help: "Addresses and ports that the kernel forwards or refuses."}),
+		chances: prometheus.NewGauge(prometheus.GaugeOpts{Name: "steelyard_l4_second_chances",
+			Help: "Addresses whose open connections go on through the node that had them before."}),
 		elements: counter("elements_written_total", "Elements added to or deleted from our nftables sets."),
 		resyncs:  counter("resyncs_total", "Times the kernel table was found changed by somebody else."),
 		errors:   counter("apply_errors_total", "Tables that could not be written."),
 		purged:   counter("conntrack_purged_total", "Connections to vanished endpoints that were forgotten."),
 	}
 	if reg != nil {
-		reg.MustRegister(m.duration, m.frontends, m.elements, m.resyncs, m.errors, m.purged)
+		reg.MustRegister(m.duration, m.frontends, m.chances, m.elements, m.resyncs, m.errors, m.purged)
 	}
 	return m
 }
@@ -45,4 +48,5 @@ func (m *metrics) applied(took time.Duration, t l4proxy.Table, err error) {
 		return
 	}
 	m.frontends.Set(float64(t.Len()))
+	m.chances.Set(float64(len(t.Chances().Hops)))
 }

@@ -30,6 +30,7 @@ func (f *family) planDelta(d *l4proxy.Delta) *plan {
 	}
 	f.planFrontends(p, a, d.Frontends)
 	p.add(f.addrs, false, a.addrs(f.mine(d.NewAddrs), 1))
+	f.planChances(p, a, d)
 	p.add(f.addrs, true, a.addrs(f.mine(d.OldAddrs), 1))
 	p.add(f.locals, true, a.addrs(f.mine(d.OldLocals), 2))
 	slots, sources = nil, nil

@@ -47,7 +47,7 @@ func (f *family) explain(k *kernel, err error) error {
 }
 
 // missing names the kernel features that the rules of f need and the kernel
-// lacks. It tries each in a scratch table that exists within one transaction.
+// lacks.
 func (f *family) missing(k *kernel) []string {
 	zero := []byte{0, 0, 0, 0}
 	imm := &expr.Immediate{Register: reg(0), Data: zero}
@@ -68,18 +68,24 @@ func (f *family) missing(k *kernel) []string {
 		{"NFT_REJECT (in prerouting: Linux 5.9)", nftables.ChainTypeFilter, nftables.ChainHookPrerouting,
 			[]expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: f.unreach}}},
 	} {
-		conn, err := k.open()
-		if err != nil {
-			return out
-		}
-		t := conn.AddTable(&nftables.Table{Name: TableName + "-probe", Family: f.table.Family})
-		c := conn.AddChain(&nftables.Chain{Name: "probe", Table: t, Type: p.kind, Hooknum: p.hook,
-			Priority: nftables.ChainPriorityRef(0)})
-		conn.AddRule(&nftables.Rule{Table: t, Chain: c, Exprs: append(p.exprs, &expr.Verdict{Kind: expr.VerdictAccept})})
-		conn.DelTable(t)
-		if err := k.flush(); err != nil {
+		if err := f.try(k, p.kind, p.hook, p.exprs); err != nil {
 			out = append(out, "CONFIG_"+p.name)
 		}
 	}
 	return out
+}
+
+// try finds out whether the kernel takes a rule, in a table that exists within
+// one transaction.
+func (f *family) try(k *kernel, kind nftables.ChainType, hook *nftables.ChainHook, exprs []expr.Any) error {
+	conn, err := k.open()
+	if err != nil {
+		return err
+	}
+	t := conn.AddTable(&nftables.Table{Name: TableName + "-probe", Family: f.table.Family})
+	c := conn.AddChain(&nftables.Chain{Name: "probe", Table: t, Type: kind, Hooknum: hook,
+		Priority: nftables.ChainPriorityRef(0)})
+	conn.AddRule(&nftables.Rule{Table: t, Chain: c, Exprs: append(exprs, &expr.Verdict{Kind: expr.VerdictAccept})})
+	conn.DelTable(t)
+	return k.flush()
 }

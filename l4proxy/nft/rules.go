@@ -15,7 +15,7 @@ import (
 func (f *family) chains() []chain {
 	jump := func(to string) [][]expr.Any { return [][]expr.Any{verdict(expr.VerdictJump, to)} }
 	nat, filter := nftables.ChainTypeNAT, nftables.ChainTypeFilter
-	return append(f.variants(),
+	chains := append(f.variants(),
 		chain{name: "translate", rules: f.translate()},
 		chain{name: "answer", rules: f.answer()},
 		chain{name: "stray", rules: f.stray()},
@@ -24,9 +24,13 @@ func (f *family) chains() []chain {
 		chain{"nat-prerouting", nat, nftables.ChainHookPrerouting, prioTranslate, jump("translate")},
 		chain{"nat-output", nat, nftables.ChainHookOutput, prioTranslate, jump("translate")},
 		chain{"filter-prerouting", filter, nftables.ChainHookPrerouting, prioRefuse, jump("refuse")},
-		chain{"filter-output", filter, nftables.ChainHookOutput, prioRefuse, jump("refuse")},
+		chain{"filter-output", filter, nftables.ChainHookOutput, prioRefuse, append(f.handedOn(), jump("refuse")...)},
 		chain{"nat-postrouting", nat, nftables.ChainHookPostrouting, prioSource, f.postrouting()},
 	)
+	if f.dup {
+		chains = append(chains, chain{"second-chance", filter, nftables.ChainHookPrerouting, prioChance, f.secondChance()})
+	}
+	return chains
 }
 
 // translate sends a new connection to its backend. The first rule serves the

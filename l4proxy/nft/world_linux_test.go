@@ -73,6 +73,10 @@ func (w *world) delete(name string) {
 }
 
 func (w *world) table() l4proxy.Table {
+	return w.tableOf("node", l4proxy.Chances{}, netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8:1::1"))
+}
+
+func (w *world) tableOf(node string, chances l4proxy.Chances, addrs ...netip.Addr) l4proxy.Table {
 	addr := netip.MustParseAddr
 	snap := &config.Snapshot{Services: config.TableOf(w.services), Endpoints: config.TableOf(w.eps),
 		Pools: []*config.Pool{{Name: "p", Ranges: []config.Range{
@@ -80,15 +84,16 @@ func (w *world) table() l4proxy.Table {
 			{From: addr("198.51.100.0"), To: addr("198.51.100.255")},
 			{From: addr("2001:db8:100::"), To: addr("2001:db8:100::ffff")},
 		}}}}
-	return l4proxy.Build(snap, l4proxy.Options{Node: "node", Dead: w.dead,
-		NodeAddrs: []netip.Addr{addr("192.0.2.1"), addr("2001:db8:1::1")}})
+	return l4proxy.Build(snap, l4proxy.Options{Node: node, Dead: w.dead, NodeAddrs: addrs, Chances: chances})
 }
 
 func local(s *config.Service) { s.Local = true }
 
-func (l *lab) forwarder() *Forwarder {
+func (l *lab) forwarder() *Forwarder { return l.forwarderOf(l.node) }
+
+func (l *lab) forwarderOf(s space) *Forwarder {
 	l.t.Helper()
-	f, err := New(log.NewNopLogger(), nil, Options{NetNS: int(l.node.ns)})
+	f, err := New(log.NewNopLogger(), nil, Options{NetNS: int(s.ns)})
 	if err != nil {
 		l.t.Fatal(err)
 	}
