@@ -39,6 +39,7 @@ type Agent struct {
 	beats   pulse.View
 	members []announce.Member // with the last word on who is alive
 	since   aliveSince
+	outages outages
 	host    host.State
 	links   []announce.Link  // of host, usable
 	ailing  []config.Problem // faults of this host
@@ -76,7 +77,7 @@ func New(logger log.Logger, parts Parts) *Agent {
 		claims: newClaimer(parts.Claims, parts.Node), records: newReader(parts.Records), reports: newReporter(logger, parts.Reports),
 		metrics: newMetrics(parts.Metrics), faults: feed.NewLatest[[]config.Problem](nil),
 		liveness: newLiveness(), ground: newGround(), rights: rights{answer: true, swap: true, seize: true},
-		over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, since: aliveSince{}, announced: map[announcement]bool{},
+		over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, since: aliveSince{}, outages: outages{}, announced: map[announcement]bool{},
 	}
 }
 
@@ -203,7 +204,7 @@ func (a *Agent) complete() bool { return a.seen == inputs{true, true, true} }
 
 // unfinished tells whether something failed and should be tried again.
 func (a *Agent) unfinished() bool {
-	return a.table.fault != nil || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || a.over.unwritten() ||
+	return a.table.fault != nil || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || a.over.unwritten() || a.table.lapsed(time.Now()) ||
 		slices.ContainsFunc(a.plan.Claims, func(c announce.Claim) bool { return !c.Held && !c.Yielding })
 }
 

@@ -19,6 +19,8 @@ type forwarding struct {
 	ready    announce.Forwarding // addresses of table
 	problems []string            // Services that want the same frontend
 	dead     map[string]bool     // nodes that table takes for gone
+	chances  l4proxy.Chances     // of connections opened through other nodes
+	lapse    time.Time           // of the first of chances; zero: none ends by itself
 	written  bool                // at least once
 	fault    error               // of the last attempt
 	tried    time.Time
@@ -31,12 +33,14 @@ func (a *Agent) forwardTable(now time.Time) {
 		a.Health.Ready("forwarder") // somebody else's business
 		return
 	}
-	if !a.tableDue(now) {
+	chances, lapse := a.chances(now)
+	if !a.tableDue(now, chances) {
+		a.table.lapse = lapse
 		return
 	}
 	gone := dead(a.members)
 	table := l4proxy.Update(a.table.table, a.snap, l4proxy.Options{
-		Node: a.Node, NodeAddrs: a.nodeAddrs(), Dead: gone, Classes: a.Classes,
+		Node: a.Node, NodeAddrs: a.nodeAddrs(), Dead: gone, Classes: a.Classes, Chances: chances,
 	})
 	err := a.Forwarder.Apply(table)
 	a.table.tried = now
@@ -51,20 +55,25 @@ func (a *Agent) forwardTable(now time.Time) {
 	if a.table.fault != nil {
 		level.Info(a.log).Log("msg", "forwarding table written again")
 	}
+	a.tellChances(a.table.chances, chances)
 	a.table = forwarding{
-		table: table, ready: readyFor(table), problems: conflicts(table), dead: gone, written: true, tried: now,
+		table: table, ready: readyFor(table), problems: conflicts(table), dead: gone, chances: chances, lapse: lapse,
+		written: true, tried: now,
 	}
 	a.Health.Ready("forwarder")
 }
 
+// lapsed tells whether a second chance is over by time alone.
+func (f *forwarding) lapsed(now time.Time) bool { return !f.lapse.IsZero() && !now.Before(f.lapse) }
+
 // tableDue tells whether the table may differ from the one written. One that
 // could not be written is tried again once a second at most: each attempt
 // reads all that the kernel has.
-func (a *Agent) tableDue(now time.Time) bool {
+func (a *Agent) tableDue(now time.Time, chances l4proxy.Chances) bool {
 	if a.table.fault != nil {
 		return now.Sub(a.table.tried) >= retryAfter
 	}
-	return !a.table.written || a.fresh.snap || a.fresh.members && !maps.Equal(a.table.dead, dead(a.members))
+	return !a.table.written || a.fresh.snap || !chances.Equal(a.table.chances) || a.fresh.members && !maps.Equal(a.table.dead, dead(a.members))
 }
 
 // inspectTable looks whether somebody else removed the table from the kernel,

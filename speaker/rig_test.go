@@ -251,7 +251,15 @@ func (r *rig) stall(ctx context.Context) error {
 
 var errDenied = errors.New("forbidden")
 
-func tableText(t l4proxy.Table) string { return joined(slices.Collect(t.Addrs())) }
+// tableText are the addresses of a table, and where unknown connections go.
+func tableText(t l4proxy.Table) string {
+	var hops []string
+	for addr, hop := range t.Chances().Hops {
+		hops = append(hops, fmt.Sprintf(" %v→%v", addr, hop.Addr))
+	}
+	slices.Sort(hops)
+	return joined(slices.Collect(t.Addrs())) + strings.Join(hops, "")
+}
 
 func joined(addrs []netip.Addr) string {
 	slices.SortFunc(addrs, netip.Addr.Compare)

@@ -44,6 +44,7 @@ func (a *Agent) judge() {
 	if !reflect.DeepEqual(members, a.members) {
 		a.members, a.fresh.members = members, true
 		a.since.note(members, time.Now())
+		a.outages.note(members, time.Now())
 	}
 	a.introduce()
 }

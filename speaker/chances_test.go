@@ -1,0 +1,222 @@
+package speaker
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/host"
+	"github.com/steelyard-lb/steelyard/l4proxy"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+var addr6 = netip.MustParseAddr("2001:db8::10")
+
+// moved are addresses that n1 has had from n2 for a minute.
+func moved(now time.Time) *moves {
+	lan := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/64")}
+	member := func(name string, mac byte) announce.Member {
+		return announce.Member{Node: name, Alive: true, Links: []announce.Link{{Name: "eth0", Prefixes: lan, MAC: [6]byte{2, mac}}}}
+	}
+	node := func(name, addrs string) *config.Node {
+		n := &config.Node{Name: name}
+		for _, a := range strings.Fields(addrs) {
+			n.Addrs = append(n.Addrs, netip.MustParseAddr(a))
+		}
+		return n
+	}
+	record := func(addr netip.Addr) *config.L2Claim {
+		return &config.L2Claim{Addr: addr, Owner: "n1", Previous: "n2", Epoch: 2, Since: now.Add(-time.Minute)}
+	}
+	return &moves{
+		self:   "n1",
+		claims: config.TableOf(map[netip.Addr]*config.L2Claim{addr4: record(addr4), addr6: record(addr6)}),
+		nodes: config.TableOf(map[string]*config.Node{"n1": node("n1", "192.0.2.1 2001:db8::1"),
+			"n2": node("n2", "203.0.113.2 192.0.2.2 2001:db8::2"), "n3": node("n3", "192.0.2.3 2001:db8::3")}),
+		members: []announce.Member{member("n1", 1), member("n2", 2), member("n3", 3)},
+		outages: outages{},
+		host: host.State{Links: []host.Link{{Name: "eth0", Index: 7, Up: true, MAC: net.HardwareAddr{2, 1, 0, 0, 0, 0},
+			Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("2001:db8::1/64")}}}},
+		links: []announce.Link{{Name: "eth0", Prefixes: lan, MAC: [6]byte{2, 1}}},
+	}
+}
+
+// edit changes both records.
+func (v *moves) edit(change func(*config.L2Claim)) {
+	for addr, rec := range v.claims.All() {
+		next := *rec
+		change(&next)
+		edit := v.claims.Edit()
+		edit.Set(addr, &next)
+		v.claims = edit.Done()
+	}
+}
+
+func TestChances(t *testing.T) {
+	now := time.Unix(10_000, 0)
+	const both, four, none = "192.0.2.10→192.0.2.2%7 2001:db8::10→2001:db8::2%7", "192.0.2.10→192.0.2.2%7", ""
+	for _, tt := range []struct {
+		name string
+		edit func(v *moves)
+		want string
+	}{
+		{"a planned move", func(*moves) {}, both},
+		{"nobody had it before", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Previous = "" }) }, none},
+		{"another node has it", func(v *moves) { v.self = "n3" }, none},
+		{"this node had it before", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Previous = "n1" }) }, none},
+		{"just before the time is over", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Since = now.Add(time.Second - chanceFor) }) }, both},
+		{"the time is over", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Since = now.Add(-chanceFor) }) }, none},
+		{"a clock that was set back", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Since = now.Add(2 * chanceFor) }) }, none},
+		{"the node before is dead", func(v *moves) { v.members[1].Alive = false }, none},
+		{"it is no member", func(v *moves) { v.members = v.members[:1] }, none},
+		{"it restarts", func(v *moves) { v.members[1].Restarting = true }, both},
+		{"it leaves", func(v *moves) { v.members[1].Leaving = true }, both},
+		{"it has been dead since", func(v *moves) { v.outages["n2"] = outage{last: now.Add(-time.Second), over: true} }, none},
+		{"it was taken over from, dead", func(v *moves) { v.outages["n2"] = outage{last: now.Add(-time.Minute), over: true} }, none},
+		{"it was dead long before", func(v *moves) { v.outages["n2"] = outage{last: now.Add(-2 * time.Minute), over: true} }, both},
+		{"another one was dead", func(v *moves) { v.outages["n3"] = outage{last: now} }, both},
+		{"it has no Node", func(v *moves) { v.nodes = config.Table[string, *config.Node]{} }, none},
+		{"one family is behind a router", func(v *moves) { v.links[0].Prefixes = v.links[0].Prefixes[:1] }, four},
+		{"no link of this node is usable", func(v *moves) { v.links = nil }, none},
+		{"its interfaces are not known", func(v *moves) { v.members[1].Links = nil }, none},
+		{"an older version tells no hardware address", func(v *moves) { v.members[1].Links[0].MAC = [6]byte{} }, none},
+		{"its interface has no address there", func(v *moves) { v.members[1].Links[0].Prefixes = v.links[0].Prefixes[:1] }, four},
+	} {
+		v := moved(now)
+		tt.edit(v)
+		c, lapse := v.chances(now)
+		if got := chancesText(c); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+		if len(c.Hops) == 0 != lapse.IsZero() || len(c.Hops) == 0 != (len(c.Nodes) == 0) {
+			t.Errorf("%s: %d hops, %d nodes, end at %v", tt.name, len(c.Hops), len(c.Nodes), lapse)
+		}
+	}
+}
+
+func chancesText(c l4proxy.Chances) string {
+	var out []string
+	for addr, hop := range c.Hops {
+		out = append(out, fmt.Sprintf("%v→%v%%%d", addr, hop.Addr, hop.Link))
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+// All nodes but this one are known by their hardware addresses, and the first
+// chance that ends says when.
+func TestChancesNodesAndEnd(t *testing.T) {
+	now := time.Unix(10_000, 0)
+	v := moved(now)
+	v.members[2].Links = append(v.members[2].Links, announce.Link{Name: "old"}, announce.Link{Name: "eth1", MAC: [6]byte{2, 2}})
+	elder, _ := moved(now.Add(-time.Second)).claims.Get(addr6)
+	edit := v.claims.Edit()
+	edit.Set(addr6, elder)
+	v.claims = edit.Done()
+	c, lapse := v.chances(now)
+	if want := []l4proxy.MAC{{2, 2}, {2, 3}}; !slices.Equal(c.Nodes, want) {
+		t.Errorf("nodes %v, want %v", c.Nodes, want)
+	}
+	if want := now.Add(-time.Minute - time.Second + chanceFor); !lapse.Equal(want) {
+		t.Errorf("ends at %v, want %v", lapse, want)
+	}
+}
+
+func TestOutages(t *testing.T) {
+	o, now := outages{}, time.Unix(10_000, 0)
+	note := func(alive, leaving bool) {
+		now = now.Add(time.Second)
+		o.note([]announce.Member{{Node: "n2", Alive: alive, Leaving: leaving}}, now)
+	}
+	note(true, false)
+	note(false, true) // said goodbye: the node lives
+	if o.since("n2", time.Time{}) {
+		t.Error("dead, and nobody saw it die")
+	}
+	note(false, false)
+	note(true, false)
+	back := now
+	note(true, false)
+	if !o.since("n2", back) || o.since("n2", now) {
+		t.Errorf("back at %v: %+v", back, o)
+	}
+	now = now.Add(chanceFor)
+	note(true, false)
+	if len(o) != 0 {
+		t.Errorf("not forgotten: %+v", o)
+	}
+}
+
+// neighbours tells the agent that all nodes live and how they are connected.
+func (r *rig) neighbours() {
+	var all []announce.Member
+	for i, name := range sortedNames(r.nodes) {
+		all = append(all, announce.Member{Node: name, Alive: true, Links: []announce.Link{
+			{Name: "eth0", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, MAC: [6]byte{2, byte(i)}}}})
+	}
+	r.meets.Put(all)
+}
+
+// TestMoveKeepsConnections: the second chance is there before the address is
+// answered for, goes when the node before dies, and when its time is over.
+func TestMoveKeepsConnections(t *testing.T) {
+	for _, end := range []string{"death", "time"} {
+		taken(t, 3, func(r *rig) {
+			r.neighbours()
+			r.pass(0)
+			r.set(func() { r.journal = nil })
+			r.services[web].Local = true // n1 alone can serve, and n2 yields
+			r.publishAll()
+			r.pass(0)
+			const with, without = "table 192.0.2.10 192.0.2.10→192.0.2.2", "table 192.0.2.10"
+			lines := slices.Clone(r.journal)
+			if i, j := slices.Index(lines, with), slices.Index(lines, "answer 192.0.2.10"); i < 0 || j < i {
+				t.Errorf("did %q, want %q before the answer", lines, with)
+			}
+			if end == "death" {
+				r.kill("n2")
+				r.pass(0)
+			} else {
+				r.pass(chanceFor - time.Minute)
+				if r.last["table"] != strings.TrimPrefix(with, "table ") {
+					t.Errorf("table %q before the time is over", r.last["table"])
+				}
+				r.pass(time.Minute + 2*retryAfter)
+			}
+			if r.last["table"] != strings.TrimPrefix(without, "table ") {
+				t.Errorf("%s: table %q, want no second chance", end, r.last["table"])
+			}
+			if end == "death" {
+				r.neighbours()
+				r.pass(0)
+				if r.last["table"] != strings.TrimPrefix(without, "table ") {
+					t.Errorf("a second chance through a node that came back: table %q", r.last["table"])
+				}
+			}
+			if r.last["answer"] != "192.0.2.10" {
+				t.Errorf("answers %q", r.last["answer"])
+			}
+		})
+	}
+}
+
+// TestTakeoverGivesNoChance: what was taken over from a dead node has none, nor
+// when that node is back.
+func TestTakeoverGivesNoChance(t *testing.T) {
+	taken(t, 3, func(r *rig) {
+		r.neighbours()
+		r.pass(0)
+		r.kill("n2", "n3")
+		r.pass(5 * time.Second)
+		r.neighbours()
+		r.pass(time.Second)
+		if r.records[addr4].Owner != "n1" || strings.Contains(r.last["table"], "→") {
+			t.Errorf("record %+v, table %q", r.records[addr4], r.last["table"])
+		}
+	})
+}
