@@ -23,7 +23,7 @@ func table() map[string]command {
 		"crash": crash, "freeze": freeze, "thaw": thaw,
 		"poweroff": powerOff, "poweron": powerOn, "forget": forget,
 		"cut": cut, "restore": restore, "loss": loss,
-		"api": api, "proxy": proxy, "loop": loop, "sleep": sleep, "in": in, "certificate": certificate, "dns": setName, "finally": finally,
+		"api": api, "proxy": proxy, "loop": loop, "hold": hold, "sleep": sleep, "in": in, "certificate": certificate, "dns": setName, "finally": finally,
 	}
 }
 

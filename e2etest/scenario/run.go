@@ -54,6 +54,7 @@ type run struct {
 	dir     string                        // where the script's files are
 	vars    map[string]string             // of the script, for files it applies
 	loops   map[string]*probe.Loop        // running request loops
+	held    map[string]*probe.Held        // open connections in use
 	certs   map[string]*probe.Certificate // by Secret
 	applied []string                      // expanded manifests, to be deleted at the end
 	undo    []func() error                // faults to take back, last first
@@ -69,7 +70,7 @@ const firstNumber = 20
 
 func newRun(ctx context.Context, w *World, name string, t *recorder) *run {
 	number := firstNumber + int(numbers.Add(1)-1)%200
-	r := &run{ctx: ctx, w: w, name: name, t: t, loops: make(map[string]*probe.Loop), certs: make(map[string]*probe.Certificate)}
+	r := &run{ctx: ctx, w: w, name: name, t: t, loops: make(map[string]*probe.Loop), held: make(map[string]*probe.Held), certs: make(map[string]*probe.Certificate)}
 	r.ns = fmt.Sprintf("%s-%d", strings.ReplaceAll(name, "_", "-"), number)
 	r.vars = variables(r.ns, number, w.Chart)
 	for _, spec := range w.Lab.Topo.Of(lab.Node) {
@@ -109,6 +110,9 @@ func (r *run) setup(env *testscript.Env) error {
 func (r *run) finish() {
 	for _, loop := range r.loops {
 		loop.Stop()
+	}
+	for _, held := range r.held {
+		held.End()
 	}
 	if r.t.failed.Load() {
 		r.keepLogs()

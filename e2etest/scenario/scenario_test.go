@@ -39,6 +39,24 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestJudgeHeld(t *testing.T) {
+	broke := errors.New("connection reset by peer")
+	for _, tt := range []struct {
+		answered, broken int
+		bounds           []string
+		ok               bool
+	}{
+		{100, 0, nil, true}, {100, 1, nil, false}, {100, 1, []string{"broken<=1"}, true}, {100, 2, []string{"broken<=1"}, false}, {0, 0, nil, false},
+	} {
+		if err := judgeHeld(tt.answered, tt.broken, broke, tt.bounds); (err == nil) != tt.ok {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+	if err := judgeHeld(1, 0, nil, []string{"failed<=1"}); !errors.Is(err, errUsage) {
+		t.Errorf("a malformed bound: %v", err)
+	}
+}
+
 // TestRetry checks within, always, never and "!" on a command that succeeds from
 // the third try on.
 func TestRetry(t *testing.T) {

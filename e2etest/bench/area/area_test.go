@@ -21,7 +21,7 @@ func TestPromises(t *testing.T) {
 		"l2/flap":               "trials  = 10", "l2/flap-double": "ms  <= 1000",
 		"l2/speaker-kill": "requests  = 0", "l2/speaker-kill-arp": "ms  <= 1000",
 		"l2/restart-open":  "connections  = 0",
-		"l2/planned-drain": "requests  = 0", "l2/planned-rebalance": "requests  = 0", "l2/rollout": "requests  = 0", "l2/node-return": "requests  = 0",
+		"l2/planned-drain": "requests  = 0", "l2/planned-rebalance": "requests  = 0", "l2/planned-long": "requests  = 0", "l2/rollout": "requests  = 0", "l2/node-return": "requests  = 0",
 		"l2/stability": "changes  = 0", "l2/mass-takeover": "ms  <= 1000",
 		"l2/arp-p99": "ms  <= 2", "l2/noise": "% of a core  <= 2", "l2/rss-1k": "MB  <= 80",
 	}

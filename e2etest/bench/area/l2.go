@@ -11,7 +11,7 @@ var (
 	poweroff, linkcut, freeze   = l2Lab.PowerOff(), l2Lab.LinkCut(), l2Lab.Freeze()
 	endpoints, flap, killed     = l2Lab.Endpoints(), l2Lab.Flap(), l2Lab.SpeakerKill()
 	open, drain, rollout, comes = l2Lab.RestartOpen(), l2Lab.Drain(), l2Lab.Rollout(), l2Lab.NodeReturn()
-	rebalance                   = l2Lab.Rebalance()
+	rebalance, long             = l2Lab.Rebalance(), l2Lab.PlannedLong()
 	stability, mass, noise      = l2Lab.Stability(), l2Lab.MassTakeover(), l2Lab.Noise()
 )
 
@@ -45,6 +45,7 @@ var l2 = []bench.Figure{
 	none("l2/restart-open", "connections", open, failover.MetricBroken),
 	none("l2/planned-drain", "requests", drain, failover.MetricFailed),
 	none("l2/planned-rebalance", "requests", rebalance, failover.MetricFailed),
+	none("l2/planned-long", "requests", long, failover.MetricFailed),
 	none("l2/rollout", "requests", rollout, failover.MetricFailed),
 	none("l2/node-return", "requests", comes, failover.MetricFailed),
 

@@ -1,7 +1,6 @@
 package failover
 
 import (
-	"bufio"
 	"errors"
 	"net"
 	"net/netip"
@@ -233,18 +232,6 @@ func TestExchange(t *testing.T) {
 		p := &pipe{Reader: strings.NewReader(answer)}
 		if _, err := exchange(p); (err == nil) != good || !strings.HasPrefix(p.wrote.String(), "GET / HTTP/1.0\r\n") {
 			t.Errorf("%q: %v after %q", answer, err, p.wrote.String())
-		}
-	}
-	for answer, good := range map[string]bool{
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok":                      true,
-		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok": false,
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no":                       false,
-		"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n":               false,
-		"": false,
-	} {
-		p := &pipe{Reader: strings.NewReader(answer)}
-		if err := request(p, bufio.NewReader(p)); (err == nil) != good {
-			t.Errorf("%q: %v", answer, err)
 		}
 	}
 }
