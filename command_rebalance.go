@@ -43,7 +43,8 @@ func rebalanceCommand() *cobra.Command {
 that the nodes are loaded evenly: back on nodes that were away, out on new ones.
 With --yes they move, one after the other: the new node takes the address over
 and announces it, and only then the old one stops answering. A new connection
-finds an owner at any moment; one that is open may be reset by the move.
+finds an owner at any moment, and TCP connections that are open go on through the
+old one for an hour.
 
 Addresses given limit it to these; with --to they go to that node. A node that
 may not announce an address, or is not up, does not take it, and it stays.
