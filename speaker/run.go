@@ -10,13 +10,14 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// What going away may take at most; 10.5 s in all, of the 30 s that a pod has.
+// What going away may take at most; 14.5 s in all, of the 30 s that a pod has.
 const (
-	askLimit  = 1500 * time.Millisecond // for the question why we stop
-	tellLimit = 1500 * time.Millisecond // for the members to hear of it
-	stopLimit = 2 * time.Second         // for routers to drop our routes
-	handLimit = 3 * time.Second         // for other nodes to take over
-	drainTime = time.Second             // for packets that are under way to us
+	askLimit   = 1500 * time.Millisecond // for the question why we stop
+	tellLimit  = 1500 * time.Millisecond // for the members to hear of it
+	stopLimit  = 2 * time.Second         // for routers to drop our routes
+	handLimit  = 3 * time.Second         // for other nodes to take over
+	drainTime  = time.Second             // for packets that are under way to us
+	finishTime = 5 * time.Second         // for answers, where others hand us what is open
 )
 
 var errEnded = errors.New("ended although nobody told it to")
@@ -160,14 +161,19 @@ func (a *Agent) handOver(ctx context.Context) error {
 	return nil
 }
 
-// drain forwards what is still coming, if anything may be.
+// drain forwards what is still coming, if anything may be: for longer if nodes
+// stay that hand this one the packets of open connections.
 func (a *Agent) drain(ctx context.Context) {
 	if len(a.announced) == 0 {
 		return
 	}
+	wait := drainTime
+	if a.othersAlive() {
+		wait = finishTime
+	}
 	select {
 	case <-ctx.Done():
-	case <-time.After(drainTime):
+	case <-time.After(wait):
 	}
 }
 

@@ -57,7 +57,7 @@ func TestLeaveHandsOver(t *testing.T) {
 			r.record(addr4, "n2", 2)
 			r.publish(config.Changes{Claims: []netip.Addr{addr4}})
 		}()
-		if took := r.stop(); took < 500*time.Millisecond+drainTime || took > 2*time.Second {
+		if took := r.stop(); took < 500*time.Millisecond+finishTime || took > time.Second+finishTime {
 			t.Errorf("took %v", took)
 		}
 		r.did("health decision going away", "members leaving", "routers stopped", "n2 claims", "answer", "table removed", "members goodbye")
@@ -69,7 +69,7 @@ func TestLeaveHandsOver(t *testing.T) {
 func TestLeaveWhenAllHangs(t *testing.T) {
 	owning(t, 2, func(r *rig) {
 		r.set(func() { r.leaves, r.stuck, r.api = true, true, "hang" })
-		limit := askLimit + tellLimit + stopLimit + handLimit + drainTime + tellLimit
+		limit := askLimit + tellLimit + stopLimit + handLimit + finishTime + tellLimit
 		if took := r.stop(); took > limit || took > 15*time.Second {
 			t.Errorf("took %v of %v", took, limit)
 		}
