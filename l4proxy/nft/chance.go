@@ -32,8 +32,8 @@ func (f *family) secondChance() [][]expr.Any {
 			equal(reg(0), []byte{0}),
 			&expr.Payload{OperationType: expr.PayloadLoad, Base: expr.PayloadBaseLLHeader, Offset: 6, Len: 6, DestRegister: reg(0)},
 			&expr.Lookup{SourceRegister: reg(0), SetName: f.nodes.Name, Invert: true},
-			// For the nft command, which knows the first register of a map's
-			// value only, and does not print a list with a gap in it.
+			// The nft command takes a map's value for one register. It gets to see
+			// a constant for the link, which the value overwrites.
 			&expr.Immediate{Register: link, Data: make([]byte, 4)},
 			f.loadAddr(f.dst, reg(0)),
 			&expr.Lookup{SourceRegister: reg(0), SetName: f.chances.Name, IsDestRegSet: true, DestRegister: via},

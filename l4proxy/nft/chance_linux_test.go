@@ -33,6 +33,7 @@ func TestSecondChance(t *testing.T) {
 			l.sameAsKernel(l.of["now"], l.table["now"](l.chances(before4, before6, l.before)))
 			c, ends := l.open(addr), l.open(addr)
 			l.alive(c)
+			l.pour(l.open(addr))
 			if err := ends.(*net.TCPConn).CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
@@ -155,6 +156,9 @@ func TestSecondChanceStays(t *testing.T) {
 	for _, c := range conns {
 		l.alive(c)
 	}
+	elsewhere := l.chances("192.0.2.3", "2001:db8:100::3", l.pod3)
+	l.give(l.now, elsewhere)
+	l.sameAsKernel(l.of["now"], l.table["now"](elsewhere))
 	if err := l.of["now"].Remove(); err != nil {
 		t.Fatal(err)
 	}

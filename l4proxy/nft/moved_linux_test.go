@@ -2,12 +2,14 @@ package nft
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -193,6 +195,19 @@ func (l *movedLab) alive(c net.Conn) {
 	for range 5 {
 		if got, err := ask(c); err != nil {
 			l.t.Errorf("%v: an open connection broke: %q, %v", c.RemoteAddr(), got, err)
+			return
+		}
+	}
+}
+
+// pour sends more than buffers take, in packets as large as the kernel makes.
+func (l *movedLab) pour(c net.Conn) {
+	l.t.Helper()
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	for range 256 {
+		if _, err := c.Write(make([]byte, 64<<10)); err != nil {
+			l.t.Errorf("%v: much to send: %v", c.RemoteAddr(), err)
 			return
 		}
 	}
