@@ -113,7 +113,9 @@ func (a *Agent) loop(ctx context.Context) {
 		case <-retry.C:
 			a.findOrphans()
 			a.inspectTable()
-			again = a.unfinished()
+			if again = a.unfinished(); !again && a.complete() {
+				a.consult(ctx, time.Now())
+			}
 		case a.ailing = <-a.faults.C():
 			again = false
 		case <-a.Routers.Changed():

@@ -192,7 +192,12 @@ func (f fakeAPI) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2
 	return c, nil
 }
 
-func (f fakeAPI) ReadClaims(ctx context.Context, _ int64) ([]*config.L2Claim, error) {
+func (f fakeAPI) ReadClaims(ctx context.Context, most int64) ([]*config.L2Claim, error) {
+	f.mu.Lock()
+	if f.reads++; most == 0 {
+		f.readAll++
+	}
+	f.mu.Unlock()
 	if err := f.trouble(ctx); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,9 @@ const (
 	// pairGrace is how long one of two nodes that lost the other goes on
 	// answering without a word from the API.
 	pairGrace = time.Second
+	// listenAfter is how long after a death the others look whether the API
+	// still answers: not while they write down what they took over.
+	listenAfter = time.Second
 	// electorAfter is how long a dead node keeps its vote.
 	electorAfter = time.Minute
 )
@@ -81,8 +84,10 @@ func (f footing) wants(now time.Time) bool {
 // ground keeps the footing of this node as time goes.
 type ground struct {
 	footing
-	absent map[string]time.Time // dead voters, since when
-	struck map[string]bool      // those that have no vote any more
+	absent   map[string]time.Time // dead voters, since when
+	struck   map[string]bool      // those that have no vote any more
+	returned time.Time            // when a dead voter was last seen alive again
+	deaf     bool                 // the API did not answer, and not all records were read since
 }
 
 func newGround() *ground {
@@ -95,6 +100,9 @@ func (g *ground) see(alive map[string]bool, alone bool, now time.Time) {
 	g.voters, g.footing.alive = 0, 0
 	for name, lives := range alive {
 		if lives {
+			if _, was := g.absent[name]; was {
+				g.returned = now
+			}
 			delete(g.absent, name)
 			delete(g.struck, name)
 			g.footing.alive++
@@ -144,6 +152,29 @@ func (g *ground) doubt(now time.Time) {
 	if !g.since.IsZero() && g.settled(now) {
 		g.since, g.back, g.own = time.Time{}, time.Time{}, false
 	}
+}
+
+// listens tells whether the records should be read now by a node that is in no
+// doubt. It has a majority, and answers whatever the API does; but when the LAN
+// falls apart the API may stay with the others, who take over by the record. So
+// while somebody is dead it looks now and then, ever more seldom, whether the
+// API answers. If not, it reads all records as soon as it can: when somebody
+// returns, at once. begun is when it read last.
+func (g *ground) listens(now, begun time.Time) bool {
+	if g.voters <= 1 || !g.since.IsZero() {
+		return false
+	}
+	if g.deaf {
+		return g.returned.After(begun) || now.Sub(begun) >= apiPatience
+	}
+	var last time.Time
+	for name, since := range g.absent {
+		if !g.struck[name] && since.After(last) {
+			last = since
+		}
+	}
+	dead := now.Sub(last)
+	return !last.IsZero() && dead >= listenAfter && now.Sub(begun) >= max(listenAfter, dead/4)
 }
 
 // rightsBefore are those of the minority that this node was in.

@@ -180,6 +180,44 @@ func TestCutOffAndHealed(t *testing.T) {
 	})
 }
 
+// The majority goes on answering while it cannot reach the API. The others can,
+// and take over by the record: as soon as one is back the record decides, however
+// late the watch is, and a reading that hangs since before holds nobody up.
+func TestMajorityWithoutAPI(t *testing.T) {
+	for _, watched := range []string{"down", "hang"} {
+		owning(t, 3, func(r *rig) {
+			r.set(func() { r.api = watched; r.journal = nil })
+			r.kill("n3")
+			r.pass(20 * time.Second)
+			r.did()                                                // goes on
+			r.set(func() { r.record(addr4, "n3", 2); r.api = "" }) // which no snapshot shows
+			r.alive("n1", "n2", "n3")
+			r.pass(readEvery + 10*time.Millisecond)
+			r.did("answer")
+			r.stop()
+		})
+	}
+}
+
+// A majority that reaches the API asks it ever more seldom while somebody is
+// dead, for one record, and not at all later.
+func TestMajorityAsksSeldom(t *testing.T) {
+	owning(t, 3, func(r *rig) {
+		r.kill("n3")
+		r.pass(10 * time.Second)
+		if r.reads > 8 || r.reads < 3 || r.readAll > 0 {
+			t.Errorf("in ten seconds: %d readings, %d of all", r.reads, r.readAll)
+		}
+		r.pass(time.Minute)
+		before := r.reads
+		r.pass(10 * time.Minute)
+		if before > 20 || r.reads > before {
+			t.Errorf("%d readings in a minute, then %d", before, r.reads-before)
+		}
+		r.stop()
+	})
+}
+
 // A process that did not run for a while is silent until it knows what it has
 // lost, if anything.
 func TestStalled(t *testing.T) {

@@ -25,6 +25,7 @@ type recordStore interface {
 // reading is what a look at the records brought.
 type reading struct {
 	begun  time.Time
+	all    bool // not one as a sign only
 	claims []*config.L2Claim
 	err    error
 }
@@ -36,6 +37,7 @@ type reader struct {
 	tasks sync.WaitGroup
 	busy  bool      // of the loop: until it took the reading
 	begun time.Time // the last one
+	stop  context.CancelFunc
 }
 
 func newReader(store recordStore) *reader {
@@ -43,21 +45,27 @@ func newReader(store recordStore) *reader {
 }
 
 // Begin begins a reading unless there is one: of all records, or of one as a
-// sign that the API server is there, so that the watch shows the others.
-func (r *reader) Begin(ctx context.Context, all bool) {
+// sign that the API server is there, so that the watch shows the others. A
+// reading from before the time since is of no use any more, and probably hangs
+// in a connection that a cut has broken: it is called off, and the next one
+// begins when it is back.
+func (r *reader) Begin(ctx context.Context, all bool, since time.Time) {
 	now := time.Now()
+	if r.busy && r.begun.Before(since) {
+		r.stop()
+	}
 	if r.busy || now.Sub(r.begun) < readEvery {
 		return
 	}
-	r.busy, r.begun = true, now
+	limited, cancel := context.WithTimeout(ctx, readTimeout)
+	r.busy, r.begun, r.stop = true, now, cancel
 	most := int64(1)
 	if all {
 		most = 0
 	}
 	r.tasks.Go(func() {
-		limited, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
-		got := reading{begun: now}
+		got := reading{begun: now, all: all}
 		got.claims, got.err = r.store.ReadClaims(limited, most)
 		r.done.Put(got)
 	})
@@ -67,6 +75,7 @@ func (r *reader) Begin(ctx context.Context, all bool) {
 // snapshot counts at once: after a cut the watch may be late by seconds.
 func (a *Agent) learn(got reading) {
 	a.records.busy = false
+	a.ground.deaf = got.err != nil || a.ground.deaf && !got.all
 	if got.err != nil {
 		level.Debug(a.log).Log("msg", "records not read", "err", got.err)
 		return

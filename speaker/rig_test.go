@@ -50,6 +50,8 @@ type rig struct {
 	blind     bool   // writes do not show in snapshots
 	version   int
 	swaps     int
+	reads     int // of records; readAll: of all of them
+	readAll   int
 	tableErr  error
 	disturbed error // what the next inspection finds
 	applies   int

@@ -89,8 +89,18 @@ func (a *Agent) weigh(ctx context.Context) {
 	if a.before == nil || a.ground.since.IsZero() {
 		a.before = &a.snap.Claims
 	}
-	if a.rights = next; a.ground.wants(now) {
-		a.records.Begin(ctx, !a.ground.known())
+	a.rights = next
+	a.consult(ctx, now)
+}
+
+// consult reads the records if this node does not know what they say: to end a
+// doubt, or because others may have written what it could not hear.
+func (a *Agent) consult(ctx context.Context, now time.Time) {
+	switch {
+	case a.ground.wants(now):
+		a.records.Begin(ctx, !a.ground.known(), a.ground.sure)
+	case a.ground.listens(now, a.records.begun):
+		a.records.Begin(ctx, a.ground.deaf, a.ground.returned)
 	}
 }
 

@@ -91,6 +91,7 @@ func newClient(cfg *rest.Config) (*Client, error) {
 	cfg.WarningHandler = rest.NoWarnings{}
 	own := rest.CopyConfig(cfg)
 	own.Dial = (&net.Dialer{Timeout: time.Second}).DialContext
+	own.NextProtos = []string{"http/1.1"} // a request that is given up takes its connection with it
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return fencedTransport{next} })
 	shared, err := rest.HTTPClientFor(cfg)
 	if err != nil {
