@@ -48,6 +48,7 @@ type Agent struct {
 	changed config.Changes   // of the snapshots since the last decision
 
 	// What follows from it over time.
+	namesake bool // the name is another's: nothing is done
 	liveness *liveness
 	ground   *ground
 	rights   rights
@@ -162,6 +163,9 @@ func (a *Agent) take(snap *config.Snapshot) {
 	a.changed = a.changed.Merge(snap.Changed)
 	a.snap, a.seen.snap, a.fresh.snap = snap, true, true
 	if snap.Changed.All || len(snap.Changed.Nodes) > 0 {
+		if a.recognise(); a.namesake {
+			return
+		}
 		a.Members.Join(a.others())
 		a.introduce()
 	}
@@ -213,6 +217,10 @@ func (a *Agent) unfinished() bool {
 // reconcile decides from what was last seen and applies it, in order: nothing
 // is announced that the forwarder has not taken.
 func (a *Agent) reconcile(ctx context.Context) {
+	if a.namesake {
+		a.LAN.Apply(nil, a.host)
+		return
+	}
 	a.forwardTable(time.Now())
 	a.weigh(ctx)
 	a.decide()

@@ -34,6 +34,9 @@ func (a *Agent) watchFaults(ctx context.Context) error {
 
 // report hands the state of this node to the reporter, once there is one.
 func (a *Agent) report() {
+	if a.namesake {
+		return // the status is the other's
+	}
 	if !a.complete() {
 		return
 	}

@@ -51,7 +51,7 @@ func (a *Agent) judge() {
 
 // introduce tells the heartbeats whom to watch: all members that live.
 func (a *Agent) introduce() {
-	if a.snap == nil {
+	if a.snap == nil || a.namesake {
 		return
 	}
 	var peers []pulse.Peer

@@ -25,6 +25,8 @@ type delegate struct {
 	phase phase           // of this node
 	links []announce.Link // of this node; nil: not known yet
 	met   bool            // the others were looked for once
+
+	conflicts map[string]time.Time // two with one name: when it was logged
 }
 
 // change runs fn under the lock and wakes Run.
@@ -74,8 +76,29 @@ func (d *delegate) NotifyLeave(n *memberlist.Node) {
 	}
 }
 
-// NotifyConflict implements memberlist.ConflictDelegate.
+// conflictEvery is how often a conflict of two members is logged, and
+// conflictsKept how many of them are remembered for that.
+const (
+	conflictEvery = 10 * time.Minute
+	conflictsKept = 100
+)
+
+// NotifyConflict implements memberlist.ConflictDelegate. It is called with each
+// word of the other member, several times a second.
 func (d *delegate) NotifyConflict(existing, other *memberlist.Node) {
+	d.mu.Lock()
+	who, now := existing.Name+" "+other.Address(), time.Now()
+	at, said := d.conflicts[who]
+	if said = said && now.Sub(at) < conflictEvery; !said {
+		if d.conflicts == nil || len(d.conflicts) >= conflictsKept {
+			d.conflicts = map[string]time.Time{}
+		}
+		d.conflicts[who] = now
+	}
+	d.mu.Unlock()
+	if said {
+		return
+	}
 	level.Warn(d.log).Log("msg", "two members have the same node name", "node", existing.Name,
 		"addr", existing.Address(), "peer", other.Address())
 }
