@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -165,6 +167,45 @@ func TestLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, 5*time.Second, func() error { return dial("client", to) })
+}
+
+// TestPartition divides the LAN: nothing passes between its parts, hosts in none
+// hear both. Then it is whole again, as it was.
+func TestPartition(t *testing.T) {
+	serve(t, "n1", 8005)
+	to := lanPort("n1", 0, 8005)
+	if err := network.Partition(lab.LAN, [][]string{{"n1", "n2"}, {"client"}}); err != nil {
+		t.Fatal(err)
+	}
+	for from, reaches := range map[string]bool{"client": false, "n2": true, "witness": true} {
+		if err := dial(from, to); (err == nil) != reaches {
+			t.Errorf("%s to n1: %v", from, err)
+		}
+	}
+	if err := dial("client", lanPort("n3", 0, 9)); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("client to n3, which is in no part: %v", err)
+	}
+	if err := network.Partition(lab.LAN, [][]string{{"client"}, {"n2"}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, func() error { return dial("client", to) }) // the earlier one is over
+	for range 2 { // healed already is as good
+		if err := network.Heal(lab.LAN); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, 5*time.Second, func() error {
+		if err := dial("client", lanPort("n2", 0, 9)); !errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("client to n2 when healed: %w", err)
+		}
+		return nil
+	})
+	if err := network.Partition(lab.LAN, [][]string{{"n1"}, {}}); err == nil {
+		t.Error("an empty part is accepted")
+	}
+	if err := network.Partition(lab.LAN, [][]string{{"n1"}, {"frrclient"}}); err == nil {
+		t.Error("a host that is not on the LAN is accepted")
+	}
 }
 
 func TestPowerOffAndOn(t *testing.T) {

@@ -63,11 +63,11 @@ const (
 	GoBGPASN = 64502
 )
 
-// Default is the lab that scenarios use: so many nodes n1, n2, …, one client on
+// Default is the lab that scenarios use: so many nodes n1, n2, …, two clients on
 // their LAN, an FRR, a BIRD and a GoBGP router with a client behind each. The
 // nodes' default route leads to the FRR router.
 //
-//	lan     172.30.0.0/16 fd00:30::/64   cp .0.2, n1 .0.11, n2 .0.12, …, client .0.100
+//	lan     172.30.0.0/16 fd00:30::/64   cp .0.2, n1 .0.11, n2 .0.12, …, client .0.100, witness .0.101
 //	fabric  172.31.0.0/24 fd00:31::/64   frr .1, bird .2, gobgp .3, n1 .11, n2 .12, …
 //	flan    172.29.1.0/24 fd00:29:1::/64 frr .1, frrclient .100
 //	blan    172.29.2.0/24 fd00:29:2::/64 bird .1, birdclient .100
@@ -79,6 +79,7 @@ func Default(nodes int) Topology {
 		t.Hosts = append(t.Hosts, nodeSpec(i+1))
 	}
 	t.Hosts = append(t.Hosts, HostSpec{Name: "client", Kind: Client, Links: []Link{lanLink(100)}})
+	t.Hosts = append(t.Hosts, HostSpec{Name: "witness", Kind: Client, Links: []Link{lanLink(101)}})
 	t.Hosts = append(t.Hosts, routerSpecs("frr", "flan", FRR, FRRASN, 1)...)
 	t.Hosts = append(t.Hosts, routerSpecs("bird", "blan", BIRD, BIRDASN, 2)...)
 	t.Hosts = append(t.Hosts, routerSpecs("gobgp", "gl", GoBGP, GoBGPASN, 3)...)
@@ -90,7 +91,7 @@ func Default(nodes int) Topology {
 // and has the same AS number; hosts are named after it: frr and frrclient, or
 // gobgp and gobgpclient.
 func Demo(kind Kind) Topology {
-	t := Default(3).Without("frr", "frrclient", "bird", "birdclient", "gobgp", "gobgpclient")
+	t := Default(3).Without("witness", "frr", "frrclient", "bird", "birdclient", "gobgp", "gobgpclient")
 	t.Bridges = []string{LAN, Fabric, "rl"}
 	t.Hosts = append(t.Hosts, routerSpecs(string(kind), "rl", kind, FRRASN, 1)...)
 	return t

@@ -47,7 +47,7 @@ func onLink(h HostSpec, addr netip.Addr) bool {
 
 func TestWithout(t *testing.T) {
 	topo := Default(3).Without("bird", "birdclient")
-	if len(topo.Of(BIRD)) != 0 || len(topo.Of(FRR)) != 1 || len(topo.Of(Client)) != 3 {
+	if len(topo.Of(BIRD)) != 0 || len(topo.Of(FRR)) != 1 || len(topo.Of(Client)) != 4 {
 		t.Errorf("hosts are %v", topo.Hosts)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // expect WHAT ARG...: check something once.
 func expect(r *run, args []string) error {
 	checks := map[string]command{
-		"status": expectStatus, "arp": expectNeighbour, "ndp": expectNeighbour,
+		"status": expectStatus, "answers": expectAnswers, "arp": expectNeighbour, "ndp": expectNeighbour,
 		"get": expectGet, "refused": expectRefused, "timeout": expectTimeout, "udp": expectUDP, "tcp": expectTCP,
 		"route": expectRoute, "noroute": expectNoRoute,
 		"event": expectEvent, "condition": expectCondition, "out": expectOut, "ready": expectReady, "endpoints": expectEndpoints, "services": expectServices,

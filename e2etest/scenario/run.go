@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/steelyard-lb/steelyard/e2etest/lab"
 	"github.com/steelyard-lb/steelyard/e2etest/probe"
+	"github.com/steelyard-lb/steelyard/e2etest/probe/lan"
 )
 
 // Result is how one scenario went.
@@ -55,6 +56,8 @@ type run struct {
 	vars    map[string]string             // of the script, for files it applies
 	loops   map[string]*probe.Loop        // running request loops
 	held    map[string]*probe.Held        // open connections in use
+	asks    map[string]*asking            // running askers, by host
+	rivals  map[string]*lan.Rival         // by node
 	certs   map[string]*probe.Certificate // by Secret
 	applied []string                      // expanded manifests, to be deleted at the end
 	undo    []func() error                // faults to take back, last first
@@ -70,7 +73,8 @@ const firstNumber = 20
 
 func newRun(ctx context.Context, w *World, name string, t *recorder) *run {
 	number := firstNumber + int(numbers.Add(1)-1)%200
-	r := &run{ctx: ctx, w: w, name: name, t: t, loops: make(map[string]*probe.Loop), held: make(map[string]*probe.Held), certs: make(map[string]*probe.Certificate)}
+	r := &run{ctx: ctx, w: w, name: name, t: t, loops: make(map[string]*probe.Loop), held: make(map[string]*probe.Held),
+		asks: make(map[string]*asking), rivals: make(map[string]*lan.Rival), certs: make(map[string]*probe.Certificate)}
 	r.ns = fmt.Sprintf("%s-%d", strings.ReplaceAll(name, "_", "-"), number)
 	r.vars = variables(r.ns, number, w.Chart)
 	for _, spec := range w.Lab.Topo.Of(lab.Node) {
@@ -113,6 +117,16 @@ func (r *run) finish() {
 	}
 	for _, held := range r.held {
 		held.End()
+	}
+	for _, a := range r.asks {
+		if err := a.Stop(); err != nil {
+			r.t.Log("clean up:", err)
+		}
+	}
+	for _, rival := range r.rivals {
+		if err := rival.Stop(); err != nil {
+			r.t.Log("clean up:", err)
+		}
 	}
 	if r.t.failed.Load() {
 		r.keepLogs()

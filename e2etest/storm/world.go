@@ -49,7 +49,7 @@ func StartWorld(ctx context.Context, dir, root string) (*World, error) {
 	if _, err := os.Stat(filepath.Join(bin, "steelyard")); err != nil {
 		return nil, fmt.Errorf("bin/steelyard is missing, build it with make: %w", err)
 	}
-	l, err := lab.Build(dir, lab.Default(0).Without("client", "frr", "frrclient", "bird", "birdclient"))
+	l, err := lab.Build(dir, lab.Default(0).Without("client", "witness", "frr", "frrclient", "bird", "birdclient"))
 	if err != nil {
 		return nil, err
 	}
