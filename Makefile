@@ -133,9 +133,10 @@ fuzz: ## each fuzz target for FUZZTIME
 
 SOAK_STEPS  ?= 100000
 SOAK_FAULTS ?= 50
-soak: lab-tools ## random model tests and the leader storm in full (CI runs 1/20 of them), then each fuzz target for a while
+soak: lab-tools ## random model tests and the leader storm in full (CI runs 1/20 of them), ten minutes of neighbour checks, then each fuzz target for a while
 	@STEELYARD_MODEL_STEPS=$(SOAK_STEPS) $(GO) test -count=1 -timeout 60m -run Model ./ipam
 	@cd e2etest && STEELYARD_STORM_FAULTS=$(SOAK_FAULTS) $(GO) test -trimpath -count=1 -timeout 60m -v -run LeaderStorm ./storm
+	@bin/lab run -v e2etest/scenarios/soak/*.txtar
 	@$(MAKE) --no-print-directory fuzz
 
 deps: ## install the Debian packages that tests and the demo use
