@@ -224,7 +224,9 @@ func (a *Agent) reconcile(ctx context.Context) {
 	a.forwardTable(time.Now())
 	a.weigh(ctx)
 	a.decide()
-	a.seize(a.bereaved(), "taking over from dead nodes")
+	if a.seize(a.bereaved(), "taking over from dead nodes") {
+		a.forwardTable(time.Now()) // connections through an owner whose speaker crashed get their second chance first
+	}
 	a.LAN.Apply(a.claimed(), a.host)
 	a.LAN.Ask(a.plan.Probes, a.otherMembers(), a.host)
 	if a.Forwarder == nil || a.table.written {

@@ -30,7 +30,8 @@ type moves struct {
 
 // chances are the second chances that this node gives at the time now: for each
 // address that the record gives it, the node that had it before, if that one
-// gave it away while it lived, has not died since, and is a neighbour. lapse is
+// lived when it lost it, has not died since, and is a neighbour. Its speaker
+// may have crashed: the kernel goes on. lapse is
 // when the first of them ends by time alone, zero if none does.
 func (v *moves) chances(now time.Time) (c l4proxy.Chances, lapse time.Time) {
 	for addr, rec := range v.claims.All() {
@@ -58,7 +59,7 @@ func (v *moves) chances(now time.Time) (c l4proxy.Chances, lapse time.Time) {
 // hop is how a node that lives is reached without a router, if it is.
 func (v *moves) hop(name string, family config.Family) (l4proxy.Hop, bool) {
 	node, known := v.nodes.Get(name)
-	i := slices.IndexFunc(v.members, func(m announce.Member) bool { return m.Node == name && m.Alive })
+	i := slices.IndexFunc(v.members, func(m announce.Member) bool { return m.Node == name && (m.Alive || m.Vacant) })
 	if !known || i < 0 || name == v.self {
 		return l4proxy.Hop{}, false
 	}
@@ -111,7 +112,7 @@ func (o outages) note(members []announce.Member, now time.Time) {
 		switch {
 		case m.Dead():
 			o[m.Node] = outage{last: now}
-		case known && !was.over && m.Alive:
+		case known && !was.over && (m.Alive || m.Vacant):
 			o[m.Node] = outage{last: now, over: true}
 		}
 	}

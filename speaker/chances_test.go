@@ -152,11 +152,12 @@ func TestOutages(t *testing.T) {
 	}
 }
 
-// neighbours tells the agent that all nodes live and how they are connected.
-func (r *rig) neighbours() {
+// neighbours tells the agent that all nodes but the dead ones live, and how all
+// are connected.
+func (r *rig) neighbours(dead ...string) {
 	var all []announce.Member
 	for i, name := range sortedNames(r.nodes) {
-		all = append(all, announce.Member{Node: name, Alive: true, Links: []announce.Link{
+		all = append(all, announce.Member{Node: name, Alive: !slices.Contains(dead, name), Links: []announce.Link{
 			{Name: "eth0", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, MAC: [6]byte{2, byte(i)}}}})
 	}
 	r.meets.Put(all)
@@ -203,6 +204,30 @@ func TestMoveKeepsConnections(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCrashKeepsConnections: an owner whose speaker crashed is given the time to
+// be back. Then its address is taken over, and connections go on through it,
+// since its kernel forwards.
+func TestCrashKeepsConnections(t *testing.T) {
+	taken(t, 3, func(r *rig) {
+		excluded := *r.nodes["n3"]
+		excluded.Labels = map[string]string{config.ExcludeLabel: ""}
+		r.nodes["n3"] = &excluded // n1 is the successor
+		r.publishAll()
+		r.neighbours()
+		r.beats(false, 0, "n2:vacant n3:up")
+		r.pass(0)
+		r.set(func() { r.journal = nil })
+		r.neighbours("n2")
+		r.pass(crashGrace - 2*reviewEvery)
+		r.did()
+		r.pass(3 * reviewEvery)
+		r.did("table 192.0.2.10 192.0.2.10→192.0.2.2", "answer 192.0.2.10", "claim 192.0.2.10 epoch 5")
+		r.beats(false, 0, "n3:up") // its host is silent, too
+		r.pass(0)
+		r.did("table 192.0.2.10")
+	})
 }
 
 // TestTakeoverGivesNoChance: what was taken over from a dead node has none, nor

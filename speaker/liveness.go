@@ -36,6 +36,7 @@ func newLiveness() *liveness {
 func (l *liveness) judge(members []announce.Member, beats pulse.View, now time.Time) (out []announce.Member, doubted []string) {
 	for _, m := range members {
 		state := beats.States[m.Node]
+		m.Vacant = state == pulse.Vacant
 		if state == pulse.Up || state == pulse.Unknown {
 			delete(l.since, m.Node)
 			delete(l.void, m.Node)

@@ -70,7 +70,7 @@ func (r *rig) beats(alone bool, cuts uint64, text string) {
 	v := pulse.View{States: map[string]pulse.State{}, Alone: alone, Cuts: cuts}
 	for _, word := range strings.Fields(text) {
 		node, state, _ := strings.Cut(word, ":")
-		v.States[node] = map[string]pulse.State{"up": pulse.Up, "down": pulse.Down}[state]
+		v.States[node] = map[string]pulse.State{"up": pulse.Up, "down": pulse.Down, "vacant": pulse.Vacant}[state]
 	}
 	r.pulses.Put(v)
 }

@@ -109,9 +109,10 @@ func unreachable(err error) bool {
 // seize takes over addresses before the records are written, if a majority of
 // all speakers is alive on this side, so that the rest cannot do the same, and
 // if the recorded owner is not alive. The claims of the plan become held ones.
-func (a *Agent) seize(which func(netip.Addr) bool, msg string) {
+// It tells whether any did.
+func (a *Agent) seize(which func(netip.Addr) bool, msg string) bool {
 	if a.snap == nil || !a.rights.seize || !a.ground.majority() {
-		return
+		return false
 	}
 	alive, now, count := a.alive(), time.Now(), 0
 	for i := range a.plan.Claims {
@@ -133,13 +134,18 @@ func (a *Agent) seize(which func(netip.Addr) bool, msg string) {
 	if count > 0 {
 		level.Warn(a.log).Log("msg", msg, "addrs", count)
 	}
+	return count > 0
 }
 
-// bereaved tells of an address whether its owner is dead: it is answered for at
-// once, and the record is written beside it. An owner that was never met, or
-// said goodbye, is not known to be dead; the record decides about it.
+// bereaved tells of an address whether its owner is dead, or its speaker: it is
+// answered for at once, and the record is written beside it. An owner that was
+// never met, or said goodbye, is not known to be dead; the record decides about
+// it.
 func (a *Agent) bereaved() func(netip.Addr) bool {
-	gone := dead(a.members)
+	gone := map[string]bool{}
+	for _, m := range a.members {
+		gone[m.Node] = m.Dead() || m.Vacant && !m.Alive
+	}
 	return func(addr netip.Addr) bool {
 		rec, ok := a.snap.Claims.Get(addr)
 		return ok && gone[rec.Owner]

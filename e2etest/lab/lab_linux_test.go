@@ -189,7 +189,9 @@ func TestPartition(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, 5*time.Second, func() error { return dial("client", to) }) // the earlier one is over
-	for range 2 {                                                            // healed already is as good
+
+	// Healed already is as good.
+	for range 2 {
 		if err := network.Heal(lab.LAN); err != nil {
 			t.Fatal(err)
 		}

@@ -67,14 +67,15 @@ type Member struct {
 	Alive      bool
 	Leaving    bool   // on its way out: owns nothing new, hands over what it has
 	Restarting bool   // back in a moment: keeps what it has, gets nothing new; Alive stays true
+	Vacant     bool   // the speaker crashed, the node lives on: it forwards, and its pods serve
 	Fresh      bool   // alive only since a moment ago: no address goes home to it yet
 	Joining    bool   // of this node only: still looking for the others, takes over nothing
 	Links      []Link // interfaces it could announce on; nil: not known, taken as able
 }
 
 // Dead tells whether the node itself must be taken as gone, with its pods. A
-// speaker that said goodbye leaves a working node behind.
-func (m Member) Dead() bool { return !m.Alive && !m.Leaving }
+// speaker that said goodbye, or crashed, leaves a working node behind.
+func (m Member) Dead() bool { return !m.Alive && !m.Leaving && !m.Vacant }
 
 // Link is an interface as other nodes know it: enough to tell whether its node
 // can announce an address there.

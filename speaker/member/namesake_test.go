@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/hashicorp/memberlist"
+
+	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
 // A second process with the name of a member disturbs nobody: the one that was
@@ -17,7 +19,7 @@ func TestNamesakeIsKeptOut(t *testing.T) {
 	g := group(t, false, 2, 0)
 	at := addrs(t, false, 3)
 	for range 3 { // it insists
-		twin := startChild(t, task{Node: "n1", Addr: at[2], Key: "secret", Peers: []netip.AddrPort{g[0].task.Addr, g[1].task.Addr}})
+		twin := startChild(t, task{Node: "n1", Addr: at[2], Keys: keys.Ring{"secret"}, Peers: []netip.AddrPort{g[0].task.Addr, g[1].task.Addr}})
 		time.Sleep(700 * time.Millisecond)
 		if err := twin.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)

@@ -40,6 +40,10 @@ const (
 	Vacant // was Up, and its host lives on and says that nobody listens
 )
 
+// vacantFor is how long a host's word counts that nobody listens. The kernel
+// may say so once a second only, however often it is asked (icmp_ratelimit).
+const vacantFor = 3 * time.Second
+
 // session is what one node knows of another.
 type session struct {
 	id    id
@@ -79,6 +83,9 @@ func (s *session) step(t Tuning, now time.Time, send func(kind)) {
 		if s.state = Down; s.refused.After(s.heard) {
 			s.state = Vacant
 		}
+	}
+	if s.state == Vacant && now.Sub(s.refused) >= vacantFor {
+		s.state = Unknown // it may be gone altogether: that is for membership to say
 	}
 	if s.state == Up && !now.Before(s.nextPoll) {
 		s.nextPoll = now.Add(t.pollGap())

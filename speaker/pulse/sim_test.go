@@ -407,6 +407,10 @@ func TestProcessEnds(t *testing.T) {
 		t.Errorf("of 2 others %d see that its process ended, %d call it dead", n, w.sees(1, Down))
 	}
 	w.nodes[1].refuses = false
+	w.run(vacantFor + time.Second)
+	if n := w.sees(1, Vacant); n > 0 {
+		t.Errorf("%d take the node for alive, which has not said a word", n)
+	}
 	w.reborn(1)
 	w.run(time.Second)
 	w.nodes[1].dead = true
