@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -43,6 +44,12 @@ type outcome struct {
 	again bool // the write before failed too
 }
 
+// writing is a write that has begun.
+type writing struct {
+	change
+	stop context.CancelFunc
+}
+
 // claimer writes claims, several at a time, away from the agent's loop. The
 // loop says what it wants now, the newest list counts; outcomes wait until it
 // takes them, so that a loop that looks elsewhere holds nobody up.
@@ -54,7 +61,7 @@ type claimer struct {
 
 	mu      sync.Mutex
 	queue   []change
-	busy    map[netip.Addr]bool // being written, or the outcome is not taken
+	busy    map[netip.Addr]*writing // the outcome is not taken yet
 	done    []outcome
 	workers int
 
@@ -64,12 +71,14 @@ type claimer struct {
 func newClaimer(store claimStore, self string) *claimer {
 	return &claimer{
 		store: store, self: self, ready: make(chan struct{}, 1),
-		busy: map[netip.Addr]bool{}, failed: map[netip.Addr]time.Time{},
+		busy: map[netip.Addr]*writing{}, failed: map[netip.Addr]time.Time{},
 	}
 }
 
-// Want makes list all that is to be written. What is being written goes on;
-// what failed less than a second ago has to wait for the next call.
+// Want makes list all that is to be written. A claim that is being written and
+// not in it is called off: one that waits in a broken connection would else take
+// the address from its owner when the network is whole again. What failed less
+// than a second ago has to wait for the next call.
 func (c *claimer) Want(ctx context.Context, list []change) {
 	now := time.Now()
 	for addr, at := range c.failed {
@@ -80,10 +89,17 @@ func (c *claimer) Want(ctx context.Context, list []change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queue = c.queue[:0]
+	wanted := make(map[netip.Addr]bool, len(list))
 	for _, w := range list {
+		wanted[w.addr] = true
 		at, failed := c.failed[w.addr]
-		if !c.busy[w.addr] && (!failed || now.Sub(at) >= retryAfter) {
+		if c.busy[w.addr] == nil && (!failed || now.Sub(at) >= retryAfter) {
 			c.queue = append(c.queue, w)
+		}
+	}
+	for addr, w := range c.busy {
+		if !w.drop && !wanted[addr] {
+			w.stop()
 		}
 	}
 	for range min(len(c.queue), swapLimit-c.workers) {
@@ -95,12 +111,13 @@ func (c *claimer) Want(ctx context.Context, list []change) {
 // work writes what is wanted until nothing is left or ctx ends.
 func (c *claimer) work(ctx context.Context) {
 	for {
-		w, ok := c.next(ctx)
+		w, limited, ok := c.next(ctx)
 		if !ok {
 			return
 		}
-		o := outcome{change: w}
-		o.claim, o.err = c.write(ctx, w)
+		o := outcome{change: w.change}
+		o.claim, o.err = c.write(limited, w.change)
+		w.stop()
 		c.mu.Lock()
 		c.done = append(c.done, o)
 		c.mu.Unlock()
@@ -111,28 +128,28 @@ func (c *claimer) work(ctx context.Context) {
 	}
 }
 
-func (c *claimer) next(ctx context.Context) (change, bool) {
+func (c *claimer) next(ctx context.Context) (*writing, context.Context, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.queue) > 0 && ctx.Err() == nil {
 		w := c.queue[0]
 		c.queue = c.queue[1:]
-		if !c.busy[w.addr] {
-			c.busy[w.addr] = true
-			return w, true
+		if c.busy[w.addr] == nil {
+			limited, stop := context.WithTimeout(ctx, swapTimeout)
+			begun := &writing{w, stop}
+			c.busy[w.addr] = begun
+			return begun, limited, true
 		}
 	}
 	c.workers--
-	return change{}, false
+	return nil, nil, false
 }
 
 func (c *claimer) write(ctx context.Context, w change) (*config.L2Claim, error) {
-	limited, cancel := context.WithTimeout(ctx, swapTimeout)
-	defer cancel()
 	if w.drop {
-		return nil, c.store.DeleteClaim(limited, w.prev)
+		return nil, c.store.DeleteClaim(ctx, w.prev)
 	}
-	return c.store.SwapClaim(limited, w.addr, w.prev, c.self, w.links, time.Now())
+	return c.store.SwapClaim(ctx, w.addr, w.prev, c.self, w.links, time.Now())
 }
 
 // Take returns the outcomes since the last call.
@@ -143,9 +160,12 @@ func (c *claimer) Take() []outcome {
 	c.done = nil
 	for i, o := range out {
 		delete(c.busy, o.addr)
-		if o.err == nil {
+		switch {
+		case o.err == nil:
 			delete(c.failed, o.addr)
 			continue
+		case errors.Is(o.err, context.Canceled):
+			continue // called off
 		}
 		_, out[i].again = c.failed[o.addr]
 		c.failed[o.addr] = time.Now()

@@ -53,13 +53,36 @@ func TestClaimerLimitsAndForgets(t *testing.T) {
 		c.Want(t.Context(), changes(100))
 		c.Want(t.Context(), changes(100)) // the same again
 		time.Sleep(time.Second / 2)
-		c.Want(t.Context(), nil) // what is not begun is not wanted any more
+		c.Want(t.Context(), changes(swapLimit)) // what is not begun is not wanted any more
 		c.Wait()
 		if store.max != swapLimit || len(store.written) != swapLimit {
 			t.Errorf("%d at a time, %d in all, want %d", store.max, len(store.written), swapLimit)
 		}
 		if got := len(c.Take()); got != swapLimit {
 			t.Errorf("%d outcomes", got)
+		}
+	})
+}
+
+// A write that is not wanted any more is called off, and is no failure that the
+// next one has to wait for.
+func TestClaimerCallsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{}
+		c := newClaimer(store, "n1")
+		list := changes(2)
+		c.Want(t.Context(), list)
+		time.Sleep(100 * time.Millisecond)
+		start := time.Now()
+		c.Want(t.Context(), list[1:])
+		synctest.Wait()
+		if got := c.Take(); len(got) != 1 || got[0].addr != list[0].addr || !errors.Is(got[0].err, context.Canceled) {
+			t.Errorf("outcomes %+v", got)
+		}
+		c.Want(t.Context(), list)
+		c.Wait()
+		if got := c.Take(); len(got) != 2 || got[0].err != nil || got[1].err != nil || time.Since(start) != time.Second {
+			t.Errorf("after %v: outcomes %+v", time.Since(start), got)
 		}
 	})
 }

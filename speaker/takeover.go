@@ -52,7 +52,7 @@ func (a *Agent) swapped(outcomes []outcome) {
 		case errors.Is(o.err, config.ErrConflict):
 			a.lost(o)
 		case errors.Is(o.err, context.Canceled):
-			// this process is going away
+			continue // not wanted any more
 		default:
 			a.refused(o)
 			failed[o.addr] = !o.drop

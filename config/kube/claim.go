@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
 )
 
 // ErrLost is the error of a claim that somebody else wrote first. It wraps
@@ -24,7 +25,7 @@ var ErrLost = fmt.Errorf("claim lost: %w", config.ErrConflict)
 // SwapClaim makes owner, which answers on links, the recorded owner of addr, if
 // the record still is prev (nil: if there is none), and returns the new record.
 // The error wraps [ErrLost] if the record is another one by now. It is one
-// request.
+// request, which does not arrive later if ctx ends and it has not been sent.
 func (c *Client) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2Claim, owner string, links []string, now time.Time) (*config.L2Claim, error) {
 	if prev != nil && prev.Owner == owner {
 		return prev, nil
@@ -36,7 +37,7 @@ func (c *Client) SwapClaim(ctx context.Context, addr netip.Addr, prev *config.L2
 	written := &v1beta1.L2Claim{}
 	var err error
 	if prev == nil {
-		err = c.steelyard.Post().Resource("l2claims").Body(o).Do(ctx).Into(written)
+		err = c.fresh.Post().Resource("l2claims").Body(o).Do(ctx).Into(written)
 	} else {
 		o.Spec.Previous, o.Spec.Epoch = prev.Owner, prev.Epoch+1
 		err = c.replaceClaim(ctx, o, prev.Version, written)
@@ -59,16 +60,16 @@ func (c *Client) replaceClaim(ctx context.Context, o *v1beta1.L2Claim, version s
 		Interfaces []string `json:"interfaces"` // null removes them
 		Wanted     *string  `json:"wanted"`
 	}{o.Spec, o.Spec.Interfaces, nil}
-	return c.patchClaim(ctx, o.Name, version, spec, into)
+	return patchClaim(ctx, c.fresh, o.Name, version, spec, into)
 }
 
 // patchClaim merges spec into the record if it still is of that version.
-func (c *Client) patchClaim(ctx context.Context, name, version string, spec any, into *v1beta1.L2Claim) error {
+func patchClaim(ctx context.Context, through rest.Interface, name, version string, spec any, into *v1beta1.L2Claim) error {
 	body, err := json.Marshal(map[string]any{"metadata": object{ResourceVersion: version}, "spec": spec})
 	if err != nil {
 		return fmt.Errorf("encode patch: %w", err)
 	}
-	return c.steelyard.Patch(types.MergePatchType).Resource("l2claims").Name(name).Body(body).Do(ctx).Into(into)
+	return through.Patch(types.MergePatchType).Resource("l2claims").Name(name).Body(body).Do(ctx).Into(into)
 }
 
 // WishClaim asks node to take over the address of claim, if the record still is
@@ -80,7 +81,7 @@ func (c *Client) WishClaim(ctx context.Context, claim *config.L2Claim, node stri
 		wish = &node
 	}
 	written := &v1beta1.L2Claim{}
-	err := c.patchClaim(ctx, translate.ClaimName(claim.Addr), claim.Version, map[string]any{"wanted": wish}, written)
+	err := patchClaim(ctx, c.steelyard, translate.ClaimName(claim.Addr), claim.Version, map[string]any{"wanted": wish}, written)
 	if err != nil {
 		return nil, claimError("wish for "+claim.Addr.String(), err)
 	}

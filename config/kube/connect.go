@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -90,7 +92,7 @@ func newClient(cfg *rest.Config) (*Client, error) {
 	cfg.QPS = -1
 	cfg.WarningHandler = rest.NoWarnings{}
 	own := rest.CopyConfig(cfg)
-	own.Dial = (&net.Dialer{Timeout: time.Second}).DialContext
+	own.Dial = dialFleeting
 	own.NextProtos = []string{"http/1.1"} // a request that is given up takes its connection with it
 	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return fencedTransport{next} })
 	shared, err := rest.HTTPClientFor(cfg)
@@ -123,6 +125,19 @@ func newClient(cfg *rest.Config) (*Client, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// dialFleeting makes a connection that takes with it what it has not sent yet:
+// what is given up while the network is broken is not to arrive when it is whole
+// again.
+func dialFleeting(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, addr)
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		if err = tcp.SetLinger(0); err != nil {
+			return nil, errors.Join(err, tcp.Close())
+		}
+	}
+	return conn, err
 }
 
 // newCodecs knows the API groups that are used here and no more: client-go's own
