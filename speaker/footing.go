@@ -17,6 +17,9 @@ const (
 	// listenAfter is how long after a death the others look whether the API
 	// still answers: not while they write down what they took over.
 	listenAfter = time.Second
+	// comeback is how long after a return a node that has not heard the API asks
+	// again at once: kernels take seconds to find each other.
+	comeback = 5 * time.Second
 	// electorAfter is how long a dead node keeps its vote.
 	electorAfter = time.Minute
 )
@@ -51,9 +54,13 @@ func (f footing) settled(now time.Time) bool {
 	return f.majority() && (f.known() || now.Sub(f.back) >= f.patience)
 }
 
+// whole tells whether a majority has been here for so long that all who live
+// have been heard: who comes back meets the others one by one.
+func (f footing) whole(now time.Time) bool { return now.Sub(f.back) >= settleTime }
+
 // rights says what the node may do at the time now. Alone in the cluster it may
 // do everything. With a majority it may as well, once it knows what happened
-// while it had none. Without one the records decide as long as the API shows
+// while it had none and who lives. Without one the records decide as long as the API shows
 // them; of two nodes neither has one, so that the API decides which of them may
 // take over.
 func (f footing) rights(now time.Time) rights {
@@ -61,8 +68,10 @@ func (f footing) rights(now time.Time) rights {
 	switch {
 	case f.voters <= 1, f.since.IsZero():
 		return all
-	case f.settled(now):
+	case f.settled(now) && f.whole(now):
 		return all
+	case f.settled(now):
+		return rights{answer: true}
 	case f.majority():
 		return rights{}
 	case f.known() && now.Sub(f.read) < apiPatience:
@@ -149,7 +158,7 @@ func (g *ground) doubt(now time.Time) {
 			g.sure = now // what others did, they did before
 		}
 	}
-	if !g.since.IsZero() && g.settled(now) {
+	if !g.since.IsZero() && g.settled(now) && g.whole(now) {
 		g.since, g.back, g.own = time.Time{}, time.Time{}, false
 	}
 }
@@ -165,7 +174,7 @@ func (g *ground) listens(now, begun time.Time) bool {
 		return false
 	}
 	if g.deaf {
-		return g.returned.After(begun) || now.Sub(begun) >= apiPatience
+		return g.hurries(now) || now.Sub(begun) >= apiPatience
 	}
 	var last time.Time
 	for name, since := range g.absent {
@@ -175,6 +184,12 @@ func (g *ground) listens(now, begun time.Time) bool {
 	}
 	dead := now.Sub(last)
 	return !last.IsZero() && dead >= listenAfter && now.Sub(begun) >= max(listenAfter, dead/4)
+}
+
+// hurries tells whether others may have written what this node must know now:
+// somebody is back whom the API may have heard when this node did not.
+func (g *ground) hurries(now time.Time) bool {
+	return g.deaf && now.Sub(g.returned) < comeback
 }
 
 // rightsBefore are those of the minority that this node was in.

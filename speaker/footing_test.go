@@ -37,8 +37,10 @@ var partitions = []struct{ name, timeline string }{
 		0      alive 3/3  → answer swap seize
 		150    alive 1/3  →
 		9000   alive 1/3  →
-		15000  alive 3/3  →
-		15020  read       → answer swap seize`},
+		15000  alive 2/3  →
+		15020  read       → answer
+		15499  alive 3/3  → answer
+		15500  alive 3/3  → answer swap seize`},
 	{"cut off, API reachable by nobody; healed", `
 		0      alive 3/3  → answer swap seize
 		150    alive 1/3  →
@@ -50,7 +52,9 @@ var partitions = []struct{ name, timeline string }{
 		150    alive 1/3  →
 		700    read       → answer swap
 		1500   read       → answer swap
-		1600   alive 3/3  → answer swap seize`},
+		1600   alive 2/3  → answer
+		1607   alive 3/3  → answer
+		2100   alive 3/3  → answer swap seize`},
 	{"halves, API reachable", `
 		0      alive 4/4  → answer swap seize
 		150    alive 2/4  →
@@ -66,7 +70,8 @@ var partitions = []struct{ name, timeline string }{
 		700    read       → answer swap
 		60000  alive 1/2  → swap
 		60010  read       → answer swap
-		60100  alive 2/2  → answer swap seize`},
+		60100  alive 2/2  → answer
+		60600  alive 2/2  → answer swap seize`},
 	{"two nodes, no API; healed", `
 		0      alive 2/2  → answer swap seize
 		150    alive 1/2  → answer swap

@@ -125,7 +125,7 @@ func (a *Agent) voters() map[string]bool {
 
 // unsettled tells whether time alone may change what this node may do.
 func (a *Agent) unsettled() bool {
-	return a.complete() && (a.liveness.open() || a.ground.voters > 1 && !a.ground.since.IsZero())
+	return a.complete() && (a.liveness.open() || a.ground.voters > 1 && !a.ground.since.IsZero() || a.ground.hurries(time.Now()))
 }
 
 // review looks again at what time alone changes. It tells whether it did.
