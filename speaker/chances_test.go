@@ -211,10 +211,7 @@ func TestMoveKeepsConnections(t *testing.T) {
 // since its kernel forwards.
 func TestCrashKeepsConnections(t *testing.T) {
 	taken(t, 3, func(r *rig) {
-		excluded := *r.nodes["n3"]
-		excluded.Labels = map[string]string{config.ExcludeLabel: ""}
-		r.nodes["n3"] = &excluded // n1 is the successor
-		r.publishAll()
+		r.exclude("n3") // n1 is the successor
 		r.neighbours()
 		r.beats(false, 0, "n2:vacant n3:up")
 		r.pass(0)

@@ -204,6 +204,24 @@ func TestMajorityWithoutAPI(t *testing.T) {
 	}
 }
 
+// A reading may be faster than the heartbeats of the one that took over by the
+// record: it is not taken for dead by what it has just written.
+func TestReadBeforeHeard(t *testing.T) {
+	owning(t, 3, func(r *rig) {
+		r.exclude("n2")
+		r.set(func() { r.api = "down"; r.journal = nil })
+		r.kill("n3")
+		r.pass(20 * time.Second)
+		r.set(func() { r.record(addr4, "n3", 2); r.api = "" }) // which no snapshot shows
+		r.pass(apiPatience + readEvery)
+		r.did("answer")
+		r.publishAll() // n3 has not come back after all
+		r.pass(time.Second)
+		r.did("answer 192.0.2.10", "claim 192.0.2.10 epoch 3")
+		r.stop()
+	})
+}
+
 // A majority that reaches the API asks it ever more seldom while somebody is
 // dead, for one record, and not at all later.
 func TestMajorityAsksSeldom(t *testing.T) {

@@ -38,6 +38,15 @@ func (r *rig) kill(names ...string) {
 	r.alive(left...)
 }
 
+// exclude keeps all addresses away from a node.
+func (r *rig) exclude(name string) {
+	node := *r.nodes[name]
+	node.Labels = map[string]string{config.ExcludeLabel: ""}
+	r.nodes[name] = &node
+	r.publishAll()
+	r.pass(0)
+}
+
 // onlyHere makes n1 the one that can serve, so that it is the successor.
 func (r *rig) onlyHere() {
 	r.services[web].Local = true
