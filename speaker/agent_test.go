@@ -36,8 +36,8 @@ func TestNothingBeforeAllInputs(t *testing.T) {
 		r.did()
 		r.alive("n1")
 		r.pass(time.Second)
-		if !slices.Contains(r.journal, "answer 192.0.2.10") {
-			t.Errorf("not answered: %q", r.journal)
+		if lines := r.lines(); !slices.Contains(lines, "answer 192.0.2.10") {
+			t.Errorf("not answered: %q", lines)
 		}
 		r.set(func() { r.journal = nil })
 		r.meets.Put(nil) // no member, not even this one
@@ -159,7 +159,7 @@ func TestTableOnlyWhenDue(t *testing.T) {
 		r.publish(config.Changes{Services: []config.Key{other}})
 		r.publish(config.Changes{Claims: []netip.Addr{addr4}}) // in its place
 		r.pass(0)
-		if got := r.last["table"]; got != "192.0.2.10 192.0.2.11" {
+		if got := r.shows("table"); got != "192.0.2.10 192.0.2.11" {
 			t.Errorf("table has %q", got)
 		}
 		r.set(func() { r.applies = 0 })

@@ -175,7 +175,7 @@ func TestMoveKeepsConnections(t *testing.T) {
 			r.publishAll()
 			r.pass(0)
 			const with, without = "table 192.0.2.10 192.0.2.10→192.0.2.2", "table 192.0.2.10"
-			lines := slices.Clone(r.journal)
+			lines := r.lines()
 			if i, j := slices.Index(lines, with), slices.Index(lines, "answer 192.0.2.10"); i < 0 || j < i {
 				t.Errorf("did %q, want %q before the answer", lines, with)
 			}
@@ -184,23 +184,23 @@ func TestMoveKeepsConnections(t *testing.T) {
 				r.pass(0)
 			} else {
 				r.pass(chanceFor - time.Minute)
-				if r.last["table"] != strings.TrimPrefix(with, "table ") {
-					t.Errorf("table %q before the time is over", r.last["table"])
+				if r.shows("table") != strings.TrimPrefix(with, "table ") {
+					t.Errorf("table %q before the time is over", r.shows("table"))
 				}
 				r.pass(time.Minute + 2*retryAfter)
 			}
-			if r.last["table"] != strings.TrimPrefix(without, "table ") {
-				t.Errorf("%s: table %q, want no second chance", end, r.last["table"])
+			if r.shows("table") != strings.TrimPrefix(without, "table ") {
+				t.Errorf("%s: table %q, want no second chance", end, r.shows("table"))
 			}
 			if end == "death" {
 				r.neighbours()
 				r.pass(0)
-				if r.last["table"] != strings.TrimPrefix(without, "table ") {
-					t.Errorf("a second chance through a node that came back: table %q", r.last["table"])
+				if r.shows("table") != strings.TrimPrefix(without, "table ") {
+					t.Errorf("a second chance through a node that came back: table %q", r.shows("table"))
 				}
 			}
-			if r.last["answer"] != "192.0.2.10" {
-				t.Errorf("answers %q", r.last["answer"])
+			if r.shows("answer") != "192.0.2.10" {
+				t.Errorf("answers %q", r.shows("answer"))
 			}
 		})
 	}
@@ -237,8 +237,8 @@ func TestTakeoverGivesNoChance(t *testing.T) {
 		r.pass(5 * time.Second)
 		r.neighbours()
 		r.pass(time.Second)
-		if r.records[addr4].Owner != "n1" || strings.Contains(r.last["table"], "→") {
-			t.Errorf("record %+v, table %q", r.records[addr4], r.last["table"])
+		if r.owner(addr4) != "n1" || strings.Contains(r.shows("table"), "→") {
+			t.Errorf("record %q, table %q", r.owner(addr4), r.shows("table"))
 		}
 	})
 }

@@ -42,8 +42,8 @@ func TestAddressInUse(t *testing.T) {
 		r.serve(web, addr4, "n1")
 		r.run()
 		r.pass(10 * time.Second)
-		if r.swaps != 0 || r.last["answer"] != "" || r.last["table"] != "192.0.2.10" {
-			t.Errorf("%d writes, answers %q, table %q", r.swaps, r.last["answer"], r.last["table"])
+		if r.swaps != 0 || r.shows("answer") != "" || r.shows("table") != "192.0.2.10" {
+			t.Errorf("%d writes, answers %q, table %q", r.swaps, r.shows("answer"), r.shows("table"))
 		}
 		if w := r.warnings(); len(w) != 1 || !strings.Contains(w[0], "default/web announceFailed: 192.0.2.10 is not announced") || !strings.Contains(w[0], `eth0 of node "n1"`) {
 			t.Errorf("warnings %q", w)
@@ -54,8 +54,8 @@ func TestAddressInUse(t *testing.T) {
 		r.set(func() { r.strangers = nil; r.found.Probes = nil })
 		r.stir()
 		r.pass(2 * time.Second)
-		if r.last["answer"] != "192.0.2.10" || strings.Contains(r.problems(), strangerMAC) {
-			t.Errorf("answers %q, problems %s", r.last["answer"], r.problems())
+		if r.shows("answer") != "192.0.2.10" || strings.Contains(r.problems(), strangerMAC) {
+			t.Errorf("answers %q, problems %s", r.shows("answer"), r.problems())
 		}
 		r.stop()
 	})
@@ -66,8 +66,8 @@ func TestTakeoverDoesNotAsk(t *testing.T) {
 	taken(t, 3, func(r *rig) {
 		r.set(func() { r.strangers = map[netip.Addr]string{addr4: strangerMAC} })
 		r.onlyHere()
-		if r.last["answer"] != "192.0.2.10" || len(r.warnings()) > 0 {
-			t.Errorf("answers %q, warnings %q", r.last["answer"], r.warnings())
+		if r.shows("answer") != "192.0.2.10" || len(r.warnings()) > 0 {
+			t.Errorf("answers %q, warnings %q", r.shows("answer"), r.warnings())
 		}
 	})
 }
@@ -85,8 +85,8 @@ func TestConflictLater(t *testing.T) {
 		if w := r.warnings(); len(w) != 1 || !strings.Contains(w[0], "default/web addressInUse: another host, "+strangerMAC) {
 			t.Errorf("warnings %q", w)
 		}
-		if r.last["answer"] != "192.0.2.10" || !strings.Contains(r.problems(), "announced here, but "+strangerMAC) || r.logged("another host has") != 1 {
-			t.Errorf("answers %q, problems %s", r.last["answer"], r.problems())
+		if r.shows("answer") != "192.0.2.10" || !strings.Contains(r.problems(), "announced here, but "+strangerMAC) || r.logged("another host has") != 1 {
+			t.Errorf("answers %q, problems %s", r.shows("answer"), r.problems())
 		}
 		r.set(func() { r.found.Conflicts = nil })
 		r.stir()
@@ -94,7 +94,7 @@ func TestConflictLater(t *testing.T) {
 		if p := r.problems(); strings.Contains(p, strangerMAC) {
 			t.Errorf("problems %s", p)
 		}
-		if got := slices.Contains(r.journal, "answer"); got {
+		if got := slices.Contains(r.lines(), "answer"); got {
 			t.Error("was silent for a while")
 		}
 		r.stop()

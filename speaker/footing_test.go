@@ -222,20 +222,27 @@ func TestReadBeforeHeard(t *testing.T) {
 	})
 }
 
+// readings are how often records were read, and how often all of them.
+func (r *rig) readings() (n, all int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reads, r.readAll
+}
+
 // A majority that reaches the API asks it ever more seldom while somebody is
 // dead, for one record, and not at all later.
 func TestMajorityAsksSeldom(t *testing.T) {
 	owning(t, 3, func(r *rig) {
 		r.kill("n3")
 		r.pass(10 * time.Second)
-		if r.reads > 8 || r.reads < 3 || r.readAll > 0 {
-			t.Errorf("in ten seconds: %d readings, %d of all", r.reads, r.readAll)
+		if n, all := r.readings(); n > 8 || n < 3 || all > 0 {
+			t.Errorf("in ten seconds: %d readings, %d of all", n, all)
 		}
 		r.pass(time.Minute)
-		before := r.reads
+		before, _ := r.readings()
 		r.pass(10 * time.Minute)
-		if before > 20 || r.reads > before {
-			t.Errorf("%d readings in a minute, then %d", before, r.reads-before)
+		if after, _ := r.readings(); before > 20 || after > before {
+			t.Errorf("%d readings in a minute, then %d", before, after-before)
 		}
 		r.stop()
 	})

@@ -203,6 +203,27 @@ func (r *rig) note(kind, text string) {
 	}
 }
 
+// shows is what was noted last of a kind.
+func (r *rig) shows(kind string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last[kind]
+}
+
+// owner is whom the record of addr names.
+func (r *rig) owner(addr netip.Addr) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.records[addr].Owner
+}
+
+// lines is the journal since the last call of did.
+func (r *rig) lines() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.journal)
+}
+
 // did compares the journal since the last call.
 func (r *rig) did(want ...string) {
 	r.t.Helper()

@@ -123,8 +123,8 @@ func TestStopBeforeAnything(t *testing.T) {
 			r.set(func() { r.leaves = leaves })
 			r.begin()
 			r.stop()
-			if got := slices.Contains(r.journal, "table removed"); got != leaves {
-				t.Errorf("leaves %v: %q", leaves, r.journal)
+			if got := slices.Contains(r.lines(), "table removed"); got != leaves {
+				t.Errorf("leaves %v: %q", leaves, r.lines())
 			}
 		})
 	}
@@ -141,7 +141,7 @@ func TestTaskEnds(t *testing.T) {
 				func(context.Context) error { time.Sleep(time.Second); return tt.err },
 				func(ctx context.Context) error {
 					<-ctx.Done()
-					still = slices.Contains(r.journal, "members goodbye") // it was needed for that
+					still = slices.Contains(r.lines(), "members goodbye") // it was needed for that
 					return ctx.Err()
 				},
 			}

@@ -17,8 +17,8 @@ func taken(t *testing.T, nodes int, fn func(r *rig)) {
 		r.serve(web, addr4, "n1")
 		r.record(addr4, "n2", 4)
 		r.run()
-		if r.last["answer"] != "" {
-			r.t.Errorf("answers %q, which is n2's", r.last["answer"])
+		if r.shows("answer") != "" {
+			r.t.Errorf("answers %q, which is n2's", r.shows("answer"))
 		}
 		r.set(func() { r.journal = nil })
 		fn(r)
@@ -61,7 +61,7 @@ func TestTakeover(t *testing.T) {
 		if got := r.records[addr4]; got.Owner != "n1" || got.Epoch != 5 || got.Previous != "n2" {
 			t.Errorf("record %+v", got)
 		}
-		if r.last["answer"] != "192.0.2.10" {
+		if r.shows("answer") != "192.0.2.10" {
 			t.Error("claimed and not answered")
 		}
 	})
@@ -118,7 +118,7 @@ func TestTakeoverWithoutAPI(t *testing.T) {
 				r.publishAll()
 				r.kill(tt.dead...)
 				r.pass(swapTimeout + 100*time.Millisecond)
-				if got := r.last["answer"]; got != tt.answer {
+				if got := r.shows("answer"); got != tt.answer {
 					t.Errorf("answers %q, want %q", got, tt.answer)
 				}
 				r.pass(time.Minute)
@@ -224,7 +224,7 @@ func TestManyWithoutAPI(t *testing.T) {
 		r.linkUp()
 		r.begin()
 		r.pass(swapTimeout + 10*time.Millisecond)
-		if got := len(strings.Fields(r.last["answer"])); got != 500 {
+		if got := len(strings.Fields(r.shows("answer"))); got != 500 {
 			t.Errorf("answers %d of 500 after one timeout", got)
 		}
 		r.stop()
