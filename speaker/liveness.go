@@ -12,10 +12,10 @@ import (
 // heartbeats away.
 const contradictLimit = 3 * time.Second
 
-// crashGrace is how long a node whose speaker crashed keeps its addresses, from
-// when that was found: its kernel forwards, and most are back by then. Others
-// take over later, so that an address is without an answer to ARP for less than
-// a second.
+// crashGrace is how long a node whose speaker crashed keeps its addresses at
+// least, from when that was found: its kernel forwards, and most are back by then.
+// Others take over afterwards, so that an address is without an answer to ARP for
+// less than a second.
 const crashGrace = 700 * time.Millisecond
 
 // liveness joins what membership and heartbeats say of each node. A beat is
@@ -45,8 +45,9 @@ func (l *liveness) judge(members []announce.Member, beats pulse.View, now time.T
 		case state == pulse.Up:
 			m.Alive = true
 		case state == pulse.Unknown:
-		case state == pulse.Vacant && !m.Restarting && l.silence(m.Node, now) < crashGrace:
-			m.Alive = true
+		case state == pulse.Vacant && !m.Restarting:
+			// A new process is known to membership before its first heartbeat.
+			m.Alive = l.silence(m.Node, now) < crashGrace || m.Alive
 		case m.Restarting || !m.Alive:
 			// Membership knows: once it says that the node is back, an old
 			// silence is no objection.

@@ -47,7 +47,10 @@ func TestLiveness(t *testing.T) {
 			{0, alive, up, true}, {1, alive, vacant, true}, {600, dead, vacant, true}, {702, dead, vacant, false}, {9000, dead, vacant, false},
 			{9100, alive, vacant, true}},
 		"its speaker crashes, and membership is slow": {
-			{0, alive, up, true}, {1, alive, vacant, true}, {702, alive, vacant, false}, {1500, dead, vacant, false}},
+			{0, alive, up, true}, {1, alive, vacant, true}, {702, alive, vacant, true}, {800, dead, vacant, false}},
+		"its speaker crashes, and gossip hears the new one first": {
+			{0, alive, up, true}, {1, alive, vacant, true}, {600, dead, vacant, true}, {690, alive, vacant, true}, {800, alive, vacant, true},
+			{900, alive, up, true}},
 		"its speaker crashes, then the node dies": {
 			{0, alive, up, true}, {1, alive, vacant, true}, {300, alive, down, false}, {800, dead, down, false}},
 		"never heard": {
