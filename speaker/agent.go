@@ -210,7 +210,7 @@ func (a *Agent) complete() bool { return a.seen == inputs{true, true, true} }
 
 // unfinished tells whether something failed and should be tried again.
 func (a *Agent) unfinished() bool {
-	return a.table.fault != nil || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || a.over.unwritten() || a.table.lapsed(time.Now()) ||
+	return a.table.fault != nil || !a.table.written && !a.table.since.IsZero() || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || a.over.unwritten() || a.table.lapsed(time.Now()) ||
 		slices.ContainsFunc(a.plan.Claims, func(c announce.Claim) bool { return !c.Held && !c.Yielding })
 }
 

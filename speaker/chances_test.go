@@ -206,6 +206,37 @@ func TestMoveKeepsConnections(t *testing.T) {
 	}
 }
 
+// TestRestartKeepsChances: a new process does not take second chances away that
+// the kernel has of the one before, because it has not met the others yet. It
+// does not wait for ever.
+func TestRestartKeepsChances(t *testing.T) {
+	for _, meets := range []bool{true, false} {
+		story(t, 2, func(r *rig) {
+			r.serve(web, addr4, "n1", "n2")
+			r.record(addr4, "n1", 2)
+			r.records[addr4].Previous, r.records[addr4].Since = "n2", time.Now()
+			r.publishAll()
+			r.meets.Put([]announce.Member{{Node: "n1", Alive: true, Joining: true}})
+			r.linkUp()
+			r.begin()
+			r.pass(meetPatience - 10*time.Millisecond)
+			if got := r.shows("table"); got != "" {
+				t.Errorf("table %q of a node alone", got)
+			}
+			want := "192.0.2.10"
+			if meets {
+				r.neighbours()
+				want = "192.0.2.10 192.0.2.10→192.0.2.2"
+			}
+			r.pass(2 * meetPatience)
+			if got := r.shows("table"); got != want {
+				t.Errorf("meets %v: table %q, want %q", meets, got, want)
+			}
+			r.stop()
+		})
+	}
+}
+
 // TestCrashKeepsConnections: an owner whose speaker crashed is given the time to
 // be back. Then its address is taken over, and connections go on through it,
 // since its kernel forwards.

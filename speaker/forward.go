@@ -22,6 +22,7 @@ type forwarding struct {
 	chances  l4proxy.Chances     // of connections opened through other nodes
 	lapse    time.Time           // of the first of chances; zero: none ends by itself
 	written  bool                // at least once
+	since    time.Time           // it is waited for; zero: not yet
 	fault    error               // of the last attempt
 	tried    time.Time
 }
@@ -31,6 +32,9 @@ type forwarding struct {
 func (a *Agent) forwardTable(now time.Time) {
 	if a.Forwarder == nil {
 		a.Health.Ready("forwarder") // somebody else's business
+		return
+	}
+	if !a.table.written && a.meets(now) {
 		return
 	}
 	chances, lapse := a.chances(now)
@@ -61,6 +65,24 @@ func (a *Agent) forwardTable(now time.Time) {
 		written: true, tried: now,
 	}
 	a.Health.Ready("forwarder")
+}
+
+// meetPatience is how long a new process waits to meet the others before it
+// writes its first table.
+const meetPatience = time.Second
+
+// meets tells whether this node is still about to meet the others. Its kernel
+// goes on with the table of its former process meanwhile: one that is written
+// now would take second chances away that are given again a moment later.
+func (a *Agent) meets(now time.Time) bool {
+	i := slices.IndexFunc(a.members, func(m announce.Member) bool { return m.Node == a.Node })
+	if i >= 0 && !a.members[i].Joining {
+		return false
+	}
+	if a.table.since.IsZero() {
+		a.table.since = now
+	}
+	return now.Sub(a.table.since) < meetPatience
 }
 
 // lapsed tells whether a second chance is over by time alone.
