@@ -49,7 +49,8 @@ func (a *Agent) judge() {
 	a.introduce()
 }
 
-// introduce tells the heartbeats whom to watch: all members that live.
+// introduce tells the heartbeats whom to watch: all members that live, and those
+// of which a new speaker is waited for, so that its first word is heard.
 func (a *Agent) introduce() {
 	if a.snap == nil || a.namesake {
 		return
@@ -57,7 +58,7 @@ func (a *Agent) introduce() {
 	var peers []pulse.Peer
 	for i, m := range a.met {
 		node, known := a.snap.Nodes.Get(m.Node)
-		if m.Node == a.Node || !known || !m.Alive && !a.members[i].Alive {
+		if m.Node == a.Node || !known || !m.Alive && !a.members[i].Alive && !a.members[i].Vacant {
 			continue
 		}
 		if addr, ok := a.addrOf(node); ok {
