@@ -50,6 +50,7 @@ type Events struct {
 	component string // who says it, such as steelyard-controller
 	host      string
 	logger    log.Logger
+	warnings  chan event // written before what is in queue
 	queue     chan event
 	pace      flowcontrol.RateLimiter
 	spent     bool              // the wait for the end of a burst is over; owned by Run
@@ -69,7 +70,7 @@ func NewEvents(c *Client, component, host string, logger log.Logger) *Events {
 		logger = log.NewNopLogger()
 	}
 	return &Events{client: c, component: component, host: host, logger: logger,
-		queue: make(chan event, eventQueue), pace: flowcontrol.NewTokenBucketRateLimiter(eventRate, eventBurst), seen: map[event]written{}}
+		warnings: make(chan event, eventQueue), queue: make(chan event, eventQueue), pace: flowcontrol.NewTokenBucketRateLimiter(eventRate, eventBurst), seen: map[event]written{}}
 }
 
 // Event leaves an event about ref to be written. uid is that of the object; ""
@@ -79,8 +80,12 @@ func (e *Events) Event(ref config.Ref, uid string, warning bool, reason, message
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage-3], "") + "..."
 	}
+	queue := e.queue
+	if warning {
+		queue = e.warnings
+	}
 	select {
-	case e.queue <- event{ref, uid, warning, reason, message}:
+	case queue <- event{ref, uid, warning, reason, message}:
 	default:
 		level.Debug(e.logger).Log("msg", "event dropped", "err", reason+": "+message)
 	}
@@ -89,31 +94,49 @@ func (e *Events) Event(ref config.Ref, uid string, warning bool, reason, message
 // Run writes events until ctx ends.
 func (e *Events) Run(ctx context.Context) error {
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case ev := <-e.queue:
-			e.awaitLull(ctx)
-			if e.pace.Wait(ctx) != nil {
-				return nil // ctx has ended
-			}
-			limited, cancel := context.WithTimeout(ctx, eventTimeout)
-			if err := e.write(limited, ev, time.Now()); err != nil && ctx.Err() == nil {
-				level.Debug(e.logger).Log("msg", "event not written", "err", err)
-			}
-			cancel()
+		ev, ok := e.next(ctx)
+		if !ok || e.pace.Wait(ctx) != nil {
+			return nil // ctx has ended
 		}
+		limited, cancel := context.WithTimeout(ctx, eventTimeout)
+		if err := e.write(limited, ev, time.Now()); err != nil && ctx.Err() == nil {
+			level.Debug(e.logger).Log("msg", "event not written", "err", err)
+		}
+		cancel()
+	}
+}
+
+// next is the event to write next: what went wrong before what went well.
+func (e *Events) next(ctx context.Context) (event, bool) {
+	select {
+	case ev := <-e.warnings:
+		return ev, true
+	default:
+	}
+	e.awaitLull(ctx)
+	select {
+	case ev := <-e.warnings:
+		return ev, true
+	default:
+	}
+	select {
+	case <-ctx.Done():
+		return event{}, false
+	case ev := <-e.warnings:
+		return ev, true
+	case ev := <-e.queue:
+		return ev, true
 	}
 }
 
 // awaitLull waits, while events come in faster than they can be written, until
-// no more do. It waits once in a burst, and not for long.
+// no more do or something went wrong. It waits once in a burst, and not for long.
 func (e *Events) awaitLull(ctx context.Context) {
-	if len(e.queue) < eventBurst {
+	if len(e.queue) <= eventBurst {
 		e.spent = e.spent && len(e.queue) > 0
 		return
 	}
-	for end := time.Now().Add(eventPatience); !e.spent; {
+	for end := time.Now().Add(eventPatience); !e.spent && len(e.warnings) == 0; {
 		before := len(e.queue)
 		select {
 		case <-ctx.Done():

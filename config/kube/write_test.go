@@ -386,7 +386,7 @@ func TestEventsOfABurstFollowItsEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := NewEvents(nil, "x", "y", nil)
 				pour := func() { e.Event(config.Ref{Kind: config.KindService, Key: webKey}, "u", false, "R", "") }
-				for range eventBurst {
+				for range eventBurst + 1 {
 					pour()
 				}
 				start := time.Now()
@@ -408,6 +408,26 @@ func TestEventsOfABurstFollowItsEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWarningsComeFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := NewEvents(nil, "x", "y", nil)
+		for range 100 {
+			e.Event(config.Ref{Kind: config.KindService, Key: webKey}, "u", false, "Assigned", "")
+		}
+		start := time.Now()
+		go func() {
+			time.Sleep(eventLull / 2)
+			e.Event(config.Ref{Kind: config.KindService, Key: webKey}, "u", true, "Failed", "")
+		}()
+		if ev, ok := e.next(t.Context()); !ok || ev.reason != "Failed" || time.Since(start) > 2*eventLull {
+			t.Errorf("after %v: %+v", time.Since(start), ev)
+		}
+		if ev, ok := e.next(t.Context()); !ok || ev.reason != "Assigned" {
+			t.Errorf("then %+v", ev)
+		}
+	})
 }
 
 func TestEventsNeverBlock(t *testing.T) {
