@@ -30,9 +30,9 @@ type moves struct {
 
 // chances are the second chances that this node gives at the time now: for each
 // address that the record gives it, the node that had it before, if that one
-// lived when it lost it, has not died since, and is a neighbour. Its speaker
-// may have crashed: the kernel goes on. lapse is
-// when the first of them ends by time alone, zero if none does.
+// lived when it lost it, has not died since, and is a neighbour. Its speaker may
+// have crashed: the kernel goes on. lapse is when the first of them ends by time
+// alone, zero if none does.
 func (v *moves) chances(now time.Time) (c l4proxy.Chances, lapse time.Time) {
 	for addr, rec := range v.claims.All() {
 		if rec.Owner != v.self || rec.Previous == "" || now.Sub(rec.Since).Abs() >= chanceFor || v.outages.since(rec.Previous, rec.Since) {

@@ -60,9 +60,9 @@ func (f footing) whole(now time.Time) bool { return now.Sub(f.back) >= settleTim
 
 // rights says what the node may do at the time now. Alone in the cluster it may
 // do everything. With a majority it may as well, once it knows what happened
-// while it had none and who lives. Without one the records decide as long as the API shows
-// them; of two nodes neither has one, so that the API decides which of them may
-// take over.
+// while it had none and who lives. Without one the records decide as long as the
+// API shows them; of two nodes neither has one, so that the API decides which of
+// them may take over.
 func (f footing) rights(now time.Time) rights {
 	all := rights{answer: true, swap: true, seize: true}
 	switch {

@@ -75,8 +75,7 @@ const meetPatience = time.Second
 // goes on with the table of its former process meanwhile: one that is written
 // now would take second chances away that are given again a moment later.
 func (a *Agent) meets(now time.Time) bool {
-	i := slices.IndexFunc(a.members, func(m announce.Member) bool { return m.Node == a.Node })
-	if i >= 0 && !a.members[i].Joining {
+	if !a.joining() {
 		return false
 	}
 	if a.table.since.IsZero() {

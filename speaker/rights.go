@@ -74,7 +74,7 @@ func (a *Agent) introduce() {
 // weigh works out what this node may do now, and reads the records if that
 // depends on them.
 func (a *Agent) weigh(ctx context.Context) {
-	if i := slices.IndexFunc(a.members, func(m announce.Member) bool { return m.Node == a.Node }); i < 0 || a.members[i].Joining {
+	if a.joining() {
 		return // nothing new is taken over before the others are known
 	}
 	now := time.Now()
@@ -92,6 +92,12 @@ func (a *Agent) weigh(ctx context.Context) {
 	}
 	a.rights = next
 	a.consult(ctx, now)
+}
+
+// joining tells whether this node is still looking for the others.
+func (a *Agent) joining() bool {
+	i := slices.IndexFunc(a.members, func(m announce.Member) bool { return m.Node == a.Node })
+	return i < 0 || a.members[i].Joining
 }
 
 // consult reads the records if this node does not know what they say: to end a

@@ -19,13 +19,10 @@ func (a *Agent) swap(ctx context.Context) {
 	var list []change
 	for _, c := range a.plan.Claims {
 		mine, here := a.over[c.Addr]
-		if c.Yielding || c.Held && !here {
-			continue
-		}
-		// A record of another that only a reading has shown is a sign of life: its
-		// owner wrote it when we did not hear the API. It is not taken over before
-		// the watch shows it, too; by then its heartbeats would be here.
-		if here && mine.written() {
+		// Of what is written here a part only a reading has shown. Such a record is a
+		// sign of life: its owner wrote it when we did not hear the API. It is not
+		// taken over before the watch shows it, too; by then heartbeats would be here.
+		if c.Yielding || c.Held && !here || here && mine.written() {
 			continue
 		}
 		// The record to replace is what the API last showed, also for a

@@ -108,12 +108,7 @@ func (e *Events) Run(ctx context.Context) error {
 
 // next is the event to write next: what went wrong before what went well.
 func (e *Events) next(ctx context.Context) (event, bool) {
-	select {
-	case ev := <-e.warnings:
-		return ev, true
-	default:
-	}
-	e.awaitLull(ctx)
+	e.awaitLull(ctx) // which is over as soon as there is a warning
 	select {
 	case ev := <-e.warnings:
 		return ev, true

@@ -2,13 +2,12 @@ package failover
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/e2etest/lab"
+	"github.com/steelyard-lb/steelyard/e2etest/probe/lan"
 	"golang.org/x/sys/unix"
 )
 
@@ -56,95 +55,38 @@ func (f arpFrame) gratuitous() bool { return f.senderIP == f.target || f.op == a
 
 // ear is a packet socket for ARP on the LAN card of a host.
 type ear struct {
-	fd    int
-	index int
-	mac   net.HardwareAddr
-	ip    netip.Addr
+	*lan.Socket
+	ip netip.Addr
 }
 
 // listen opens an ear that hears frames of the operation alone; 0 for all.
 func listen(host *lab.Host, op uint16) (*ear, error) {
-	e := &ear{ip: host.Addrs(lab.LAN)[0]}
-	err := host.Netns.Do(func() error {
-		link, err := net.InterfaceByName("eth0")
-		if err != nil {
-			return err
-		}
-		e.index, e.mac = link.Index, link.HardwareAddr
-		if e.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
-			return err
-		}
-		return e.prepare(op)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listen to ARP on %s: %w", host.Name, err)
-	}
-	return e, nil
-}
-
-// prepare sets the filter before it binds, so that nothing else is queued.
-func (e *ear) prepare(op uint16) error {
+	var filter []unix.SockFilter
 	if op != 0 {
-		filter := []unix.SockFilter{
+		filter = []unix.SockFilter{
 			{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 20}, // operation
 			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 0, Jf: 1, K: uint32(op)},
 			{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 16},
 			{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 		}
-		program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-		if err := unix.SetsockoptSockFprog(e.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program); err != nil {
-			return fmt.Errorf("filter: %w", err)
-		}
 	}
-	tenth := unix.NsecToTimeval((100 * time.Millisecond).Nanoseconds())
-	return errors.Join(
-		unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20),
-		unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
-		unix.SetsockoptTimeval(e.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tenth),
-		unix.Bind(e.fd, &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ARP), Ifindex: e.index}),
-	)
+	socket, err := lan.Open(host.Netns, "eth0", unix.ETH_P_ARP, filter)
+	if err != nil {
+		return nil, err
+	}
+	return &ear{socket, host.Addrs(lab.LAN)[0]}, nil
 }
-
-func bigEndian(v uint16) uint16 { return v<<8 | v>>8 }
 
 // ask sends a request for an address.
 func (e *ear) ask(target netip.Addr) error {
-	return e.send(arpFrame{op: arpRequest, sender: e.mac, senderIP: e.ip, target: target}.encode())
-}
-
-func (e *ear) send(frame []byte) error {
-	return unix.Sendto(e.fd, frame, 0, &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ARP), Ifindex: e.index})
+	return e.Send(arpFrame{op: arpRequest, sender: e.MAC, senderIP: e.ip, target: target}.encode())
 }
 
 // hear returns the next frame and when the kernel got it; false after a tenth of
 // a second without one.
 func (e *ear) hear() (arpFrame, time.Time, bool, error) {
 	var buf [128]byte
-	var control [64]byte
-	n, oobn, _, _, err := unix.Recvmsg(e.fd, buf[:], control[:], 0)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
-		return arpFrame{}, time.Time{}, false, nil
-	}
-	if err != nil {
-		return arpFrame{}, time.Time{}, false, fmt.Errorf("hear ARP: %w", err)
-	}
+	n, at, err := e.Receive(buf[:])
 	f, ok := parseARP(buf[:n])
-	return f, stampOf(control[:oobn]), ok, nil
+	return f, at, ok, err
 }
-
-// stampOf reads the time of arrival; now if the kernel gave none.
-func stampOf(control []byte) time.Time {
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return time.Now()
-	}
-	for _, m := range messages {
-		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= 16 {
-			order := binary.NativeEndian
-			return time.Unix(int64(order.Uint64(m.Data)), int64(order.Uint64(m.Data[8:])))
-		}
-	}
-	return time.Now()
-}
-
-func (e *ear) close() error { return unix.Close(e.fd) }

@@ -113,7 +113,7 @@ func (p *arpProber) answers(event time.Time) error {
 func (p *arpProber) end() ([]talk, error) {
 	close(p.stop)
 	p.ended.Wait()
-	return talks(p.asked, p.replied), errors.Join(p.err, p.ear.close())
+	return talks(p.asked, p.replied), errors.Join(p.err, p.ear.Close())
 }
 
 // talk is a question with all of its answers, in order.

@@ -141,5 +141,5 @@ func (n *news) complete() error {
 func (n *news) end() error {
 	close(n.stop)
 	n.ended.Wait()
-	return errors.Join(n.err, n.ear.close())
+	return errors.Join(n.err, n.ear.Close())
 }

@@ -101,12 +101,12 @@ func (w *world) makeNoise(length time.Duration) (perSecond float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer e.close()
-	frame := arpFrame{op: arpRequest, sender: e.mac, senderIP: e.ip, target: foreign}.encode()
+	defer e.Close()
+	frame := arpFrame{op: arpRequest, sender: e.MAC, senderIP: e.ip, target: foreign}.encode()
 	start, sent := time.Now(), 0
 	for since := time.Duration(0); since < length; since = time.Since(start) {
 		for due := int(since.Seconds() * noiseRate); sent < due; sent++ {
-			if err := e.send(frame); err != nil {
+			if err := e.Send(frame); err != nil {
 				return 0, fmt.Errorf("make noise: %w", err)
 			}
 		}

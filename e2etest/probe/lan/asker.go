@@ -29,7 +29,7 @@ func (h Host) addr(family netip.Addr) (netip.Addr, error) {
 
 // Asker asks for addresses again and again, and notes every answer.
 type Asker struct {
-	socket *socket
+	socket *Socket
 	stop   chan struct{}
 	ended  sync.WaitGroup
 
@@ -49,11 +49,11 @@ func Ask(host Host, every time.Duration, addrs ...netip.Addr) (*Asker, error) {
 	for _, addr := range addrs {
 		own, err := host.addr(addr)
 		if err != nil {
-			return nil, errors.Join(err, a.socket.close())
+			return nil, errors.Join(err, a.socket.Close())
 		}
-		frame, err := question(a.socket.mac, own, addr)
+		frame, err := question(a.socket.MAC, own, addr)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("question for %v: %w", addr, err), a.socket.close())
+			return nil, errors.Join(fmt.Errorf("question for %v: %w", addr, err), a.socket.Close())
 		}
 		frames, a.talk[addr] = append(frames, frame), &Talk{Addr: addr}
 	}
@@ -76,7 +76,7 @@ func (a *Asker) ask(every time.Duration, addrs []netip.Addr, frames [][]byte) er
 			talk := a.talk[addrs[i]]
 			talk.Asked = append(talk.Asked, time.Now())
 			a.mu.Unlock()
-			if err := a.socket.send(frame); err != nil {
+			if err := a.socket.Send(frame); err != nil {
 				return fmt.Errorf("ask for %v: %w", addrs[i], err)
 			}
 		}
@@ -94,7 +94,7 @@ func (a *Asker) listen() error {
 		if err != nil {
 			return err
 		}
-		if !ok || f.Kind != Answer || !slices.Equal(f.To, a.socket.mac) {
+		if !ok || f.Kind != Answer || !slices.Equal(f.To, a.socket.MAC) {
 			continue
 		}
 		a.mu.Lock()
@@ -127,5 +127,5 @@ func (a *Asker) Talks() ([]Talk, error) {
 func (a *Asker) Stop() error {
 	close(a.stop)
 	a.ended.Wait()
-	return errors.Join(a.err, a.socket.close())
+	return errors.Join(a.err, a.socket.Close())
 }

@@ -55,12 +55,12 @@ func Cycle(ctx context.Context, host Host, to netip.AddrPort, d time.Duration) (
 	if err := w.states(ctx, &ended, host); err != nil {
 		cancel()
 		ended.Wait()
-		return Cycles{}, errors.Join(err, socket.close())
+		return Cycles{}, errors.Join(err, socket.Close())
 	}
 	err = w.echo(ctx, host, to)
 	cancel()
 	ended.Wait()
-	return w.cycles, errors.Join(err, w.err, socket.close())
+	return w.cycles, errors.Join(err, w.err, socket.Close())
 }
 
 // cycleWatch counts.
@@ -124,7 +124,7 @@ func exchange(conn net.Conn, text string) (time.Duration, error) {
 }
 
 // frames counts questions and answers on the wire.
-func (w *cycleWatch) frames(ctx context.Context, s *socket) error {
+func (w *cycleWatch) frames(ctx context.Context, s *Socket) error {
 	for ctx.Err() == nil {
 		f, _, ok, err := s.hear()
 		if err != nil {
@@ -135,9 +135,9 @@ func (w *cycleWatch) frames(ctx context.Context, s *socket) error {
 		}
 		w.mu.Lock()
 		switch {
-		case f.Kind == Question && slices.Equal(f.From, s.mac) && f.To[0]&1 == 1:
+		case f.Kind == Question && slices.Equal(f.From, s.MAC) && f.To[0]&1 == 1:
 			w.cycles.Asked++
-		case f.Kind == Question && slices.Equal(f.From, s.mac):
+		case f.Kind == Question && slices.Equal(f.From, s.MAC):
 			w.cycles.Probes++
 			w.open[f.To.String()] = true
 		case f.Kind == Answer && w.open[f.From.String()]:

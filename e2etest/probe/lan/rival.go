@@ -24,7 +24,7 @@ const (
 // with the host's own card.
 type Rival struct {
 	addr   netip.Addr
-	socket *socket
+	socket *Socket
 	held   []func() error // closes what it listens on
 	stop   chan struct{}
 	ended  sync.WaitGroup
@@ -79,10 +79,10 @@ func (r *Rival) answer() error {
 		if err != nil {
 			return err
 		}
-		if !ok || f.Kind != Question || f.Addr != r.addr || slices.Equal(f.From, r.socket.mac) {
+		if !ok || f.Kind != Question || f.Addr != r.addr || slices.Equal(f.From, r.socket.MAC) {
 			continue
 		}
-		if err := r.socket.send(arp(2, f.From, r.socket.mac, r.addr, f.From, f.Asker)); err != nil {
+		if err := r.socket.Send(arp(2, f.From, r.socket.MAC, r.addr, f.From, f.Asker)); err != nil {
 			return fmt.Errorf("answer for %v: %w", r.addr, err)
 		}
 	}
@@ -96,7 +96,7 @@ func (r *Rival) Stop() error {
 }
 
 func (r *Rival) close() error {
-	errs := []error{r.socket.close()}
+	errs := []error{r.socket.Close()}
 	for _, end := range r.held {
 		errs = append(errs, end())
 	}

@@ -11,12 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a packet socket on one card of a host. It hears ARP and neighbour
-// discovery alone, its host's own frames included.
-type socket struct {
-	fd    int
-	index int
-	mac   net.HardwareAddr
+// Socket is a packet socket on one card of a host.
+type Socket struct {
+	MAC net.HardwareAddr // of the card
+
+	fd, index int
 }
 
 // heard passes ARP, and ICMPv6 of the types 135 and 136 right behind the header.
@@ -33,19 +32,26 @@ var heard = []unix.SockFilter{
 	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 }
 
-// open opens a socket on the card of that name.
-func open(ns *network.Netns, card string) (*socket, error) {
-	s := &socket{}
+// open opens a socket that hears ARP and neighbour discovery alone, its host's
+// own frames included.
+func open(ns *network.Netns, card string) (*Socket, error) {
+	return Open(ns, card, unix.ETH_P_ALL, heard)
+}
+
+// Open opens a socket on the card of that name. It hears what has the Ethernet
+// protocol and what filter passes; nil passes all.
+func Open(ns *network.Netns, card string, protocol uint16, filter []unix.SockFilter) (*Socket, error) {
+	s := &Socket{}
 	err := ns.Do(func() error {
 		link, err := net.InterfaceByName(card)
 		if err != nil {
 			return err
 		}
-		s.index, s.mac = link.Index, link.HardwareAddr
+		s.index, s.MAC = link.Index, link.HardwareAddr
 		if s.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
 			return err
 		}
-		if err := s.prepare(); err != nil {
+		if err := s.prepare(protocol, filter); err != nil {
 			return errors.Join(err, unix.Close(s.fd))
 		}
 		return nil
@@ -57,38 +63,48 @@ func open(ns *network.Netns, card string) (*socket, error) {
 }
 
 // prepare sets the filter before it binds, so that nothing else is queued.
-func (s *socket) prepare() error {
-	program := unix.SockFprog{Len: uint16(len(heard)), Filter: &heard[0]}
-	if err := unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program); err != nil {
-		return fmt.Errorf("filter: %w", err)
+func (s *Socket) prepare(protocol uint16, filter []unix.SockFilter) error {
+	if len(filter) > 0 {
+		program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+		if err := unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program); err != nil {
+			return fmt.Errorf("filter: %w", err)
+		}
 	}
 	tenth := unix.NsecToTimeval((100 * time.Millisecond).Nanoseconds())
 	return errors.Join(
 		unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20),
 		unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
 		unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tenth),
-		unix.Bind(s.fd, &unix.SockaddrLinklayer{Protocol: unix.ETH_P_ALL << 8, Ifindex: s.index}),
+		unix.Bind(s.fd, &unix.SockaddrLinklayer{Protocol: protocol<<8 | protocol>>8, Ifindex: s.index}),
 	)
 }
 
-func (s *socket) send(frame []byte) error {
+// Send sends a frame, Ethernet header included.
+func (s *Socket) Send(frame []byte) error {
 	return unix.Sendto(s.fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: s.index})
+}
+
+// Receive reads the beginning of the next frame into buf and tells when the
+// kernel got it; 0 bytes after a tenth of a second without one.
+func (s *Socket) Receive(buf []byte) (n int, at time.Time, err error) {
+	var control [64]byte
+	n, oobn, _, _, err := unix.Recvmsg(s.fd, buf, control[:], 0)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) || errors.Is(err, unix.ENETDOWN) {
+		return 0, time.Time{}, nil
+	}
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("hear the LAN: %w", err)
+	}
+	return n, stampOf(control[:oobn]), nil
 }
 
 // hear returns the next frame and when the kernel got it; false after a tenth of
 // a second without one.
-func (s *socket) hear() (Frame, time.Time, bool, error) {
+func (s *Socket) hear() (Frame, time.Time, bool, error) {
 	var buf [256]byte
-	var control [64]byte
-	n, oobn, _, _, err := unix.Recvmsg(s.fd, buf[:], control[:], 0)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) || errors.Is(err, unix.ENETDOWN) {
-		return Frame{}, time.Time{}, false, nil
-	}
-	if err != nil {
-		return Frame{}, time.Time{}, false, fmt.Errorf("hear the LAN: %w", err)
-	}
+	n, at, err := s.Receive(buf[:])
 	f, ok := Parse(buf[:n])
-	return f, stampOf(control[:oobn]), ok, nil
+	return f, at, ok, err
 }
 
 // stampOf reads the time of arrival; now if the kernel gave none.
@@ -106,4 +122,5 @@ func stampOf(control []byte) time.Time {
 	return time.Now()
 }
 
-func (s *socket) close() error { return unix.Close(s.fd) }
+// Close closes it.
+func (s *Socket) Close() error { return unix.Close(s.fd) }
