@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -170,7 +171,7 @@ func (s *Source) publish(ctx context.Context) {
 			return
 		case <-late.C:
 			if missing := s.view.unsynced(); len(missing) > 0 {
-				level.Warn(s.logger).Log("msg", "still waiting for the API server to list resources", "err", missing)
+				level.Warn(s.logger).Log("msg", "still waiting for the API server to list resources", "err", strings.Join(missing, " "))
 			}
 			continue
 		case <-s.marks.wake:
