@@ -13,9 +13,16 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
-// chanceFor is how long connections opened before an address moved may go on
-// through the node that had it.
-const chanceFor = time.Hour
+const (
+	// chanceFor is how long connections opened before an address moved may go on
+	// through the node that had it.
+	chanceFor = time.Hour
+
+	// strayFor is how long packets that still come to the node that had it go on
+	// to the one that has it. Neighbours that missed the announcement ask again
+	// within that time.
+	strayFor = time.Minute
+)
 
 // moves are what second chances are decided from.
 type moves struct {
@@ -28,17 +35,15 @@ type moves struct {
 	links   []announce.Link // of host, usable
 }
 
-// chances are the second chances that this node gives at the time now: for each
-// address that the record gives it, the node that had it before, if that one
-// lived when it lost it, has not died since, and is a neighbour. Its speaker may
-// have crashed: the kernel goes on. lapse is when the first of them ends by time
-// alone, zero if none does.
+// chances are the second chances that this node gives at the time now, and when
+// the first of them ends by time alone, zero if none does.
 func (v *moves) chances(now time.Time) (c l4proxy.Chances, lapse time.Time) {
 	for addr, rec := range v.claims.All() {
-		if rec.Owner != v.self || rec.Previous == "" || now.Sub(rec.Since).Abs() >= chanceFor || v.outages.since(rec.Previous, rec.Since) {
+		node, end := v.other(rec, now)
+		if node == "" {
 			continue
 		}
-		hop, ok := v.hop(rec.Previous, config.FamilyOf(addr))
+		hop, ok := v.hop(node, config.FamilyOf(addr))
 		if !ok {
 			continue
 		}
@@ -46,7 +51,7 @@ func (v *moves) chances(now time.Time) (c l4proxy.Chances, lapse time.Time) {
 			c.Hops = map[netip.Addr]l4proxy.Hop{}
 		}
 		c.Hops[addr] = hop
-		if end := rec.Since.Add(chanceFor); lapse.IsZero() || end.Before(lapse) {
+		if lapse.IsZero() || end.Before(lapse) {
 			lapse = end
 		}
 	}
@@ -56,7 +61,28 @@ func (v *moves) chances(now time.Time) (c l4proxy.Chances, lapse time.Time) {
 	return c, lapse
 }
 
-// hop is how a node that lives is reached without a router, if it is.
+// other is the node that may know the connections of an address that this one
+// knows nothing of, and until when: of an address that the record gives to this
+// node the one that had it before, if it has not died since; of one that this
+// node had, the one that has it. It may have its own back, and neighbours go on
+// sending here for a moment.
+func (v *moves) other(rec *config.L2Claim, now time.Time) (string, time.Time) {
+	node, lasts := "", time.Duration(0)
+	switch {
+	case rec.Owner == rec.Previous:
+	case rec.Owner == v.self && !v.outages.since(rec.Previous, rec.Since):
+		node, lasts = rec.Previous, chanceFor
+	case rec.Previous == v.self:
+		node, lasts = rec.Owner, strayFor
+	}
+	if now.Sub(rec.Since).Abs() >= lasts {
+		return "", time.Time{}
+	}
+	return node, rec.Since.Add(lasts)
+}
+
+// hop is how a node that lives is reached without a router, if it is. Its
+// speaker may have crashed: the kernel goes on.
 func (v *moves) hop(name string, family config.Family) (l4proxy.Hop, bool) {
 	node, known := v.nodes.Get(name)
 	i := slices.IndexFunc(v.members, func(m announce.Member) bool { return m.Node == name && (m.Alive || m.Vacant) })

@@ -57,6 +57,11 @@ func (v *moves) edit(change func(*config.L2Claim)) {
 	}
 }
 
+// goBack gives both addresses to n2, which had them before.
+func (v *moves) goBack(at time.Time) {
+	v.edit(func(c *config.L2Claim) { c.Owner, c.Previous, c.Since = "n2", "n1", at })
+}
+
 func TestChances(t *testing.T) {
 	now := time.Unix(10_000, 0)
 	const both, four, none = "192.0.2.10→192.0.2.2%7 2001:db8::10→2001:db8::2%7", "192.0.2.10→192.0.2.2%7", ""
@@ -68,7 +73,10 @@ func TestChances(t *testing.T) {
 		{"a planned move", func(*moves) {}, both},
 		{"nobody had it before", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Previous = "" }) }, none},
 		{"another node has it", func(v *moves) { v.self = "n3" }, none},
-		{"this node had it before", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Previous = "n1" }) }, none},
+		{"this node had it before, too", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Previous = "n1" }) }, none},
+		{"it goes back", func(v *moves) { v.goBack(now.Add(-time.Second)) }, both},
+		{"neighbours know that it went back", func(v *moves) { v.goBack(now.Add(-strayFor)) }, none},
+		{"it went back to a node that is dead", func(v *moves) { v.goBack(now); v.members[1].Alive = false }, none},
 		{"just before the time is over", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Since = now.Add(time.Second - chanceFor) }) }, both},
 		{"the time is over", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Since = now.Add(-chanceFor) }) }, none},
 		{"a clock that was set back", func(v *moves) { v.edit(func(c *config.L2Claim) { c.Since = now.Add(2 * chanceFor) }) }, none},

@@ -43,8 +43,10 @@ func Hold(ns *network.Netns, addrs []netip.AddrPort, n int) (*Held, error) {
 			return nil, fmt.Errorf("open connection %d of %d: %w", i+1, n, err)
 		}
 		h.ended.Go(func() {
+			time.Sleep(holdEvery * time.Duration(i) / time.Duration(n)) // or all ask at once, and nobody in between
 			if err := h.use(conn); err != nil {
 				h.broken.Add(1)
+				err = fmt.Errorf("at %s: %w", time.Now().Format("15:04:05.000"), err)
 				h.first.CompareAndSwap(nil, &err)
 			}
 		})
