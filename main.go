@@ -12,12 +12,20 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/steelyard-lb/steelyard/config/daemon"
 )
 
 // version is set by the linker.
 var version = "dev"
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "speaker" {
+		// Here and not in the command, since it starts the program over.
+		if err := daemon.GatherTimers(); err != nil {
+			fmt.Fprintln(os.Stderr, "steelyard: more wake-ups than need be:", err)
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	err := rootCommand().ExecuteContext(ctx)
 	stop()
