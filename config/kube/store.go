@@ -92,6 +92,7 @@ type store struct {
 	objects map[config.Key]item
 	groups  map[config.Key]map[config.Key]item // by res.group, if there is one
 	synced  bool
+	lists   int    // brought by the reflector
 	version string // of what the reflector brought last
 	floor   string // of what was read beside it and is newer than that; "": nothing is
 }
@@ -143,6 +144,7 @@ func (s *store) Delete(o any) error {
 func (s *store) Replace(list []any, version string) error {
 	s.mu.Lock()
 	old := s.outdated(version)
+	s.lists++
 	s.mu.Unlock()
 	if old {
 		return nil
@@ -241,6 +243,13 @@ func (s *store) giveUp() {
 	s.synced = true
 	s.mu.Unlock()
 	s.marks.rouse()
+}
+
+// listed is how many lists the reflector has brought.
+func (s *store) listed() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.lists
 }
 
 func (s *store) hasSynced() bool {

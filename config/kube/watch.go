@@ -23,7 +23,8 @@ import (
 )
 
 const (
-	defaultMinGap = 10 * time.Millisecond
+	defaultMinGap       = 10 * time.Millisecond
+	defaultListPatience = 10 * time.Second
 	// syncPatience is how long the first snapshot may take before the log
 	// names what is missing.
 	syncPatience = 10 * time.Second
@@ -43,7 +44,10 @@ type WatchOptions struct {
 	// MinGap is the least time between two snapshots, 10 ms if 0. The first
 	// change after a quiet time is published at once.
 	MinGap time.Duration
-	Logger log.Logger // nil: says nothing
+	// ListPatience is how long a list may take before it is asked for anew, 10 s
+	// if 0. Each failure doubles it.
+	ListPatience time.Duration
+	Logger       log.Logger // nil: says nothing
 }
 
 // Source is a stream of snapshots.
@@ -62,6 +66,9 @@ type Source struct {
 func Watch(client *Client, o WatchOptions) *Source {
 	if o.MinGap == 0 {
 		o.MinGap = defaultMinGap
+	}
+	if o.ListPatience == 0 {
+		o.ListPatience = defaultListPatience
 	}
 	if o.IngressController == "" {
 		o.IngressController = translate.IngressController
@@ -119,7 +126,7 @@ func (s *Source) listWatch(st *store) *cache.ListWatch {
 		// the reflector tries again, and health should know of every failure
 		return r.NamespaceIfScoped(s.builder.opts.Namespace, st.res.own).MaxRetries(0)
 	}
-	pace := &retry{health: s.health}
+	pace, patience := &retry{health: s.health}, newPatience(st, s.builder.opts.ListPatience)
 	report := func(err error) {
 		pace.note(err)
 		if state, ok := stateOf(err); ok && st.res.optional && (state == stateMissing || state == stateForbidden) {
@@ -133,7 +140,8 @@ func (s *Source) listWatch(st *store) *cache.ListWatch {
 			if err := pace.wait(ctx); err != nil {
 				return nil, err
 			}
-			list, err := request(o).Do(ctx).Get()
+			list, err := request(o).Do(patience.begin(ctx)).Get()
+			err = patience.judge(err)
 			report(err)
 			return list, err
 		},
@@ -142,7 +150,11 @@ func (s *Source) listWatch(st *store) *cache.ListWatch {
 			if err := pace.wait(ctx); err != nil {
 				return nil, err
 			}
+			if o.SendInitialEvents != nil {
+				ctx = patience.begin(ctx)
+			}
 			w, err := request(o).Watch(ctx)
+			err = patience.judge(err)
 			if err == nil && reflect.TypeOf(w) == emptyWatch {
 				report(errLostConnection)
 			} else {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,6 +257,37 @@ func TestWatchWaitsForAMissingCRD(t *testing.T) {
 	}
 	if !strings.Contains(logged.String(), "bgppeers can be read now") {
 		t.Errorf("the CRD's arrival is not logged:\n%s", logged.String())
+	}
+}
+
+// An API server that sets up a resource's storage may never answer those who
+// came before.
+func TestWatchAsksAnewForAListThatHangs(t *testing.T) {
+	api, c := newAPIServer(t)
+	api.put(t, "services", aService("web"))
+	var asked atomic.Int32
+	api.before = func(r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/services") && asked.Add(1) <= 3 {
+			<-r.Context().Done()
+		}
+	}
+	var logged logBuffer
+	start := time.Now()
+	snaps := watching(t, c, WatchOptions{Parts: Services, ListPatience: 50 * time.Millisecond, Logger: log.NewLogfmtLogger(&logged)})
+	if s := next(t, snaps); s.Services.Len() != 1 {
+		t.Errorf("services = %v", s.Services)
+	}
+	if took := time.Since(start); took < (1+2+4)*50*time.Millisecond {
+		t.Errorf("%d requests within %v: the patience does not grow", asked.Load(), took)
+	}
+	if !strings.Contains(logged.String(), errNoList.Error()) {
+		t.Errorf("the reason is not logged:\n%s", logged.String())
+	}
+	quiet(t, snaps, 300*time.Millisecond)
+	before := asked.Load()
+	api.put(t, "services", aService("db"))
+	if s := next(t, snaps); s.Services.Len() != 2 || asked.Load() != before {
+		t.Errorf("the watch after the list was called off, too: %v, %d requests", s.Services, asked.Load()-before)
 	}
 }
 
