@@ -1,6 +1,8 @@
 package speaker
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/speaker/announce"
@@ -62,7 +64,17 @@ func (l *liveness) judge(members []announce.Member, beats pulse.View, now time.T
 		}
 		out = append(out, m)
 	}
+	l.forget(members)
 	return out, doubted
+}
+
+// forget drops what is known of nodes that are no members any more.
+func (l *liveness) forget(members []announce.Member) {
+	gone := func(node string) bool {
+		return !slices.ContainsFunc(members, func(m announce.Member) bool { return m.Node == node })
+	}
+	maps.DeleteFunc(l.since, func(node string, _ time.Time) bool { return gone(node) })
+	maps.DeleteFunc(l.void, func(node string, _ bool) bool { return gone(node) })
 }
 
 // silence is for how long the node has been silent; it begins with the first

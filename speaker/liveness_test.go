@@ -68,6 +68,20 @@ func TestLiveness(t *testing.T) {
 	}
 }
 
+// A node that is deleted while it is silent leaves nothing to wait for.
+func TestLivenessForgetsNodes(t *testing.T) {
+	l, now := newLiveness(), time.Unix(1000, 0)
+	silent := pulse.View{States: map[string]pulse.State{"n2": pulse.Down}}
+	l.judge([]announce.Member{{Node: "n1", Alive: true}, {Node: "n2", Alive: true}}, silent, now)
+	if !l.open() {
+		t.Error("nothing is waited for while membership and heartbeats differ")
+	}
+	l.judge([]announce.Member{{Node: "n1", Alive: true}}, pulse.View{}, now.Add(time.Minute))
+	if l.open() {
+		t.Error("time is waited for that changes nothing")
+	}
+}
+
 // beats says what the heartbeats of n1 see of the others: "n2:down n3:up".
 func (r *rig) beats(alone bool, cuts uint64, text string) {
 	v := pulse.View{States: map[string]pulse.State{}, Alone: alone, Cuts: cuts}
