@@ -45,7 +45,8 @@ func speakerCommand() *cobra.Command {
 and NodePorts to pods (nftables), answers ARP and NDP for the addresses this
 node owns on the LAN, and offers routes to BGP peers.
 
-It needs the capabilities NET_ADMIN, NET_RAW and NET_BIND_SERVICE.
+It needs the capabilities NET_ADMIN, NET_RAW and NET_BIND_SERVICE; with SYS_NICE
+it answers at once on a busy node, too.
 
 Told to stop, it asks the API whether its DaemonSet stays. If so it restarts:
 the kernel goes on forwarding and nobody takes over for 30 seconds. If not it

@@ -3,23 +3,21 @@ package layer2
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-kit/log/level"
-	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
-	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/thread"
 )
 
 const (
 	etherARP  = 0x0806
 	etherIPv6 = 0x86dd
-	// receiveBuffer takes bursts, in bytes; the default drops at 10,000/s.
-	receiveBuffer = 1 << 20
 	// frameSize is enough for what passes the filters, in bytes.
 	frameSize = 2048
 	// errorPause keeps a socket that fails at once from spinning.
@@ -34,14 +32,6 @@ type port struct {
 	arp, ndp *socket // nil while no address needs them
 	groups   groups
 	readers  sync.WaitGroup
-}
-
-// socket is a packet socket with the addresses that its filter lets through.
-type socket struct {
-	conn  *packet.Conn
-	proto string
-	addrs []netip.Addr
-	done  chan struct{}
 }
 
 // set opens, refits or closes the sockets of p. fresh tells that a socket was
@@ -74,36 +64,13 @@ func (p *port) fit(s **socket, proto string, ether int, addrs []netip.Addr, matc
 		(*s).addrs = addrs
 		return false, nil
 	}
-	conn, err := listen(p.key, ether, prog)
+	opened, err := newSocket(p.key, proto, ether, addrs, prog)
 	if err != nil {
 		return false, fmt.Errorf("open %s socket on %s: %w", proto, p.key.name, err)
 	}
-	*s = &socket{conn: conn, proto: proto, addrs: addrs, done: make(chan struct{})}
-	reader := *s
-	p.readers.Go(func() { p.read(reader) })
+	*s = opened
+	p.readers.Go(func() { p.read(opened) })
 	return true, nil
-}
-
-func listen(key linkKey, ether int, prog []bpf.RawInstruction) (*packet.Conn, error) {
-	ifi := &net.Interface{Name: key.name, Index: key.index, HardwareAddr: key.mac[:]}
-	conn, err := packet.Listen(ifi, packet.Raw, ether, &packet.Config{Filter: prog})
-	if err != nil {
-		return nil, err
-	}
-	if raw, err := conn.SyscallConn(); err == nil {
-		// A larger buffer is welcome, not needed: failure is no fault.
-		_ = raw.Control(func(fd uintptr) {
-			if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-				_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
-			}
-		})
-	}
-	return conn, nil
-}
-
-func (s *socket) close() {
-	close(s.done)
-	s.conn.Close()
 }
 
 func (p *port) close() {
@@ -120,20 +87,21 @@ func (p *port) close() {
 // read answers frames until the socket is closed. An error of the socket does
 // not end it: a link that goes down gives one and works again when it is up.
 func (p *port) read(s *socket) {
+	thread.Urgent() // it ends with the goroutine
+	defer s.done()
 	buf := make([]byte, frameSize)
 	for {
-		n, _, err := s.conn.ReadFrom(buf)
-		if err == nil {
-			p.handle(s, buf[:n])
-			continue
-		}
-		select {
-		case <-s.done:
+		n, err := s.receive(buf)
+		switch {
+		case errors.Is(err, os.ErrClosed):
 			return
-		case <-time.After(errorPause):
+		case err != nil:
 			p.r.metrics.errors.WithLabelValues("receive").Inc()
 			level.Debug(p.r.log).Log("msg", "receive failed", "link", p.key.name, "err", err)
+			time.Sleep(errorPause)
+			continue
 		}
+		p.handle(s, buf[:n])
 	}
 }
 
@@ -178,11 +146,6 @@ func (p *port) respond(s *socket, frame []byte) drop {
 		return dropSendFailed
 	}
 	return ""
-}
-
-func (s *socket) send(a answer) error {
-	_, err := s.conn.WriteTo(a.frame, &packet.Addr{HardwareAddr: a.to})
-	return err
 }
 
 // socket is the socket for the family of addr. It is nil if it could not be

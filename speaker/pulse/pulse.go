@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/config/feed"
+	"github.com/steelyard-lb/steelyard/config/thread"
 	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
 
@@ -98,9 +99,9 @@ func (p *Pulse) Run(ctx context.Context) error {
 		return nil
 	}
 	done := make(chan struct{})
-	go func() { // the thread that hurries ends with it
+	go func() { // the thread that is urgent ends with it
 		defer close(done)
-		hurry()
+		thread.Urgent()
 		p.loop(ctx)
 	}()
 	<-done

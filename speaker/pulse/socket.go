@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -95,13 +94,3 @@ func (s *socket) complaint(buf []byte) (to netip.AddrPort, refused, ok bool) {
 }
 
 func (s *socket) close() { _ = unix.Close(s.fd) }
-
-// hurry binds the caller to its thread and puts that before all others, if the
-// process may (CAP_SYS_NICE): real-time, or else the best of the ordinary.
-func hurry() {
-	runtime.LockOSThread()
-	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
-	if unix.SchedSetAttr(0, &attr, 0) != nil {
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20) // 0 is this thread
-	}
-}
