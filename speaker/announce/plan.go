@@ -77,6 +77,14 @@ type Member struct {
 // speaker that said goodbye, or crashed, leaves a working node behind.
 func (m Member) Dead() bool { return !m.Alive && !m.Leaving && !m.Vacant }
 
+// Takeover is an address that a node answers for since its owner died, before
+// the record says so.
+type Takeover struct {
+	Addr  netip.Addr
+	Node  string // the new owner
+	Epoch int64  // of the record that it is about to write
+}
+
 // Link is an interface as other nodes know it: enough to tell whether its node
 // can announce an address there.
 type Link struct {

@@ -2,6 +2,7 @@ package member
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/hashicorp/memberlist"
 
+	"github.com/steelyard-lb/steelyard/config/feed"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
@@ -20,6 +22,9 @@ type delegate struct {
 	wake chan struct{}
 	look chan struct{} // somebody is missing
 
+	tidings   tidings
+	takeovers *feed.Latest[[]announce.Takeover] // heard of others
+
 	mu    sync.Mutex
 	view  view
 	phase phase           // of this node
@@ -27,6 +32,13 @@ type delegate struct {
 	met   bool            // the others were looked for once
 
 	conflicts map[string]time.Time // two with one name: when it was logged
+}
+
+func newDelegate(self string, logger log.Logger, look chan struct{}) *delegate {
+	d := &delegate{self: self, log: logger, wake: make(chan struct{}, 1), look: look, view: view{},
+		takeovers: feed.NewLatest(addTakeovers)}
+	d.tidings.queue = memberlist.TransmitLimitedQueue{NumNodes: d.size, RetransmitMult: passOn}
+	return d
 }
 
 // change runs fn under the lock and wakes Run.
@@ -110,15 +122,30 @@ func (d *delegate) NodeMeta(limit int) []byte {
 	return metaOf(d.phase, d.links).encode(limit)
 }
 
-// The rest of memberlist.Delegate: we gossip nothing else.
+// NotifyMsg implements memberlist.Delegate.
+func (d *delegate) NotifyMsg(text []byte) {
+	t, ok := readTiding(text)
+	if !ok || t.Node == d.self || !d.tidings.pass(t, slices.Clone(text)) { // text is memberlist's own
+		return
+	}
+	if list := t.takeovers(); len(list) > 0 {
+		d.takeovers.Put(list)
+	}
+}
 
-// NotifyMsg ignores messages, which no version of ours sends.
-func (d *delegate) NotifyMsg([]byte) {}
+// GetBroadcasts implements memberlist.Delegate.
+func (d *delegate) GetBroadcasts(overhead, limit int) [][]byte {
+	return d.tidings.queue.GetBroadcasts(overhead, limit)
+}
 
-// GetBroadcasts has none.
-func (d *delegate) GetBroadcasts(int, int) [][]byte { return nil }
+// size is how many members there are.
+func (d *delegate) size() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.view) + 1
+}
 
-// LocalState has none.
+// LocalState has none: what is told is old soon.
 func (d *delegate) LocalState(bool) []byte { return nil }
 
 // MergeRemoteState ignores what no version of ours sends.

@@ -63,7 +63,7 @@ func New(cfg Config, logger log.Logger, reg prometheus.Registerer) (*Membership,
 	}
 	m := &Membership{cfg: cfg, keys: ring, log: logger, members: feed.NewLatest[[]announce.Member](nil),
 		joinNow: make(chan struct{}, 1), tell: make(chan struct{}, 1)}
-	m.d = &delegate{self: cfg.Node, log: logger, wake: make(chan struct{}, 1), look: m.joinNow, view: view{}}
+	m.d = newDelegate(cfg.Node, logger, m.joinNow)
 	m.metrics = newMetrics(reg, m.health)
 	m.logs = &bridge{log: logger, undecrypted: m.metrics.undecrypted, isPeer: m.isPeer, warned: map[string]time.Time{}}
 	m.peers.Store(new([]netip.AddrPort)) // nil: not told yet

@@ -1,0 +1,112 @@
+package member
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/keys"
+)
+
+// taken are n takeovers of node, of both families.
+func taken(node string, n int) (out []announce.Takeover) {
+	for i := range n {
+		addr := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
+		if i%2 == 1 {
+			addr = netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i))
+		}
+		out = append(out, announce.Takeover{Addr: addr, Node: node, Epoch: int64(i + 1)})
+	}
+	return out
+}
+
+// hears waits until p has heard all of want.
+func (p *peer) hears(t *testing.T, want []announce.Takeover) {
+	t.Helper()
+	missing, deadline := slices.Clone(want), time.After(10*time.Second)
+	for len(missing) > 0 {
+		select {
+		case got := <-p.Takeovers():
+			missing = slices.DeleteFunc(missing, func(w announce.Takeover) bool { return slices.Contains(got, w) })
+		case <-deadline:
+			t.Fatalf("%s did not hear %v", p.cfg.Node, missing)
+		}
+	}
+}
+
+// What a member takes over all others hear, and hear again when it is told again.
+func TestTakeoversAreTold(t *testing.T) {
+	peers := trio(t, keys.Ring{"secret"})
+	for _, n := range []int{1, 200, 1} {
+		all := taken("n1", n)
+		start := time.Now()
+		peers[0].TellTakeovers(all)
+		peers[1].hears(t, all)
+		peers[2].hears(t, all)
+		t.Logf("%d takeovers told within %v", n, time.Since(start))
+	}
+	select {
+	case got := <-peers[0].Takeovers():
+		t.Errorf("n1 hears of its own: %v", got)
+	default:
+	}
+}
+
+// News are passed on, once; what is old, one's own or cannot be read is not.
+func TestTidingsArePassedOn(t *testing.T) {
+	d := newDelegate("n2", log.NewNopLogger(), nil)
+	hear := func(text string) (passed, heard int) {
+		d.NotifyMsg([]byte(text))
+		for range 100 {
+			passed += len(d.GetBroadcasts(0, 1400))
+		}
+		select {
+		case got := <-d.takeovers.C():
+			heard = len(got)
+		default:
+		}
+		return passed, heard
+	}
+	const first = `{"n":"n1","p":0,"s":10,"t":[{"a":"192.0.2.1","e":1},{"a":"2001:db8::1","e":7}]}`
+	for _, tt := range []struct {
+		text          string
+		passed, heard int
+	}{
+		{first, 4, 2},
+		{first, 0, 0},
+		{`{"n":"n1","p":0,"s":9,"t":[{"a":"192.0.2.1","e":1}]}`, 0, 0},
+		{`{"n":"n1","p":1,"s":10,"t":[{"a":"192.0.2.3","e":1}]}`, 4, 1},
+		{`{"n":"n1","p":0,"s":11,"t":[{"a":"192.0.2.1","e":0},{"a":"","e":3}]}`, 4, 0},
+		{`{"n":"n2","p":0,"s":12,"t":[{"a":"192.0.2.1","e":1}]}`, 0, 0},
+		{`{"n":"","p":0,"s":12,"t":[{"a":"192.0.2.1","e":1}]}`, 0, 0},
+		{`{"n":"n1","p":0,"s":13,"t":[{"a":"192.0.2","e":1}]}`, 0, 0},
+		{"\x00\xff", 0, 0}, {"", 0, 0}, {"null", 0, 0},
+	} {
+		if passed, heard := hear(tt.text); passed != tt.passed || heard != tt.heard {
+			t.Errorf("%q: passed on %d times and %d takeovers, want %d and %d", tt.text, passed, heard, tt.passed, tt.heard)
+		}
+	}
+}
+
+// A message fits beside others into one packet.
+func TestTidingsFit(t *testing.T) {
+	d := newDelegate("n2", log.NewNopLogger(), nil)
+	long := make([]announce.Takeover, 5*perTiding)
+	for i := range long {
+		long[i] = announce.Takeover{Addr: netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, byte(i)}), Epoch: 1 << 60}
+	}
+	m := &Membership{cfg: Config{Node: fmt.Sprintf("%063d", 1)}, d: d}
+	m.TellTakeovers(long)
+	count := 0
+	for range 100 {
+		count += len(d.GetBroadcasts(3, 1398))
+	}
+	if count != 4*5 {
+		t.Errorf("%d messages passed on, want %d", count, 4*5)
+	}
+}
