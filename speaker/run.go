@@ -10,11 +10,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// What going away may take at most; 14.5 s in all, of the 30 s that a pod has.
+// What going away may take at most; 17.5 s in all, of the 30 s that a pod has.
 const (
 	askLimit   = 1500 * time.Millisecond // for the question why we stop
 	tellLimit  = 1500 * time.Millisecond // for the members to hear of it
-	stopLimit  = 2 * time.Second         // for routers to drop our routes
+	dropLimit  = 2 * time.Second         // for connections to close so that routers keep our routes
+	stopLimit  = 5 * time.Second         // for routers to turn to other nodes, and to drop our routes
 	handLimit  = 3 * time.Second         // for other nodes to take over
 	drainTime  = time.Second             // for packets that are under way to us
 	finishTime = 5 * time.Second         // for answers, where others hand us what is open
@@ -85,7 +86,7 @@ func (a *Agent) goAway(ctx context.Context) {
 // restart goes so that nobody takes over and no router drops a route.
 func (a *Agent) restart(ctx context.Context) {
 	a.within(ctx, tellLimit, "members not told of the restart", a.Members.Restarting)
-	a.within(ctx, stopLimit, "sessions not closed", a.abandon)
+	a.within(ctx, dropLimit, "sessions not closed", a.abandon)
 }
 
 // giveUp goes after a fault. This node may be back at once or never, so others
@@ -95,7 +96,7 @@ func (a *Agent) giveUp(ctx context.Context) {
 	level.Warn(a.log).Log("msg", "a task failed: addresses are left to others, table and routes stay")
 	a.LAN.Apply(nil, a.host)
 	a.within(ctx, tellLimit, "goodbye not said", a.Members.Leave)
-	a.within(ctx, stopLimit, "sessions not closed", a.abandon)
+	a.within(ctx, dropLimit, "sessions not closed", a.abandon)
 }
 
 // abandon lets go of the sessions and waits for that until ctx ends; the end of
@@ -114,7 +115,8 @@ func (a *Agent) abandon(ctx context.Context) error {
 	}
 }
 
-// leave hands everything over: routes are withdrawn, addresses answered for
+// leave hands everything over: routes are made the last choice and then
+// withdrawn while the forwarder still forwards, addresses answered for
 // until a successor has them, and the forwarder is removed last. Each step has
 // a time of its own, so that one that hangs takes nothing from the others.
 func (a *Agent) leave(ctx context.Context) {

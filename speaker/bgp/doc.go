@@ -12,8 +12,9 @@
 // is opened as that of a restarting speaker. Therefore Apply the complete
 // routes the first time, not an empty list that is filled later.
 //
-// There are two ways out. [Speaker.Stop] leaves: it withdraws, says why, and
-// closes; routers drop the routes at once. [Speaker.Abandon] (which is also
+// There are two ways out. [Speaker.Stop] leaves: it makes the routes the last
+// choice for a while, withdraws them, says why, and closes; routers drop the
+// routes then. [Speaker.Abandon] (which is also
 // what a cancelled Run and a killed process amount to) closes the TCP
 // connections without a NOTIFICATION, so that routers with graceful restart
 // keep the routes until this node is back.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -21,6 +22,7 @@ import (
 const (
 	node4, router4 = "10.9.0.11", "10.9.0.1"
 	node6, router6 = "2001:db8:9::11", "2001:db8:9::1"
+	node4b, node6b = "10.9.0.12", "2001:db8:9::12" // see lab.twoSpeakers
 )
 
 // The networks of the addresses that the tests announce.
@@ -55,6 +57,13 @@ func newLab(t *testing.T) *lab {
 	}
 	t.Cleanup(l.at.Close)
 	return l
+}
+
+// twoSpeakers gives the node a second address of each family, so that two
+// speaker processes on it look like those of two nodes.
+func (l *lab) twoSpeakers() {
+	l.t.Helper()
+	in(l.t, l.node, func() error { return address(node4b, node6b) })
 }
 
 // newNS makes a network namespace that lives as long as the test.
@@ -150,8 +159,21 @@ func (l *lab) gateways(prefix string) (out []string) {
 		case r.Via != nil:
 			out = append(out, r.Via.(*netlink.Via).Addr.String())
 		}
+		for _, hop := range r.MultiPath {
+			if hop.Gw != nil {
+				out = append(out, hop.Gw.String())
+			}
+		}
 	}
 	return out
+}
+
+// leadsTo tells whether prefix leads to exactly these addresses, in any order.
+func (l *lab) leadsTo(prefix string, via ...string) bool {
+	g := l.gateways(prefix)
+	slices.Sort(g)
+	slices.Sort(via)
+	return slices.Equal(g, via)
 }
 
 // hasRoute tells whether prefix leads to the node's address via, alone.

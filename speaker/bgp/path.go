@@ -17,6 +17,9 @@ var (
 	family6 = &api.Family{Afi: api.Family_AFI_IP6, Safi: api.Family_SAFI_UNICAST}
 )
 
+// gracefulShutdown is the community 65535:0 (RFC 8326 §5).
+const gracefulShutdown = 0xffff0000
+
 // familyOf is the address family that carries prefix.
 func familyOf(prefix netip.Prefix) *api.Family {
 	if prefix.Addr().Is4() {
@@ -27,8 +30,10 @@ func familyOf(prefix netip.Prefix) *api.Family {
 
 // pathOf puts a route into GoBGP's terms. GoBGP itself moves the next hop into
 // MP_REACH_NLRI where the family or an IPv6 next hop asks for it (RFC 4760,
-// RFC 8950), and takes LOCAL_PREF out towards other ASes.
-func pathOf(r announce.Route) (*api.Path, error) {
+// RFC 8950), and takes LOCAL_PREF out towards other ASes. The last choice of
+// routers is a route with the community GRACEFUL_SHUTDOWN, and inside the AS
+// with a LOCAL_PREF of 0 (RFC 8326 §4.1).
+func pathOf(r announce.Route, last bool) (*api.Path, error) {
 	msgs := []proto.Message{
 		&api.OriginAttribute{Origin: 0}, // IGP
 		&api.NextHopAttribute{NextHop: nextHop(r).String()},
@@ -36,11 +41,16 @@ func pathOf(r announce.Route) (*api.Path, error) {
 	if r.MED != 0 {
 		msgs = append(msgs, &api.MultiExitDiscAttribute{Med: r.MED})
 	}
-	if r.LocalPref != 0 {
+	communities := r.Communities
+	switch {
+	case last:
+		communities = append([]uint32{gracefulShutdown}, communities...)
+		msgs = append(msgs, &api.LocalPrefAttribute{LocalPref: 0})
+	case r.LocalPref != 0:
 		msgs = append(msgs, &api.LocalPrefAttribute{LocalPref: r.LocalPref})
 	}
-	if len(r.Communities) > 0 {
-		msgs = append(msgs, &api.CommunitiesAttribute{Communities: r.Communities})
+	if len(communities) > 0 {
+		msgs = append(msgs, &api.CommunitiesAttribute{Communities: communities})
 	}
 	if len(r.Large) > 0 {
 		msgs = append(msgs, &api.LargeCommunitiesAttribute{Communities: largeOf(r.Large)})

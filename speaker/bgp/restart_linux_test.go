@@ -80,7 +80,7 @@ func TestStoppedSpeakerTakesItsRoutesAlong(t *testing.T) {
 		sp, _ := usual(l)
 		begin := time.Now()
 		sp.tell("stop")
-		eventually(t, time.Second, "routes gone in spite of graceful restart", func() bool {
+		eventually(t, 5*time.Second, "routes gone in spite of graceful restart", func() bool {
 			return len(l.gateways(vip4)) == 0 && len(l.gateways(vip6)) == 0
 		})
 		t.Logf("stopped in %v", time.Since(begin).Round(time.Millisecond))

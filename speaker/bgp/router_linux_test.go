@@ -18,7 +18,17 @@ import (
 type routerConf struct {
 	asn, nodeASN uint32 // 64501 and 64512 if zero
 	password     string
-	hold         int // seconds; 90 if zero
+	hold         int  // seconds; 90 if zero
+	two          bool // spread over both speakers of the node, see lab.twoSpeakers
+	gshut        bool // BIRD too heeds GRACEFUL_SHUTDOWN; FRR does so unasked from other ASes
+}
+
+// neighbors are the addresses from which speakers connect.
+func (c routerConf) neighbors() []string {
+	if c.two {
+		return []string{node4, node6, node4b, node6b}
+	}
+	return []string{node4, node6}
 }
 
 // router is FRR or BIRD in the lab's router namespace.
@@ -26,6 +36,7 @@ type router struct {
 	t    *testing.T
 	kind string
 	dir  string
+	out  *syncBuffer // what it said
 }
 
 // kinds are the routers that every behaviour is shown against.
@@ -47,7 +58,7 @@ func (l *lab) startRouter(kind string, conf routerConf) *router {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &router{t: l.t, kind: kind, dir: dir}
+	r := &router{t: l.t, kind: kind, dir: dir, out: &syncBuffer{}}
 	text, commands := conf.bird(), r.bird()
 	if kind == "frr" {
 		text, commands = conf.frr(), r.frr()
@@ -60,12 +71,11 @@ func (l *lab) startRouter(kind string, conf routerConf) *router {
 	// A PID namespace: daemons that change their user lose the parent-death
 	// signal, but not their init.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
-	out := &syncBuffer{}
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout, cmd.Stderr = r.out, r.out
 	spawn(l.t, l.router, cmd)
 	l.t.Cleanup(func() {
 		if l.t.Failed() {
-			l.t.Logf("%s said:\n%s\n%s", kind, out, r.status())
+			l.t.Logf("%s said:\n%s\n%s", kind, r.out, r.status())
 		}
 	})
 	eventually(l.t, 20*time.Second, kind+" answers", func() bool { _, err := r.try(r.hello()); return err == nil })
@@ -110,7 +120,7 @@ func (r *router) bird() []string {
 func (c routerConf) frr() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n", c.asn, router4)
-	for _, n := range []string{node4, node6} {
+	for _, n := range c.neighbors() {
 		fmt.Fprintf(&b, " neighbor %s remote-as %d\n neighbor %s passive\n neighbor %s timers %d %d\n",
 			n, c.nodeASN, n, n, c.hold/3, c.hold)
 		if c.password != "" {
@@ -118,25 +128,33 @@ func (c routerConf) frr() string {
 		}
 	}
 	for _, af := range []string{"ipv4", "ipv6"} {
-		fmt.Fprintf(&b, " address-family %s unicast\n  neighbor %s activate\n  neighbor %s activate\n exit-address-family\n",
-			af, node4, node6)
+		fmt.Fprintf(&b, " address-family %s unicast\n  maximum-paths 16\n  maximum-paths ibgp 16\n", af)
+		for _, n := range c.neighbors() {
+			fmt.Fprintf(&b, "  neighbor %s activate\n", n)
+		}
+		b.WriteString(" exit-address-family\n")
 	}
 	return b.String()
 }
 
 func (c routerConf) bird() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "router id %s;\nprotocol device {}\nprotocol direct { ipv4; ipv6; }\n", router4)
-	b.WriteString("protocol kernel k4 { ipv4 { export where source = RTS_BGP; import none; }; }\n")
-	b.WriteString("protocol kernel k6 { ipv6 { export where source = RTS_BGP; import none; }; }\n")
-	for i, n := range []string{node4, node6} {
-		local := []string{router4, router6}[i]
-		fmt.Fprintf(&b, "protocol bgp n%d { local %s as %d; neighbor %s as %d; passive; hold time %d; graceful restart on;\n",
-			4+2*i, local, c.asn, n, c.nodeASN, c.hold)
+	fmt.Fprintf(&b, "log stderr all;\nrouter id %s;\nprotocol device {}\nprotocol direct { ipv4; ipv6; }\n", router4)
+	b.WriteString("protocol kernel k4 { ipv4 { export where source = RTS_BGP; import none; }; merge paths on; }\n")
+	b.WriteString("protocol kernel k6 { ipv6 { export where source = RTS_BGP; import none; }; merge paths on; }\n")
+	imports := "all"
+	if c.gshut {
+		imports = "filter { if (65535,0) ~ bgp_community then bgp_local_pref = 0; accept; }"
+	}
+	for i, n := range c.neighbors() {
+		local := []string{router4, router6}[i%2]
+		name := []string{"n4", "n6", "n4b", "n6b"}[i]
+		fmt.Fprintf(&b, "protocol bgp %s { local %s as %d; neighbor %s as %d; passive; hold time %d; graceful restart on;\n",
+			name, local, c.asn, n, c.nodeASN, c.hold)
 		if c.password != "" {
 			fmt.Fprintf(&b, " password %q;\n", c.password)
 		}
-		b.WriteString(" ipv4 { import all; export none; extended next hop on; };\n ipv6 { import all; export none; };\n}\n")
+		fmt.Fprintf(&b, " ipv4 { import %s; export none; extended next hop on; };\n ipv6 { import %[1]s; export none; };\n}\n", imports)
 	}
 	return b.String()
 }

@@ -12,6 +12,7 @@ import (
 type edit struct {
 	route  announce.Route
 	remove bool
+	last   bool // set it as the last choice: this node is about to go (RFC 8326)
 }
 
 // diff lists the edits that make have into want. Both are sorted by prefix and
@@ -26,14 +27,14 @@ func diff(have, want []announce.Route) []edit {
 	for i < len(have) || j < len(want) {
 		switch c := side(have, want, i, j); {
 		case c < 0:
-			removes = append(removes, edit{have[i], true})
+			removes = append(removes, edit{route: have[i], remove: true})
 			i++
 		case c > 0:
-			sets = append(sets, edit{want[j], false})
+			sets = append(sets, edit{route: want[j]})
 			j++
 		default:
 			if !sameRoute(have[i], want[j]) {
-				sets = append(sets, edit{want[j], false})
+				sets = append(sets, edit{route: want[j]})
 			}
 			i, j = i+1, j+1
 		}

@@ -84,7 +84,7 @@ func TestSettledKeepsWhatFailedAsItWas(t *testing.T) {
 	old, changed, fresh, gone := route("10.0.0.1/32"), route("10.0.0.1/32"), route("10.0.0.2/32"), route("10.0.0.3/32")
 	changed.MED = 7
 	have, want := []announce.Route{old, gone}, []announce.Route{changed, fresh}
-	got := settled(have, want, []edit{{changed, false}, {gone, true}})
+	got := settled(have, want, []edit{{route: changed}, {route: gone, remove: true}})
 	if !slices.EqualFunc(got, []announce.Route{old, fresh, gone}, sameRoute) {
 		t.Errorf("got %v", got)
 	}

@@ -99,7 +99,7 @@ func (s *server) localOnly(ctx context.Context) error {
 
 // apply makes one edit in the RIB; routers hear of it at once.
 func (s *server) apply(e edit) error {
-	path, err := pathOf(e.route)
+	path, err := pathOf(e.route, e.last)
 	if err != nil {
 		return err
 	}

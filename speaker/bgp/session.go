@@ -26,6 +26,7 @@ const (
 type farewell struct {
 	ctx   context.Context
 	quiet bool
+	drain time.Duration // how long routers have to turn to other nodes; 0: not at all
 	text  string
 }
 
@@ -67,9 +68,13 @@ func (s *Speaker) newSession(name string) *session {
 	}
 }
 
-// run serves the session until it is told to end.
-func (s *session) run() {
+// run serves the session until it is told to end, but begins only when others
+// have ended: those that leave the same router.
+func (s *session) run(others []<-chan struct{}) {
 	defer close(s.done)
+	for _, ended := range others {
+		<-ended
+	}
 	for {
 		var events <-chan event
 		if s.srv != nil {

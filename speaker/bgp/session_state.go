@@ -1,6 +1,7 @@
 package bgp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -174,26 +175,53 @@ func (s *session) quit() {
 	}
 }
 
-// leave withdraws every route and closes with a text.
+// leave lets routers turn to other nodes, then withdraws every route and closes
+// with a text.
 func (s *session) leave(bye farewell) {
-	if !s.state.Up() {
+	if !s.state.Up() || bye.drain > 0 && !s.yield(bye) {
 		return
 	}
 	if err := errors.Join(s.srv.withdrawAll(), s.srv.disablePeer(bye.text)); err != nil {
 		level.Warn(s.logger).Log("msg", "leaving in order failed", "err", err)
 		return
 	}
-	patience := time.After(leaveTime)
+	s.lasts(bye.ctx, leaveTime)
+}
+
+// yield makes every route the last choice and gives routers the time to act on
+// it. It tells whether there still is a session to be closed.
+func (s *session) yield(bye farewell) bool {
+	n := s.agreed.count(s.have)
+	if n == 0 {
+		return true
+	}
+	level.Info(s.logger).Log("msg", "routes are the last choice now", "routes", n, "for", bye.drain)
+	var errs []error
+	for _, r := range s.have {
+		if err := s.srv.apply(edit{route: r, last: true}); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		level.Warn(s.logger).Log("msg", "not every route is the last choice", "err", err)
+	}
+	return s.lasts(bye.ctx, bye.drain)
+}
+
+// lasts waits until the session falls, for limit at most, and tells whether it
+// is still up then. The end of ctx ends the waiting only.
+func (s *session) lasts(ctx context.Context, limit time.Duration) bool {
+	over := time.After(limit)
 	for {
 		select {
 		case e := <-s.srv.events:
 			if stateNames[e.state] != established {
-				return
+				return false
 			}
-		case <-patience:
-			return
-		case <-bye.ctx.Done():
-			return
+		case <-over:
+			return true
+		case <-ctx.Done():
+			return true
 		}
 	}
 }

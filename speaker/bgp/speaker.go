@@ -2,7 +2,6 @@ package bgp
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/go-kit/log"
@@ -21,6 +20,9 @@ type Options struct {
 	// ConnectTime is the time between connection attempts to peers that state
 	// none. 3 s if zero.
 	ConnectTime time.Duration
+	// DrainTime is how long a node that leaves goes on offering its routes as
+	// the last choice (RFC 8326), for routers to turn to other nodes. 2 s if zero.
+	DrainTime time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -30,6 +32,9 @@ func (o Options) withDefaults() Options {
 	o.RestartTime = min(o.RestartTime, 4095*time.Second)
 	if o.ConnectTime == 0 {
 		o.ConnectTime = 3 * time.Second
+	}
+	if o.DrainTime == 0 {
+		o.DrainTime = 2 * time.Second
 	}
 	return o
 }
@@ -76,26 +81,28 @@ func (s *Speaker) Changed() <-chan struct{} { return s.board.changed }
 // Abandon. It may be called once. Its error is always nil so far.
 func (s *Speaker) Run(ctx context.Context) error {
 	defer close(s.done)
-	live := map[string]*session{}
+	r := newRoster(s)
 	for {
 		select {
 		case plan := <-s.plans:
-			s.reconcile(live, plan)
+			r.reconcile(plan)
 		case bye := <-s.byes:
-			endAll(live, bye)
+			r.end(bye)
 			return nil
 		case <-ctx.Done():
-			endAll(live, farewell{ctx: ctx, quiet: true})
+			r.end(farewell{ctx: ctx, quiet: true})
 			return nil
 		}
 	}
 }
 
-// Stop leaves for good: every route is withdrawn, every session closed with an
-// administrative shutdown that says why. Run returns. The error is that of ctx
-// if it ends first; sessions may then not have been closed in order.
+// Stop leaves for good: every route is made the last choice for the DrainTime
+// (RFC 8326), then withdrawn, and every session closed with an administrative
+// shutdown that says why (RFC 9003). Meanwhile this node must go on forwarding.
+// Run returns. The error is that of ctx if it ends first; sessions may then not
+// have been closed in order.
 func (s *Speaker) Stop(ctx context.Context) error {
-	return s.end(farewell{ctx: ctx, text: "Steelyard leaves this node"})
+	return s.end(farewell{ctx: ctx, drain: s.opts.DrainTime, text: "Steelyard leaves this node"})
 }
 
 // Abandon goes away as a dying process would: connections are closed without
@@ -120,46 +127,6 @@ func (s *Speaker) end(bye farewell) error {
 	case <-bye.ctx.Done():
 		return bye.ctx.Err()
 	}
-}
-
-// reconcile starts sessions that are new, ends those that are gone and hands
-// the others their part of the plan.
-func (s *Speaker) reconcile(live map[string]*session, plan []announce.Session) {
-	wanted := make(map[string]bool, len(plan))
-	for _, want := range plan {
-		wanted[want.Peer.Name] = true
-	}
-	gone := map[string]*session{}
-	for name, sess := range live {
-		if !wanted[name] {
-			gone[name] = sess
-			delete(live, name)
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
-	defer cancel()
-	endAll(gone, farewell{ctx: ctx, text: "BGPPeer removed"})
-	for _, want := range plan {
-		sess, ok := live[want.Peer.Name]
-		if !ok {
-			sess = s.newSession(want.Peer.Name)
-			live[want.Peer.Name] = sess
-			go sess.run()
-		}
-		post(sess.want, want)
-	}
-}
-
-// endAll ends sessions side by side and waits for all of them.
-func endAll(sessions map[string]*session, bye farewell) {
-	var wg sync.WaitGroup
-	for _, sess := range sessions {
-		wg.Go(func() {
-			sess.bye <- bye
-			<-sess.done
-		})
-	}
-	wg.Wait()
 }
 
 // post puts v into a one-slot channel, in place of what is there. There must

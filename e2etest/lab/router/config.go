@@ -71,8 +71,9 @@ func BIRDConfig(c Config) string {
 	}
 	line("template bgp node {")
 	line("  local as %d; passive; hold time 90; graceful restart on;", c.ASN)
-	line("  ipv4 { import all; export none; extended next hop on; };") // RFC 8950
-	line("  ipv6 { import all; export none; };")
+	const last = "filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }" // RFC 8326; FRR does so unasked
+	line("  ipv4 { import %s; export none; extended next hop on; };", last)                  // RFC 8950
+	line("  ipv6 { import %s; export none; };", last)
 	line("}")
 	for _, p := range c.Peers {
 		for i, addr := range p.Addrs {

@@ -33,7 +33,7 @@ func TestBIRDConfig(t *testing.T) {
 		"router id 172.31.0.1;\n",
 		"protocol bgp n1_1 from node { neighbor fd00:31::11 as 64512; bfd on; }\n",
 		"protocol bgp node_2_x_0 from node { neighbor 172.31.0.12 as 64512; bfd on; }\n",
-		"  ipv6 { import all; export none; };\n",
+		"  ipv6 { import filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }; export none; };\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("lacks\n%s\nin\n%s", want, got)

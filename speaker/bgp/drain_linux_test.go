@@ -1,0 +1,103 @@
+package bgp
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+)
+
+// fromNode is a session of one of the node's two speakers, with the routes of
+// both families.
+func fromNode(addr4, addr6 string, changes ...func(*config.Peer)) announce.Session {
+	from := func(p *config.Peer) { p.Source = netip.MustParseAddr(addr4) }
+	second := route(vip6)
+	second.NextHop = netip.MustParseAddr(addr6)
+	want := sessionTo(peer(append(changes, from)...), route(vip4), second)
+	want.RouterID = netip.MustParseAddr(addr4)
+	return want
+}
+
+// begin gives an order whose answer is waited for later.
+func (p *process) begin(op string) {
+	p.t.Helper()
+	if err := p.orders.Encode(order{Op: op}); err != nil {
+		p.t.Fatalf("order %s: %v", op, err)
+	}
+}
+
+// A router in another AS heeds the community, one inside ours the LOCAL_PREF.
+func TestLeavingSpeakerIsTheLastChoiceFirst(t *testing.T) {
+	t.Run("external", func(t *testing.T) { drained(t, routerConf{two: true, gshut: true}, 64501) })
+	t.Run("internal", func(t *testing.T) { drained(t, routerConf{two: true, asn: 64512}, 64512) })
+}
+
+func drained(t *testing.T, conf routerConf, asn uint32) {
+	as := func(p *config.Peer) { p.PeerASN = asn }
+	forKinds(t, func(t *testing.T, l *lab, kind string) {
+		l.twoSpeakers()
+		r := l.startRouter(kind, conf)
+		a, b := l.startSpeaker(), l.startSpeaker()
+		a.tell("apply", fromNode(node4, node6, as))
+		b.tell("apply", fromNode(node4b, node6b, as))
+		eventually(t, 20*time.Second, "routes by both speakers", func() bool {
+			return l.leadsTo(vip4, node4, node4b) && l.leadsTo(vip6, node6, node6b)
+		})
+		changes := l.monitor()
+		a.begin("stop")
+		eventually(t, 5*time.Second, "the other's routes alone, while the leaving one still offers its own", func() bool {
+			return l.leadsTo(vip4, node4b) && l.leadsTo(vip6, node6b) &&
+				lastChoice(r.route(vip4)) && lastChoice(r.route(vip6))
+		})
+		eventually(t, 10*time.Second, "withdrawal", func() bool {
+			return !lastChoice(r.route(vip4)) && !lastChoice(r.route(vip6))
+		})
+		if err := a.cmd.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if !l.leadsTo(vip4, node4b) || !l.leadsTo(vip6, node6b) {
+			t.Errorf("routes after the stop: %v, %v", l.gateways(vip4), l.gateways(vip6))
+		}
+		for _, c := range changes() {
+			if strings.HasPrefix(c, "type 25 ") && strings.Contains(c, "192.0.2.10") { // RTM_DELROUTE
+				t.Errorf("the prefix was without a route: %s", c)
+			}
+		}
+		if kind == "bird" {
+			eventually(t, 2*time.Second, "the text of the shutdown", func() bool {
+				return strings.Contains(r.out.String(), "Steelyard leaves this node")
+			})
+		}
+	})
+}
+
+// lastChoice tells whether the router holds a path with GRACEFUL_SHUTDOWN.
+func lastChoice(route string) bool {
+	return strings.Contains(route, "graceful-shutdown") || strings.Contains(route, "(65535,0)") ||
+		strings.Contains(route, "65535:0")
+}
+
+// A peer under another name has to wait: the router takes one connection only.
+func TestRenamedPeerFollowsTheOldOne(t *testing.T) {
+	forKinds(t, func(t *testing.T, l *lab, kind string) {
+		r := l.startRouter(kind, routerConf{})
+		sp, want := usual(l)
+		renamed := want
+		renamed.Peer = peer(func(p *config.Peer) { p.Name = "spine" })
+		sp.tell("apply", renamed)
+		eventually(t, 2*time.Second, "the old session's routes as the last choice", func() bool { return lastChoice(r.route(vip4)) })
+		eventually(t, 15*time.Second, "the new session alone", func() bool {
+			st := sp.tell("states")
+			return len(st) == 1 && st[0].Peer == "spine" && st[0].Up()
+		})
+		eventually(t, 5*time.Second, "its routes", func() bool {
+			return l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6) && !lastChoice(r.route(vip4))
+		})
+		if st := sp.state(); st.Flaps != 0 || st.Failing != (Reason{}) {
+			t.Errorf("state %+v", st)
+		}
+	})
+}
