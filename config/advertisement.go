@@ -109,9 +109,27 @@ type Peer struct {
 	KeepaliveTime   time.Duration
 	ConnectTime     time.Duration
 	MultiHop        bool
+	Hops            uint8  // ttlSecurity; 0: off
+	LocalASN        uint32 // 0: MyASN
+	MaxPrefixes     uint32 // of one family; 0: no limit
+	OneFamily       bool   // only routes of the family of Addr
 	Password        string
 	GracefulRestart bool
+	LongLived       time.Duration // longLivedGracefulRestart; 0: off
 	NodeSelectors   []Selector
+}
+
+// ASN is the AS number that p is shown as this side's.
+func (p *Peer) ASN() uint32 {
+	if p.LocalASN != 0 {
+		return p.LocalASN
+	}
+	return p.MyASN
+}
+
+// Carries tells whether routes to addr may be offered to p.
+func (p *Peer) Carries(addr netip.Addr) bool {
+	return !p.OneFamily || addr.Unmap().Is4() == p.Addr.Unmap().Is4()
 }
 
 // PicksNode tells whether node peers with p.

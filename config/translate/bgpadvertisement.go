@@ -118,7 +118,7 @@ func (b *assembly) checkPeers(f *faults, a *config.BGPAdvertisement) {
 	external, internal := false, false
 	for _, p := range b.out.Peers {
 		if picksPeer(a, p) {
-			is := p.PeerASN == p.MyASN || p.Dynamic == "internal"
+			is := p.PeerASN == p.ASN() || p.Dynamic == "internal"
 			internal, external = internal || is, external || !is
 		}
 	}

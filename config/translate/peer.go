@@ -16,6 +16,9 @@ const (
 	minHoldTime     = 3 * time.Second // RFC 4271 section 4.2
 	maxTimer        = 65535 * time.Second
 	maxPassword     = 80 // bytes, what the kernel takes for TCP MD5
+	maxHops         = 254
+	maxPrefixes     = 1000             // what a router may send, unless told
+	maxLongLived    = 4660 * time.Hour // 24 bits of seconds, RFC 9494 section 3.1
 )
 
 // Peer translates one BGPPeer by itself; the peer is nil if it has a problem.
@@ -25,7 +28,7 @@ func Peer(o *v1beta1.BGPPeer, secrets map[config.Key]*corev1.Secret) (*config.Pe
 	s := &o.Spec
 	p := &config.Peer{
 		Name: o.Name, MyASN: s.MyASN, PeerASN: s.PeerASN, Dynamic: s.DynamicASN,
-		Port: s.PeerPort, MultiHop: s.EBGPMultiHop, GracefulRestart: s.EnableGracefulRestart,
+		Port: s.PeerPort, MultiHop: s.EBGPMultiHop, GracefulRestart: s.EnableGracefulRestart, LocalASN: s.LocalASN,
 		NodeSelectors: selectors(f, "spec.nodeSelectors", s.NodeSelectors),
 	}
 	if p.Port == 0 {
@@ -34,6 +37,8 @@ func Peer(o *v1beta1.BGPPeer, secrets map[config.Key]*corev1.Secret) (*config.Pe
 	peerASNs(f, p)
 	peerAddresses(f, p, s)
 	peerTimers(f, p, s)
+	peerLimits(f, p, s)
+	peerFamilies(f, p, s)
 	p.Password = peerPassword(f, o, secrets)
 	if f.any() {
 		return nil, f.problems
@@ -57,6 +62,10 @@ func peerASNs(f *faults, p *config.Peer) {
 	if p.MultiHop && (p.PeerASN == p.MyASN || p.Dynamic == "internal") {
 		f.add("spec.ebgpMultiHop", ReasonInvalid, "remove it; iBGP sessions may be several hops long anyway",
 			"the session is inside AS %d, so it is not eBGP", p.MyASN)
+	}
+	if p.LocalASN != 0 && (p.PeerASN == p.MyASN || p.PeerASN == p.LocalASN || p.Dynamic == "internal") {
+		f.add("spec.localASN", ReasonInvalid, "remove it, and set myASN to the AS that the router knows this side as",
+			"localASN is for eBGP, and the router's AS is myASN or localASN")
 	}
 }
 
@@ -111,6 +120,49 @@ func peerTimers(f *faults, p *config.Peer, s *v1beta1.BGPPeerSpec) {
 	if p.ConnectTime = duration(s.ConnectTime, 0); s.ConnectTime != nil &&
 		(p.ConnectTime < time.Second || p.ConnectTime > maxTimer || p.ConnectTime%time.Second != 0) {
 		f.add("spec.connectTime", ReasonInvalid, "use whole seconds from 1s to 65535s", "%v is not possible", p.ConnectTime)
+	}
+}
+
+// peerLimits reads what protects this side: from far away senders, from too
+// many routes.
+func peerLimits(f *faults, p *config.Peer, s *v1beta1.BGPPeerSpec) {
+	if h := s.TTLSecurity; h != nil {
+		switch {
+		case *h < 1 || *h > maxHops:
+			f.add("spec.ttlSecurity", ReasonInvalid, "use 1 for a router on the same link", "%d hops are not possible", *h)
+		case s.EBGPMultiHop:
+			f.add("spec.ttlSecurity", ReasonInvalid, "remove ebgpMultiHop; ttlSecurity allows as many hops as it says",
+				"both ttlSecurity and ebgpMultiHop are set")
+		default:
+			p.Hops = uint8(*h)
+		}
+	}
+	p.MaxPrefixes = maxPrefixes
+	if m := s.MaxPrefixes; m != nil {
+		if *m < 1 {
+			f.add("spec.maxPrefixes", ReasonInvalid, "use 1 or more", "%d is no limit", *m)
+		}
+		p.MaxPrefixes = uint32(max(*m, 1))
+	}
+}
+
+// peerFamilies reads which routes are offered, and how long they are kept.
+func peerFamilies(f *faults, p *config.Peer, s *v1beta1.BGPPeerSpec) {
+	dual := s.DualStackAddressFamily
+	if s.DisableMP && dual != nil && *dual {
+		f.add("spec.disableMP", ReasonInvalid, "remove it", "disableMP and dualStackAddressFamily contradict each other")
+	}
+	p.OneFamily = s.DisableMP || dual != nil && !*dual
+	if s.LongLivedGracefulRestart == nil {
+		return
+	}
+	p.LongLived = s.LongLivedGracefulRestart.Duration
+	if p.LongLived < time.Second || p.LongLived > maxLongLived {
+		f.add("spec.longLivedGracefulRestart", ReasonInvalid, "use 1s to 4660h", "%v is not possible", p.LongLived)
+	}
+	if !p.GracefulRestart {
+		f.add("spec.longLivedGracefulRestart", ReasonInvalid, "set enableGracefulRestart, or remove it",
+			"it begins when graceful restart ends, and that is off")
 	}
 }
 

@@ -55,6 +55,26 @@ func TestPeerTimers(t *testing.T) {
 	}
 }
 
+func TestPeerLimitsAndFamilies(t *testing.T) {
+	p := Config(world(t, peer("t", tor))).Peers[0]
+	if p.Hops != 0 || p.LocalASN != 0 || p.MaxPrefixes != 1000 || p.OneFamily || p.LongLived != 0 || p.ASN() != p.MyASN {
+		t.Errorf("defaults: %+v", p)
+	}
+	p = Config(world(t, peer("t", tor+", ttlSecurity: 2, localASN: 7, maxPrefixes: 3, dualStackAddressFamily: false, "+
+		"enableGracefulRestart: true, longLivedGracefulRestart: 1h"))).Peers[0]
+	if p.Hops != 2 || p.ASN() != 7 || p.MaxPrefixes != 3 || !p.OneFamily || p.LongLived != time.Hour {
+		t.Errorf("peer %+v", p)
+	}
+	for addr, carried := range map[string]bool{"192.0.2.7": true, "::ffff:192.0.2.7": true, "2001:db8::7": false} {
+		if p.Carries(netip.MustParseAddr(addr)) != carried {
+			t.Errorf("%s is carried: %v", addr, !carried)
+		}
+	}
+	if p := Config(world(t, peer("t", tor+", disableMP: true"))).Peers[0]; !p.OneFamily {
+		t.Error("disableMP leaves both families")
+	}
+}
+
 func TestBGPAdvertisementValue(t *testing.T) {
 	got := Config(world(t, badv("b", "communities: ['64512:1', 'large:1:2:4294967295'], localPref: 5"))).BGP[0]
 	if got.Length4 != 32 || got.Length6 != 128 || got.LocalPref != 5 ||

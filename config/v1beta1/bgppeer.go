@@ -30,6 +30,10 @@ type BGPPeer struct {
 // +kubebuilder:validation:XValidation:rule="has(self.peerASN) && self.peerASN != 0 ? !has(self.dynamicASN) : has(self.dynamicASN)",message="set exactly one of peerASN and dynamicASN"
 // +kubebuilder:validation:XValidation:rule="!(has(self.password) && size(self.password) > 0 && has(self.passwordSecret))",message="set password or passwordSecret, not both"
 // +kubebuilder:validation:XValidation:rule="!has(self.ebgpMultiHop) || !self.ebgpMultiHop || !has(self.peerASN) || self.peerASN != self.myASN",message="ebgpMultiHop is for eBGP: myASN and peerASN are equal"
+// +kubebuilder:validation:XValidation:rule="!has(self.ttlSecurity) || !has(self.ebgpMultiHop) || !self.ebgpMultiHop",message="set ttlSecurity or ebgpMultiHop, not both: ttlSecurity allows several hops too"
+// +kubebuilder:validation:XValidation:rule="!has(self.localASN) || (has(self.dynamicASN) ? self.dynamicASN == 'external' : has(self.peerASN) && self.peerASN != self.myASN && self.peerASN != self.localASN)",message="localASN is for eBGP: it cannot be the AS of the router, nor can myASN"
+// +kubebuilder:validation:XValidation:rule="!has(self.longLivedGracefulRestart) || (has(self.enableGracefulRestart) && self.enableGracefulRestart)",message="longLivedGracefulRestart needs enableGracefulRestart"
+// +kubebuilder:validation:XValidation:rule="!has(self.disableMP) || !self.disableMP || !has(self.dualStackAddressFamily) || !self.dualStackAddressFamily",message="disableMP and dualStackAddressFamily contradict each other"
 type BGPPeerSpec struct {
 	// MyASN is the AS number of this side.
 	// +kubebuilder:validation:Minimum=1
@@ -89,6 +93,33 @@ type BGPPeerSpec struct {
 	// EBGPMultiHop allows a router more than one hop away.
 	// +optional
 	EBGPMultiHop bool `json:"ebgpMultiHop,omitempty"`
+	// TTLSecurity refuses packets that come over more hops than this (GTSM,
+	// RFC 5082); 1 is a router on the same link. The router must do the same.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=254
+	TTLSecurity *int32 `json:"ttlSecurity,omitempty"`
+	// LocalASN is shown to this router in place of myASN, also in AS paths.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=4294967295
+	// +kubebuilder:validation:Format=int64
+	LocalASN uint32 `json:"localASN,omitempty"`
+	// MaxPrefixes is how many prefixes of one address family the router may
+	// send. None is used; a router that sends more is disconnected for a while.
+	// +optional
+	// +kubebuilder:default=1000
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000000
+	MaxPrefixes *int32 `json:"maxPrefixes,omitempty"`
+	// DualStackAddressFamily offers IPv4 and IPv6 routes on the session,
+	// whichever family it runs over; default true.
+	// +optional
+	DualStackAddressFamily *bool `json:"dualStackAddressFamily,omitempty"`
+	// DisableMP says the same as dualStackAddressFamily: false. MetalLB has
+	// deprecated it.
+	// +optional
+	DisableMP bool `json:"disableMP,omitempty"`
 	// Password for TCP MD5 (RFC 2385).
 	// +optional
 	// +kubebuilder:validation:MaxLength=80
@@ -101,6 +132,13 @@ type BGPPeerSpec struct {
 	// restarts (RFC 4724).
 	// +optional
 	EnableGracefulRestart bool `json:"enableGracefulRestart,omitempty"`
+	// LongLivedGracefulRestart is how long routers keep the routes as a last
+	// choice when the time of graceful restart is over (RFC 9494).
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]+([.][0-9]*)?(ns|us|µs|ms|s|m|h))+)$') && duration(self) >= duration('1s') && duration(self) <= duration('4660h')",message="must be a duration between 1s and 4660h"
+	LongLivedGracefulRestart *metav1.Duration `json:"longLivedGracefulRestart,omitempty"`
 	// NodeSelectors choose the nodes that peer; none means all.
 	// +optional
 	NodeSelectors []metav1.LabelSelector `json:"nodeSelectors,omitempty"`

@@ -207,9 +207,29 @@ func (in *BGPPeerSpec) DeepCopyInto(out *BGPPeerSpec) {
 		*out = new(v1.Duration)
 		**out = **in
 	}
+	if in.TTLSecurity != nil {
+		in, out := &in.TTLSecurity, &out.TTLSecurity
+		*out = new(int32)
+		**out = **in
+	}
+	if in.MaxPrefixes != nil {
+		in, out := &in.MaxPrefixes, &out.MaxPrefixes
+		*out = new(int32)
+		**out = **in
+	}
+	if in.DualStackAddressFamily != nil {
+		in, out := &in.DualStackAddressFamily, &out.DualStackAddressFamily
+		*out = new(bool)
+		**out = **in
+	}
 	if in.PasswordSecret != nil {
 		in, out := &in.PasswordSecret, &out.PasswordSecret
 		*out = new(corev1.SecretReference)
+		**out = **in
+	}
+	if in.LongLivedGracefulRestart != nil {
+		in, out := &in.LongLivedGracefulRestart, &out.LongLivedGracefulRestart
+		*out = new(v1.Duration)
 		**out = **in
 	}
 	if in.NodeSelectors != nil {

@@ -85,7 +85,7 @@ func (v *view) routes(peer *config.Peer, offers []offer) []Route {
 			continue // reported by silenceUnheard
 		}
 		for _, ad := range o.ads {
-			if !hears(ad, peer) {
+			if !hears(ad, peer) || !peer.Carries(o.want.addr) {
 				continue
 			}
 			prefix, err := o.want.addr.Prefix(length(ad, o.want.addr))
@@ -145,7 +145,7 @@ func (v *view) silenceUnheard(offers []offer) {
 	for _, o := range offers {
 		heard, hop := false, false
 		for _, s := range v.plan.Sessions {
-			if slices.ContainsFunc(o.ads, func(ad *config.BGPAdvertisement) bool { return hears(ad, s.Peer) }) {
+			if s.Peer.Carries(o.want.addr) && slices.ContainsFunc(o.ads, func(ad *config.BGPAdvertisement) bool { return hears(ad, s.Peer) }) {
 				heard = true
 				_, ok := v.nextHop(o.want.addr, s.Peer)
 				hop = hop || ok

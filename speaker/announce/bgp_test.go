@@ -134,3 +134,14 @@ func TestUnheard(t *testing.T) {
 		t.Errorf("reason %q", got)
 	}
 }
+
+func TestSessionOfOneFamily(t *testing.T) {
+	w := bgpWorld()
+	one := *peer4
+	one.OneFamily = true
+	w.snap.Peers = []*config.Peer{&one}
+	p := w.decide("n1")
+	if got := prefixes(p.Sessions[0]); !slices.Equal(got, []string{"192.0.2.10/32"}) || p.reason(web, BGP) != ReasonNoPeer {
+		t.Errorf("routes %q, silences %+v", got, p.Silences)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -180,6 +181,20 @@ func (l *lab) leadsTo(prefix string, via ...string) bool {
 func (l *lab) hasRoute(prefix, via string) bool {
 	g := l.gateways(prefix)
 	return len(g) == 1 && g[0] == via
+}
+
+// nodeRoutes lists the routes in the node's kernel.
+func (l *lab) nodeRoutes() string {
+	l.t.Helper()
+	var text strings.Builder
+	in(l.t, l.node, func() error {
+		routes, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
+		for _, r := range routes {
+			fmt.Fprintln(&text, r)
+		}
+		return err
+	})
+	return text.String()
 }
 
 // monitor collects every change of a route to the tests' addresses in the

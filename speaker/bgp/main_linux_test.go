@@ -23,6 +23,9 @@ import (
 // can be killed.
 const roleVar = "STEELYARD_BGP_TEST_ROLE"
 
+// restartVar is the RestartTime of the speaker process, if it is not to be the usual.
+const restartVar = "STEELYARD_BGP_TEST_RESTART"
+
 func TestMain(m *testing.M) {
 	var err error
 	switch os.Getenv(roleVar) {
@@ -49,7 +52,14 @@ type order struct {
 // each with the states.
 func playSpeaker() error {
 	logger := log.With(log.NewLogfmtLogger(log.NewSyncWriter(os.Stderr)), "ts", log.DefaultTimestamp)
-	s, err := New(logger, prometheus.NewRegistry(), Options{})
+	var opts Options
+	if text := os.Getenv(restartVar); text != "" {
+		var err error
+		if opts.RestartTime, err = time.ParseDuration(text); err != nil {
+			return fmt.Errorf("%s: %w", restartVar, err)
+		}
+	}
+	s, err := New(logger, prometheus.NewRegistry(), opts)
 	if err != nil {
 		return err
 	}

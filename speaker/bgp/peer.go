@@ -26,26 +26,48 @@ func peerOf(s settings, restartSeconds uint32) *api.Peer {
 			HoldTime: s.soft.hold, KeepaliveInterval: s.soft.keepalive, ConnectRetry: s.soft.connect,
 		}},
 		Transport: &api.Transport{RemotePort: uint32(s.peer.port)},
-		AfiSafis:  []*api.AfiSafi{afiSafi(family4, s.peer.graceful), afiSafi(family6, s.peer.graceful)},
+	}
+	for _, family := range s.families() {
+		p.AfiSafis = append(p.AfiSafis, afiSafi(family, s))
 	}
 	if s.peer.source.IsValid() {
 		p.Transport.LocalAddress = s.peer.source.String()
 	}
-	if s.soft.multihop {
+	switch {
+	case s.soft.hops > 0:
+		p.TtlSecurity = &api.TtlSecurity{Enabled: true, TtlMin: 256 - uint32(s.soft.hops)}
+	case s.soft.multihop:
 		p.EbgpMultihop = &api.EbgpMultihop{Enabled: true, MultihopTtl: multihopTTL}
 	}
 	if s.peer.graceful {
 		p.GracefulRestart = &api.GracefulRestart{
 			Enabled: true, RestartTime: restartSeconds, DeferralTime: deferralSeconds, LocalRestarting: true,
+			LonglivedEnabled: s.peer.longLive > 0,
 		}
 	}
 	return p
 }
 
-// afiSafi asks for one family, and for its routes to be kept over a restart.
-func afiSafi(family *api.Family, graceful bool) *api.AfiSafi {
+// families are the address families to agree on with the router.
+func (s settings) families() []*api.Family {
+	switch {
+	case !s.peer.oneFam:
+		return []*api.Family{family4, family6}
+	case s.peer.addr.Is4():
+		return []*api.Family{family4}
+	}
+	return []*api.Family{family6}
+}
+
+// afiSafi asks for one family, for its routes to be kept over a restart, and
+// for not too many of the router's.
+func afiSafi(family *api.Family, s settings) *api.AfiSafi {
 	return &api.AfiSafi{
 		Config:            &api.AfiSafiConfig{Family: family, Enabled: true},
-		MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: graceful}},
+		MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: s.peer.graceful}},
+		LongLivedGracefulRestart: &api.LongLivedGracefulRestart{Config: &api.LongLivedGracefulRestartConfig{
+			Enabled: s.peer.longLive > 0, RestartTime: uint32(s.peer.longLive),
+		}},
+		PrefixLimits: &api.PrefixLimit{Family: family, MaxPrefixes: s.soft.maxPrefixes},
 	}
 }

@@ -19,10 +19,11 @@ type process struct {
 	log     *syncBuffer
 }
 
-func (l *lab) startSpeaker() *process {
+func (l *lab) startSpeaker(env ...string) *process {
 	l.t.Helper()
 	p := &process{t: l.t, cmd: exec.Command("/proc/self/exe"), log: &syncBuffer{}}
 	p.cmd.Env = append(os.Environ(), roleVar+"=speaker")
+	p.cmd.Env = append(p.cmd.Env, env...)
 	stdin, err := p.cmd.StdinPipe()
 	if err != nil {
 		l.t.Fatal(err)

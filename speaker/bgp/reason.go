@@ -30,6 +30,7 @@ const (
 	KindLost         = "connection_lost" // TCP closed or reset without a word
 	KindRejected     = "rejected"        // closed while opening
 	KindMalformed    = "malformed"       // the router sent what is not BGP
+	KindTooMany      = "too_many"        // the router sent more prefixes than it may
 	KindLocal        = "local"           // closed from our side: changed or removed peer
 	KindOther        = "other"
 )
@@ -59,6 +60,8 @@ func dialReason(err error, password bool) Reason {
 // one. It is the only place where GoBGP v3 gives it.
 func causeOf(msg string, f goblog.Fields) (Reason, bool) {
 	switch msg {
+	case "prefix limit reached":
+		return Reason{KindTooMany, fmt.Sprintf("the router sends more prefixes than maxPrefixes allows (%v)", f["Family"])}, true
 	case "hold timer expired":
 		return Reason{KindHoldTimer, "hold timer expired"}, true
 	case "received notification":

@@ -20,6 +20,8 @@ type routerConf struct {
 	password     string
 	hold         int  // seconds; 90 if zero
 	two          bool // spread over both speakers of the node, see lab.twoSpeakers
+	gtsm         bool // packets from the next hop only
+	routes       int  // how many the router sends, of each family
 	gshut        bool // BIRD too heeds GRACEFUL_SHUTDOWN; FRR does so unasked from other ASes
 }
 
@@ -37,6 +39,16 @@ type router struct {
 	kind string
 	dir  string
 	out  *syncBuffer // what it said
+
+	process *os.Process
+}
+
+// stop ends the router at once.
+func (r *router) stop() {
+	r.t.Helper()
+	if err := r.process.Kill(); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // kinds are the routers that every behaviour is shown against.
@@ -73,6 +85,7 @@ func (l *lab) startRouter(kind string, conf routerConf) *router {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	cmd.Stdout, cmd.Stderr = r.out, r.out
 	spawn(l.t, l.router, cmd)
+	r.process = cmd.Process
 	l.t.Cleanup(func() {
 		if l.t.Failed() {
 			l.t.Logf("%s said:\n%s\n%s", kind, r.out, r.status())
@@ -119,18 +132,24 @@ func (r *router) bird() []string {
 
 func (c routerConf) frr() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n", c.asn, router4)
+	fmt.Fprintf(&b, "router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n no bgp network import-check\n bgp long-lived-graceful-restart stale-time 60\n", c.asn, router4)
 	for _, n := range c.neighbors() {
 		fmt.Fprintf(&b, " neighbor %s remote-as %d\n neighbor %s passive\n neighbor %s timers %d %d\n",
 			n, c.nodeASN, n, n, c.hold/3, c.hold)
 		if c.password != "" {
 			fmt.Fprintf(&b, " neighbor %s password %s\n", n, c.password)
 		}
+		if c.gtsm {
+			fmt.Fprintf(&b, " neighbor %s ttl-security hops 1\n", n)
+		}
 	}
 	for _, af := range []string{"ipv4", "ipv6"} {
 		fmt.Fprintf(&b, " address-family %s unicast\n  maximum-paths 16\n  maximum-paths ibgp 16\n", af)
 		for _, n := range c.neighbors() {
 			fmt.Fprintf(&b, "  neighbor %s activate\n", n)
+		}
+		for i := range c.routes {
+			fmt.Fprintf(&b, "  network %s\n", fmt.Sprintf(map[string]string{"ipv4": "10.200.%d.0/24", "ipv6": "2001:db8:200:%d::/64"}[af], i))
 		}
 		b.WriteString(" exit-address-family\n")
 	}
@@ -142,19 +161,36 @@ func (c routerConf) bird() string {
 	fmt.Fprintf(&b, "log stderr all;\nrouter id %s;\nprotocol device {}\nprotocol direct { ipv4; ipv6; }\n", router4)
 	b.WriteString("protocol kernel k4 { ipv4 { export where source = RTS_BGP; import none; }; merge paths on; }\n")
 	b.WriteString("protocol kernel k6 { ipv6 { export where source = RTS_BGP; import none; }; merge paths on; }\n")
-	imports := "all"
+	if c.routes > 0 {
+		b.WriteString("protocol static s4 { ipv4;\n")
+		for i := range c.routes {
+			fmt.Fprintf(&b, " route 10.200.%d.0/24 blackhole;\n", i)
+		}
+		b.WriteString("}\nprotocol static s6 { ipv6;\n")
+		for i := range c.routes {
+			fmt.Fprintf(&b, " route 2001:db8:200:%d::/64 blackhole;\n", i)
+		}
+		b.WriteString("}\n")
+	}
+	imports, exports := "all", "none"
+	if c.routes > 0 {
+		exports = "where source = RTS_STATIC"
+	}
 	if c.gshut {
 		imports = "filter { if (65535,0) ~ bgp_community then bgp_local_pref = 0; accept; }"
 	}
 	for i, n := range c.neighbors() {
 		local := []string{router4, router6}[i%2]
 		name := []string{"n4", "n6", "n4b", "n6b"}[i]
-		fmt.Fprintf(&b, "protocol bgp %s { local %s as %d; neighbor %s as %d; passive; hold time %d; graceful restart on;\n",
+		fmt.Fprintf(&b, "protocol bgp %s { local %s as %d; neighbor %s as %d; passive; hold time %d; graceful restart on; long lived graceful restart on;\n",
 			name, local, c.asn, n, c.nodeASN, c.hold)
 		if c.password != "" {
 			fmt.Fprintf(&b, " password %q;\n", c.password)
 		}
-		fmt.Fprintf(&b, " ipv4 { import %s; export none; extended next hop on; };\n ipv6 { import %[1]s; export none; };\n}\n", imports)
+		if c.gtsm {
+			b.WriteString(" ttl security on;\n")
+		}
+		fmt.Fprintf(&b, " ipv4 { import %s; export %s; extended next hop on; };\n ipv6 { import %[1]s; export %[2]s; };\n}\n", imports, exports)
 	}
 	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	api "github.com/osrg/gobgp/v3/api"
@@ -168,11 +169,13 @@ type agreed struct {
 	v4, v6      bool
 }
 
-func (s *server) agreed() (a agreed) {
+func (s *server) agreed(set settings) (a agreed) {
 	// The error is only for a nil request.
 	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: s.peer.String()}, func(p *api.Peer) {
 		a.asn, a.holdSeconds = p.GetState().GetPeerAsn(), p.GetTimers().GetState().GetNegotiatedHoldTime()
 		a.v4, a.v6 = families(p.GetState().GetRemoteCap())
+		ours := set.families()
+		a.v4, a.v6 = a.v4 && slices.Contains(ours, family4), a.v6 && slices.Contains(ours, family6)
 	})
 	return a
 }

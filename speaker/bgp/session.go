@@ -19,6 +19,8 @@ const (
 	// steadyTime is how long a session must have lived for its fall to be
 	// answered at once.
 	steadyTime = 10 * time.Second
+	// tooManyTime is how long a router that sent too many prefixes is left alone.
+	tooManyTime = time.Minute
 )
 
 // farewell is how a session should end: quietly, for graceful restart to
@@ -149,7 +151,7 @@ func (s *session) converge(next settings) error {
 	s.logger = log.With(s.base, "addr", next.peer.addr)
 	err := s.edit()
 	switch {
-	case !s.srv.peer.IsValid() && s.rejoin == nil:
+	case !s.srv.peer.IsValid() && (s.rejoin == nil || what > costNone): // other settings are worth another try
 		s.join()
 	case what == costUpdate && s.srv.peer.IsValid():
 		if e := s.srv.updatePeer(next, s.restartSeconds()); e != nil {

@@ -97,7 +97,7 @@ func (s *session) moved(e event) {
 
 // rose begins a time of being Established.
 func (s *session) rose() {
-	s.agreed = s.srv.agreed()
+	s.agreed = s.srv.agreed(s.set)
 	s.upSince = time.Now()
 	s.state.State, s.state.Since, s.state.Failing = established, s.upSince, Reason{}
 	s.drop = Reason{}
@@ -137,7 +137,11 @@ func (s *session) comeBack() {
 	} else {
 		s.short++
 	}
-	if wait := backOff(s.short); wait > 0 {
+	wait := backOff(s.short)
+	if s.drop.Kind == KindTooMany {
+		wait = tooManyTime
+	}
+	if wait > 0 {
 		s.rejoin = time.After(wait)
 		return
 	}

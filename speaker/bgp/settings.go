@@ -31,12 +31,16 @@ type peerSettings struct {
 	dynamic  string
 	password string
 	graceful bool
+	longLive uint64 // seconds of long-lived graceful restart; 0: off
+	oneFam   bool   // only routes of the family of addr
 }
 
 // softSettings change under a living session.
 type softSettings struct {
 	hold, keepalive, connect uint64 // seconds
 	multihop                 bool
+	hops                     uint8  // GTSM, RFC 5082; 0: off
+	maxPrefixes              uint32 // 0: no limit
 }
 
 // cost is what it takes to get from one settings to another.
@@ -54,12 +58,15 @@ const (
 func settingsOf(want announce.Session, connect time.Duration) settings {
 	p := want.Peer
 	s := settings{
-		server: serverSettings{p.MyASN, want.RouterID},
+		server: serverSettings{p.ASN(), want.RouterID},
 		peer: peerSettings{
 			addr: p.Addr.Unmap(), port: p.Port, source: p.Source.Unmap(), asn: p.PeerASN, dynamic: p.Dynamic,
-			password: p.Password, graceful: p.GracefulRestart,
+			password: p.Password, graceful: p.GracefulRestart, oneFam: p.OneFamily,
 		},
-		soft: softSettings{multihop: p.MultiHop},
+		soft: softSettings{multihop: p.MultiHop, hops: p.Hops, maxPrefixes: p.MaxPrefixes},
+	}
+	if p.GracefulRestart && p.LongLived > 0 {
+		s.peer.longLive = seconds(p.LongLived)
 	}
 	if s.peer.port == 0 {
 		s.peer.port = 179

@@ -43,6 +43,11 @@ func TestCostOfAChange(t *testing.T) {
 		"own AS":     {func(p *config.Peer) { p.MyASN = 1 }, costServer},
 		"both":       {func(p *config.Peer) { p.MyASN, p.Port = 1, 2 }, costServer},
 		"no restart": {func(p *config.Peer) { p.GracefulRestart = false }, costPeer},
+		"long lived": {func(p *config.Peer) { p.LongLived = time.Hour }, costPeer},
+		"one family": {func(p *config.Peer) { p.OneFamily = true }, costPeer},
+		"hops":       {func(p *config.Peer) { p.Hops = 1 }, costUpdate},
+		"prefixes":   {func(p *config.Peer) { p.MaxPrefixes = 5 }, costUpdate},
+		"local AS":   {func(p *config.Peer) { p.LocalASN = 1 }, costServer},
 	} {
 		if got := base.to(settingsOf(sessionTo(peer(c.change)), time.Second)); got != c.cost {
 			t.Errorf("%s: cost %d, want %d", name, got, c.cost)
@@ -80,6 +85,25 @@ func TestPeerOfCarriesEveryField(t *testing.T) {
 	plain := peerOf(settingsOf(sessionTo(peer(func(p *config.Peer) { p.GracefulRestart = false })), time.Second), 120)
 	if plain.GracefulRestart != nil || plain.EbgpMultihop != nil || plain.AfiSafis[0].MpGracefulRestart.Config.Enabled {
 		t.Errorf("a plain peer got %v", plain)
+	}
+}
+
+func TestPeerOfLimits(t *testing.T) {
+	p := peerOf(settingsOf(sessionTo(peer(func(p *config.Peer) {
+		p.Hops, p.MaxPrefixes, p.OneFamily, p.LongLived = 1, 7, true, time.Minute
+	})), time.Second), 120)
+	if len(p.AfiSafis) != 1 || p.AfiSafis[0].Config.Family != family4 || p.AfiSafis[0].PrefixLimits.MaxPrefixes != 7 ||
+		p.AfiSafis[0].LongLivedGracefulRestart.Config.RestartTime != 60 || !p.GracefulRestart.LonglivedEnabled ||
+		p.TtlSecurity.TtlMin != 255 || p.EbgpMultihop != nil {
+		t.Errorf("got %v", p)
+	}
+	own := settingsOf(sessionTo(peer(func(p *config.Peer) { p.LocalASN, p.Dynamic = 64999, "external" })), time.Second)
+	if own.server.asn != 64999 || own.accepts(64999) || !own.accepts(64512) {
+		t.Errorf("local AS: %+v", own)
+	}
+	over6 := settingsOf(sessionTo(peer(func(p *config.Peer) { p.Addr, p.OneFamily = netip.MustParseAddr(router6), true })), time.Second)
+	if f := over6.families(); len(f) != 1 || f[0] != family6 {
+		t.Errorf("families over IPv6: %v", f)
 	}
 }
 

@@ -1,0 +1,142 @@
+package bgp
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// overBoth runs a test against each router, over IPv4 and over IPv6; via is the
+// node's next hop for the family.
+func overBoth(t *testing.T, f func(t *testing.T, l *lab, kind string, over func(*config.Peer), via string)) {
+	t.Parallel()
+	for router, via := range map[string]string{router4: node4, router6: node6} {
+		for _, kind := range kinds {
+			t.Run(kind+" at "+router, func(t *testing.T) {
+				t.Parallel()
+				f(t, newLab(t), kind, func(p *config.Peer) { p.Addr = netip.MustParseAddr(router) }, via)
+			})
+		}
+	}
+}
+
+func TestTTLSecurity(t *testing.T) {
+	overBoth(t, func(t *testing.T, l *lab, kind string, over func(*config.Peer), via string) {
+		secure := func(p *config.Peer) { p.Hops = 1 }
+		sp := l.startSpeaker()
+		lax := l.startRouter(kind, routerConf{})
+		sp.tell("apply", sessionTo(peer(over, secure), route(vip4)))
+		time.Sleep(5 * time.Second) // an open session takes two
+		if st := sp.state(); st.Up() || len(l.gateways(vip4)) != 0 {
+			t.Errorf("a router that sends with a low TTL has a session: %+v", st)
+		}
+		lax.stop()
+		l.startRouter(kind, routerConf{gtsm: true})
+		sp.tell("apply")
+		sp.tell("apply", sessionTo(peer(over, secure), route(vip4), route(vip6)))
+		eventually(t, 20*time.Second, "routes at a router with TTL security", func() bool {
+			return l.hasRoute(vip4, via) && l.hasRoute(vip6, node6)
+		})
+	})
+}
+
+func TestLocalASN(t *testing.T) {
+	forKinds(t, func(t *testing.T, l *lab, kind string) {
+		r := l.startRouter(kind, routerConf{nodeASN: 64999})
+		sp := l.startSpeaker()
+		sp.tell("apply", sessionTo(peer(func(p *config.Peer) { p.LocalASN = 64999 }), route(vip4), route(vip6)))
+		eventually(t, 15*time.Second, "routes from the local AS", func() bool {
+			return l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6)
+		})
+		for _, prefix := range []string{vip4, vip6} {
+			if text := r.route(prefix); !strings.Contains(text, "64999") || strings.Contains(text, "64512") {
+				t.Errorf("AS path of %s:\n%s", prefix, text)
+			}
+		}
+	})
+}
+
+// Nothing that a router sends is used, and one that sends too much loses its
+// session while others keep theirs.
+func TestMaxPrefixes(t *testing.T) {
+	forKinds(t, func(t *testing.T, l *lab, kind string) {
+		l.startRouter(kind, routerConf{routes: 5})
+		sp := l.startSpeaker()
+		few := peer(func(p *config.Peer) { p.Name, p.MaxPrefixes, p.Addr = "few", 4, netip.MustParseAddr(router6) })
+		many := sessionTo(peer(func(p *config.Peer) { p.MaxPrefixes = 6 }), route(vip4)) // FRR sends the other session's route too
+		sp.tell("apply", sessionTo(few, route(vip6)), many)
+		eventually(t, 20*time.Second, "the fall with its reason", func() bool {
+			st := sp.tell("states")
+			return len(st) == 2 && st[0].LastDrop.Kind == KindTooMany && strings.Contains(st[0].Why(), "maxPrefixes")
+		})
+		eventually(t, 15*time.Second, "the other session's route alone", func() bool {
+			return l.hasRoute(vip4, node4) && len(l.gateways(vip6)) == 0
+		})
+		time.Sleep(4 * time.Second) // it would be back in two
+		if st := sp.tell("states"); st[0].Up() || st[0].Flaps != 1 || !st[1].Up() || st[1].Flaps != 0 {
+			t.Errorf("states %+v", st)
+		}
+		few.MaxPrefixes = 100
+		sp.tell("apply", sessionTo(few, route(vip6)), many)
+		eventually(t, 15*time.Second, "a session when the limit is raised", func() bool { return l.hasRoute(vip6, node6) })
+		if text := l.nodeRoutes(); strings.Contains(text, "10.200.") || strings.Contains(text, "2001:db8:200:") {
+			t.Errorf("received routes are in the kernel:\n%s", text)
+		}
+	})
+}
+
+func TestOneFamily(t *testing.T) {
+	overBoth(t, func(t *testing.T, l *lab, kind string, over func(*config.Peer), via string) {
+		l.startRouter(kind, routerConf{})
+		sp := l.startSpeaker()
+		sp.tell("apply", sessionTo(peer(over, func(p *config.Peer) { p.OneFamily = true }), route(vip4), route(vip6)))
+		mine, other, family := vip4, vip6, "ipv4"
+		if via == node6 {
+			mine, other, family = vip6, vip4, "ipv6"
+		}
+		eventually(t, 15*time.Second, "the session's own family", func() bool { return l.hasRoute(mine, via) })
+		time.Sleep(time.Second)
+		if st := sp.state(); len(l.gateways(other)) != 0 || !slices.Equal(st.Families, []string{family}) || st.Prefixes != 1 {
+			t.Errorf("the other family too: %v, state %+v", l.gateways(other), st)
+		}
+	})
+}
+
+// The router keeps the routes of a node that does not come back within the
+// restart time, as a last choice; without, it drops them.
+func TestLongLivedGracefulRestart(t *testing.T) {
+	forKinds(t, func(t *testing.T, l *lab, kind string) {
+		r := l.startRouter(kind, routerConf{})
+		want := sessionTo(peer(func(p *config.Peer) { p.LongLived = time.Hour }), route(vip4), route(vip6))
+		sp := l.startSpeaker(restartVar + "=3s")
+		sp.tell("apply", want)
+		eventually(t, 15*time.Second, "routes", func() bool { return l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6) })
+		time.Sleep(1500 * time.Millisecond) // End-of-RIB in both directions
+		sp.kill()
+		eventually(t, 15*time.Second, "the routes as stale ones", func() bool {
+			return stale(r.route(vip4)) && stale(r.route(vip6)) && l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6)
+		})
+		next := l.startSpeaker(restartVar + "=3s")
+		next.tell("apply", want)
+		next.waitUp()
+		eventually(t, 5*time.Second, "fresh routes", func() bool { return !stale(r.route(vip4)) && !stale(r.route(vip6)) })
+		want.Peer = peer()
+		next.tell("apply", want)
+		eventually(t, 5*time.Second, "the old connection's end", func() bool { return !next.state().Up() })
+		next.waitUp()
+		time.Sleep(1500 * time.Millisecond)
+		next.kill()
+		eventually(t, 15*time.Second, "no routes without it", func() bool {
+			return len(l.gateways(vip4)) == 0 && len(l.gateways(vip6)) == 0
+		})
+	})
+}
+
+// stale tells whether the router marks a path by LLGR_STALE, 65535:6.
+func stale(route string) bool {
+	return strings.Contains(route, "llgr-stale") || strings.Contains(route, "(65535,6)") || strings.Contains(route, "65535:6")
+}
