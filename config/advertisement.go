@@ -88,6 +88,9 @@ type BGPAdvertisement struct {
 	Length4     uint8    // aggregationLength, default 32
 	Length6     uint8    // aggregationLengthV6, default 128
 	LocalPref   uint32   // 0: not set
+	MED         uint32   // 0: not set
+	Prepend     uint8    // asPathPrepend
+	Weighted    bool     // weightByLocalEndpoints
 	Communities []uint32
 	Large       []LargeCommunity
 }
@@ -126,6 +129,9 @@ func (p *Peer) ASN() uint32 {
 	}
 	return p.MyASN
 }
+
+// Internal tells whether p is a router of our own AS (iBGP).
+func (p *Peer) Internal() bool { return p.PeerASN == p.ASN() || p.Dynamic == "internal" }
 
 // Carries tells whether routes to addr may be offered to p.
 func (p *Peer) Carries(addr netip.Addr) bool {

@@ -12,7 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-const maxLinkName = 15 // IFNAMSIZ without its final zero
+const (
+	maxLinkName = 15 // IFNAMSIZ without its final zero
+	maxPrepend  = 16 // longer AS paths are filtered by many
+)
 
 // L2Advertisement translates one L2Advertisement by itself; it is nil if it
 // has a problem.
@@ -87,7 +90,10 @@ func BGPAdvertisement(o *v1beta1.BGPAdvertisement) (*config.BGPAdvertisement, []
 		Peers:      slices.Clone(s.Peers),
 		Length4:    length(f, "spec.aggregationLength", s.AggregationLength, 32),
 		Length6:    length(f, "spec.aggregationLengthV6", s.AggregationLengthV6, 128),
-		LocalPref:  s.LocalPref,
+		LocalPref:  s.LocalPref, MED: s.MED, Weighted: s.WeightByLocalEndpoints,
+	}
+	if a.Prepend = uint8(s.ASPathPrepend); s.ASPathPrepend < 0 || s.ASPathPrepend > maxPrepend {
+		f.add("spec.asPathPrepend", ReasonInvalid, fmt.Sprintf("use 1 to %d", maxPrepend), "%d times is not possible", s.ASPathPrepend)
 	}
 	f.twice("spec.peers", s.Peers)
 	if len(a.ServiceSelectors) > 0 && (a.Length4 != 32 || a.Length6 != 128) {

@@ -71,7 +71,7 @@ func widestIn(r config.Range) int {
 }
 
 // checkRivals refuses an advertisement that is equal to an older one, or that
-// gives another LOCAL_PREF to the same routes.
+// gives another LOCAL_PREF, MED, AS path or weight to the same routes.
 func (b *assembly) checkRivals(f *faults, a *config.BGPAdvertisement) {
 	for _, o := range b.out.BGP {
 		twin := *o
@@ -80,13 +80,29 @@ func (b *assembly) checkRivals(f *faults, a *config.BGPAdvertisement) {
 			f.add("spec", ReasonDuplicate, "remove one of them", "BGPAdvertisement %s, which is older, says the same", o.Name)
 			return
 		}
-		if o.LocalPref != a.LocalPref && o.Length4 == a.Length4 && o.Length6 == a.Length6 && b.meet(o, a) {
-			f.add("spec.localPref", ReasonConflict, "use one localPref or choose different pools, peers or nodes",
-				"BGPAdvertisement %s, which is older, sends the same routes with localPref %d, not %d",
-				o.Name, o.LocalPref, a.LocalPref)
+		field, theirs, ours := discord(o, a)
+		if field != "" && o.Length4 == a.Length4 && o.Length6 == a.Length6 && b.meet(o, a) {
+			f.add("spec."+field, ReasonConflict, "use one "+field+" or choose different pools, peers or nodes",
+				"BGPAdvertisement %s, which is older, sends the same routes with %s %v, not %v", o.Name, field, theirs, ours)
 			return
 		}
 	}
+}
+
+// discord is the first attribute of a route that two advertisements give
+// different values; "" if there is none.
+func discord(x, y *config.BGPAdvertisement) (field string, ofX, ofY any) {
+	switch {
+	case x.LocalPref != y.LocalPref:
+		return "localPref", x.LocalPref, y.LocalPref
+	case x.MED != y.MED:
+		return "med", x.MED, y.MED
+	case x.Prepend != y.Prepend:
+		return "asPathPrepend", x.Prepend, y.Prepend
+	case x.Weighted != y.Weighted:
+		return "weightByLocalEndpoints", x.Weighted, y.Weighted
+	}
+	return "", nil, nil
 }
 
 // meet tells whether two advertisements have a pool, a peer and a node in
@@ -105,8 +121,9 @@ func picksPeer(a *config.BGPAdvertisement, p *config.Peer) bool {
 	return len(a.Peers) == 0 || slices.Contains(a.Peers, p.Name)
 }
 
-// checkPeers notes names of peers that are not there, and a LOCAL_PREF that no
-// peer will be told (RFC 4271 section 5.1.5: iBGP only).
+// checkPeers notes names of peers that are not there, a LOCAL_PREF that no peer
+// will be told (RFC 4271 section 5.1.5: iBGP only), and an AS path that grows
+// for nobody.
 func (b *assembly) checkPeers(f *faults, a *config.BGPAdvertisement) {
 	for i, name := range a.Peers {
 		used := slices.ContainsFunc(b.out.Peers, func(p *config.Peer) bool { return p.Name == name })
@@ -118,12 +135,15 @@ func (b *assembly) checkPeers(f *faults, a *config.BGPAdvertisement) {
 	external, internal := false, false
 	for _, p := range b.out.Peers {
 		if picksPeer(a, p) {
-			is := p.PeerASN == p.ASN() || p.Dynamic == "internal"
-			internal, external = internal || is, external || !is
+			internal, external = internal || p.Internal(), external || !p.Internal()
 		}
 	}
 	if a.LocalPref != 0 && external && !internal {
 		f.add("spec.localPref", ReasonNoEffect, "remove it, or peer by iBGP",
 			"LOCAL_PREF is for iBGP, and every peer of this advertisement is in another AS")
+	}
+	if a.Prepend != 0 && internal && !external {
+		f.add("spec.asPathPrepend", ReasonNoEffect, "remove it, or use localPref",
+			"the AS path grows towards other ASes only, and every peer of this advertisement is in ours")
 	}
 }

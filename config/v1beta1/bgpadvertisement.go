@@ -41,6 +41,24 @@ type BGPAdvertisementSpec struct {
 	// +kubebuilder:validation:Maximum=4294967295
 	// +kubebuilder:validation:Format=int64
 	LocalPref uint32 `json:"localPref,omitempty"`
+	// MED is the MULTI_EXIT_DISC, by which a router chooses among entrances to
+	// one neighboring AS: the lowest.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=4294967295
+	// +kubebuilder:validation:Format=int64
+	MED uint32 `json:"med,omitempty"`
+	// ASPathPrepend is how many times more the own AS number is put into the AS
+	// path, for eBGP only.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=16
+	ASPathPrepend int32 `json:"asPathPrepend,omitempty"`
+	// WeightByLocalEndpoints tells routers how many ready endpoints the node has
+	// of a Service with externalTrafficPolicy Local, as a link bandwidth, so that
+	// they share traffic out in that proportion.
+	// +optional
+	WeightByLocalEndpoints bool `json:"weightByLocalEndpoints,omitempty"`
 	// Communities: "A:B" (16 bit each) or "large:A:B:C" (32 bit each).
 	// +optional
 	// +listType=set

@@ -95,9 +95,11 @@ func (v *view) routes(peer *config.Peer, offers []offer) []Route {
 			byPrefix[prefix] = merge(byPrefix[prefix], Route{
 				Prefix: prefix, NextHop: hop, LocalPref: ad.LocalPref,
 				Communities: ad.Communities, Large: ad.Large,
+				MED: ad.MED, Prepend: prepend(ad, peer),
 			})
 		}
 	}
+	v.weigh(byPrefix, peer, offers)
 	out := make([]Route, 0, len(byPrefix))
 	for _, r := range byPrefix {
 		out = append(out, r)
@@ -125,9 +127,16 @@ func length(ad *config.BGPAdvertisement, addr netip.Addr) int {
 	return int(n)
 }
 
-// merge unites two reasons to offer one prefix: all communities, the higher
-// local preference.
+// merge unites two reasons to offer one prefix: all communities, and of those
+// that say something the one that attracts most: the higher local preference,
+// the lower MED, the shorter AS path. The zero Route is no reason.
 func merge(a, b Route) Route {
+	if a.Prefix.IsValid() {
+		b.Prepend = min(a.Prepend, b.Prepend)
+	}
+	if b.MED == 0 || a.MED != 0 && a.MED < b.MED {
+		b.MED = a.MED
+	}
 	b.LocalPref = max(a.LocalPref, b.LocalPref)
 	b.Communities = slices.Concat(a.Communities, b.Communities)
 	slices.Sort(b.Communities)

@@ -47,6 +47,8 @@ type Route struct {
 	NextHop     netip.Addr // invalid: this node's address on the session
 	LocalPref   uint32     // 0: not set; iBGP only
 	MED         uint32     // 0: not set
+	Prepend     uint8      // how many times more our AS is put into the AS path; eBGP only
+	Weight      uint32     // ready endpoints on this node; 0: not told
 	Communities []uint32
 	Large       []config.LargeCommunity
 }

@@ -169,6 +169,25 @@ func (l *lab) gateways(prefix string) (out []string) {
 	return out
 }
 
+// weights are the weights of the next hops of prefix in the router's kernel.
+func (l *lab) weights(prefix string) map[string]int {
+	l.t.Helper()
+	routes, err := l.at.RouteList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	out := map[string]int{}
+	for _, r := range routes {
+		if r.Dst == nil || r.Dst.String() != prefix {
+			continue
+		}
+		for _, hop := range r.MultiPath {
+			out[hop.Gw.String()] = hop.Hops + 1
+		}
+	}
+	return out
+}
+
 // leadsTo tells whether prefix leads to exactly these addresses, in any order.
 func (l *lab) leadsTo(prefix string, via ...string) bool {
 	g := l.gateways(prefix)

@@ -3,6 +3,7 @@ package bgp
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	api "github.com/osrg/gobgp/v3/api"
 	"google.golang.org/protobuf/proto"
@@ -28,12 +29,12 @@ func familyOf(prefix netip.Prefix) *api.Family {
 	return family6
 }
 
-// pathOf puts a route into GoBGP's terms. GoBGP itself moves the next hop into
+// pathOf puts a route of our AS asn into GoBGP's terms. GoBGP itself moves the next hop into
 // MP_REACH_NLRI where the family or an IPv6 next hop asks for it (RFC 4760,
 // RFC 8950), and takes LOCAL_PREF out towards other ASes. The last choice of
 // routers is a route with the community GRACEFUL_SHUTDOWN, and inside the AS
 // with a LOCAL_PREF of 0 (RFC 8326 §4.1).
-func pathOf(r announce.Route, last bool) (*api.Path, error) {
+func pathOf(r announce.Route, asn uint32, last bool) (*api.Path, error) {
 	msgs := []proto.Message{
 		&api.OriginAttribute{Origin: 0}, // IGP
 		&api.NextHopAttribute{NextHop: nextHop(r).String()},
@@ -55,6 +56,17 @@ func pathOf(r announce.Route, last bool) (*api.Path, error) {
 	if len(r.Large) > 0 {
 		msgs = append(msgs, &api.LargeCommunitiesAttribute{Communities: largeOf(r.Large)})
 	}
+	if r.Prepend > 0 { // GoBGP puts one more in front towards other ASes
+		numbers := slices.Repeat([]uint32{asn}, int(r.Prepend))
+		msgs = append(msgs, &api.AsPathAttribute{Segments: []*api.AsSegment{{Type: api.AsSegment_AS_SEQUENCE, Numbers: numbers}}})
+	}
+	if r.Weight > 0 {
+		weight, err := anypb.New(linkBandwidth(r.Weight, asn))
+		if err != nil {
+			return nil, fmt.Errorf("encode weight of %s: %w", r.Prefix, err)
+		}
+		msgs = append(msgs, &api.ExtendedCommunitiesAttribute{Communities: []*anypb.Any{weight}})
+	}
 	path := &api.Path{Family: familyOf(r.Prefix), Pattrs: make([]*anypb.Any, len(msgs))}
 	var err error
 	if path.Nlri, err = anypb.New(&api.IPAddressPrefix{
@@ -68,6 +80,20 @@ func pathOf(r announce.Route, last bool) (*api.Path, error) {
 		}
 	}
 	return path, nil
+}
+
+// endpointBandwidth stands for one endpoint, in bytes per second: 1 Mbit/s, so
+// that 34,000 of them fit the 32 bits in which FRR counts.
+const endpointBandwidth = 125_000
+
+// linkBandwidth tells a weight as the link bandwidth extended community
+// (draft-ietf-idr-link-bandwidth). It has room for an AS of 16 bits; AS_TRANS
+// stands for a longer one (RFC 6793 §9).
+func linkBandwidth(weight, asn uint32) *api.LinkBandwidthExtended {
+	if asn > 65535 {
+		asn = 23456
+	}
+	return &api.LinkBandwidthExtended{Asn: asn, Bandwidth: float32(weight) * endpointBandwidth}
 }
 
 // nextHop is the route's next hop; the unspecified address stands for this

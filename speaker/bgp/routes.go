@@ -60,6 +60,7 @@ func sameList(a, b []announce.Route) bool {
 
 func sameRoute(a, b announce.Route) bool {
 	return a.Prefix == b.Prefix && a.NextHop == b.NextHop && a.LocalPref == b.LocalPref && a.MED == b.MED &&
+		a.Prepend == b.Prepend && a.Weight == b.Weight &&
 		slices.Equal(a.Communities, b.Communities) && slices.Equal(a.Large, b.Large)
 }
 

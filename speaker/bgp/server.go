@@ -25,6 +25,7 @@ type server struct {
 	bgp    *gobgp.BgpServer
 	cancel context.CancelFunc
 	events chan event
+	asn    uint32     // ours
 	peer   netip.Addr // the configured peer, invalid if there is none
 }
 
@@ -41,7 +42,7 @@ func startServer(s serverSettings, j *journal) (*server, error) {
 	startMu.Lock()
 	defer startMu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
-	srv := &server{bgp: gobgp.NewBgpServer(gobgp.LoggerOption(j)), cancel: cancel, events: make(chan event, 16)}
+	srv := &server{bgp: gobgp.NewBgpServer(gobgp.LoggerOption(j)), cancel: cancel, events: make(chan event, 16), asn: s.asn}
 	go srv.bgp.Serve()
 	if err := srv.setUp(ctx, s); err != nil {
 		cancel()
@@ -100,7 +101,7 @@ func (s *server) localOnly(ctx context.Context) error {
 
 // apply makes one edit in the RIB; routers hear of it at once.
 func (s *server) apply(e edit) error {
-	path, err := pathOf(e.route, e.last)
+	path, err := pathOf(e.route, s.asn, e.last)
 	if err != nil {
 		return err
 	}

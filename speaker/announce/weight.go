@@ -1,0 +1,65 @@
+package announce
+
+import (
+	"net/netip"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// prepend is how much longer than need be the AS path towards peer is to be.
+// Inside our own AS it is empty (RFC 4271 §5.1.2).
+func prepend(ad *config.BGPAdvertisement, peer *config.Peer) uint8 {
+	if peer.Internal() {
+		return 0
+	}
+	return ad.Prepend
+}
+
+// weigh gives the routes for peer the number of endpoints that this node has
+// of the Services behind them, where an advertisement asks for it. Services
+// whose traffic goes on to other nodes have none: every node serves them alike.
+func (v *view) weigh(routes map[netip.Prefix]Route, peer *config.Peer, offers []offer) {
+	for _, o := range offers {
+		if !o.want.svc.Local {
+			continue
+		}
+		counted := map[netip.Prefix]bool{}
+		for _, ad := range o.ads {
+			prefix, err := o.want.addr.Prefix(length(ad, o.want.addr))
+			r, offered := routes[prefix]
+			if err != nil || !offered || counted[prefix] || !ad.Weighted || !hears(ad, peer) {
+				continue
+			}
+			counted[prefix] = true
+			r.Weight += v.endpointsHere(o.want.svc, o.want.addr)
+			routes[prefix] = r
+		}
+	}
+}
+
+// endpointsHere is how many endpoints of svc this node has for addr's family:
+// those of the port with the most, so that a pod with several ports counts once.
+func (v *view) endpointsHere(svc *config.Service, addr netip.Addr) uint32 {
+	eps, ok := v.in.Snap.Endpoints.Get(svc.Key)
+	if !ok {
+		return 0
+	}
+	most := 0
+	for i := range eps.Ports {
+		ready, serving := 0, 0
+		for j := range eps.Ports[i].Backends {
+			switch b := &eps.Ports[i].Backends[j]; {
+			case b.Node != v.in.Self, b.Addr.Addr().Is4() != addr.Is4():
+			case b.Ready:
+				ready++
+			case b.Serving:
+				serving++
+			}
+		}
+		if ready == 0 { // as in reachOf
+			ready = serving
+		}
+		most = max(most, ready)
+	}
+	return uint32(most)
+}
