@@ -112,6 +112,7 @@ type Peer struct {
 	KeepaliveTime   time.Duration
 	ConnectTime     time.Duration
 	MultiHop        bool
+	Passive         bool   // the router connects, to Port at Source
 	Hops            uint8  // ttlSecurity; 0: off
 	LocalASN        uint32 // 0: MyASN
 	MaxPrefixes     uint32 // of one family; 0: no limit
@@ -120,6 +121,21 @@ type Peer struct {
 	GracefulRestart bool
 	LongLived       time.Duration // longLivedGracefulRestart; 0: off
 	NodeSelectors   []Selector
+}
+
+// Listener is where p's router is waited for; invalid if it is not.
+func (p *Peer) Listener() netip.AddrPort {
+	addr := p.Source.Unmap()
+	switch {
+	case !p.Passive:
+		return netip.AddrPort{}
+	case addr.IsValid():
+	case p.Addr.Unmap().Is4():
+		addr = netip.IPv4Unspecified()
+	default:
+		addr = netip.IPv6Unspecified()
+	}
+	return netip.AddrPortFrom(addr, p.Port)
 }
 
 // ASN is the AS number that p is shown as this side's.

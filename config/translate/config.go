@@ -120,14 +120,39 @@ func (b *assembly) peers() {
 			b.note(f.problems)
 			continue
 		}
+		if older, node := b.sameListener(p); older != nil {
+			f := faultsOf(config.KindBGPPeer, o)
+			f.add("spec.passive", ReasonConflict, "give each of them a sourceAddress or a peerPort of its own",
+				"BGPPeer %s, which is older, waits for its router at %v on Node %s too", older.Name, older.Listener(), node)
+			b.note(f.problems)
+			continue
+		}
 		b.out.Peers = append(b.out.Peers, p)
 	}
 }
 
 // samePeer finds an older peer for the same router on a node of p's.
 func (b *assembly) samePeer(p *config.Peer) (*config.Peer, string) {
+	return b.beside(p, func(o *config.Peer) bool { return o.Addr == p.Addr && o.Port == p.Port })
+}
+
+// sameListener finds an older peer whose router comes in by the same door: two
+// can do so only at addresses of their own.
+func (b *assembly) sameListener(p *config.Peer) (*config.Peer, string) {
+	door := p.Listener()
+	return b.beside(p, func(o *config.Peer) bool {
+		other := o.Listener()
+		if !door.IsValid() || !other.IsValid() || door.Port() != other.Port() || door.Addr().Is4() != other.Addr().Is4() {
+			return false
+		}
+		return door == other || door.Addr().IsUnspecified() || other.Addr().IsUnspecified()
+	})
+}
+
+// beside finds an older peer that is like p, on a node of p's.
+func (b *assembly) beside(p *config.Peer, like func(*config.Peer) bool) (*config.Peer, string) {
 	for _, o := range b.out.Peers {
-		if o.Addr != p.Addr || o.Port != p.Port {
+		if !like(o) {
 			continue
 		}
 		for _, n := range b.in.Nodes {

@@ -167,6 +167,8 @@ var configCases = []struct {
 	{"keepalive too long", peer("t", tor+", holdTime: 9s, keepaliveTime: 10s"), []string{"BGPPeer t spec.keepaliveTime Invalid ~ longer"}, ""},
 	{"keepalive gives too short a hold", peer("t", tor+", keepaliveTime: 500ms"), []string{"BGPPeer t spec.holdTime Invalid ~ 1.5s"}, ""},
 	{"connect time", peer("t", tor+", connectTime: 1500ms"), []string{"BGPPeer t spec.connectTime Invalid ~ 1.5s"}, ""},
+	{"two at one door", node1 + "\n---\n" + peer("z", tor+", passive: true") + "\n---\n" + peer("a", "myASN: 1, peerASN: 2, peerAddress: 192.0.2.77, passive: true, sourceAddress: 192.0.2.9"), []string{"BGPPeer a spec.passive Conflict ~ 0.0.0.0:179 on Node n1"}, "z"},
+	{"two doors", node1 + "\n---\n" + peer("z", tor+", passive: true") + "\n---\n" + peer("a", "myASN: 1, peerASN: 2, peerAddress: '2001:db8::77', passive: true") + "\n---\n" + peer("b", "myASN: 1, peerASN: 2, peerAddress: 192.0.2.78, passive: true, peerPort: 1790") + "\n---\n" + peer("c", "myASN: 1, peerASN: 2, peerAddress: 192.0.2.79"), nil, "a b c z"},
 	{"hops", peer("t", tor+", ttlSecurity: 255"), []string{"BGPPeer t spec.ttlSecurity Invalid ~ 255 hops"}, ""},
 	{"hops twice", peer("t", tor+", ttlSecurity: 1, ebgpMultiHop: true"), []string{"BGPPeer t spec.ttlSecurity Invalid ~ both"}, ""},
 	{"local AS inside", peer("t", "myASN: 1, peerASN: 1, peerAddress: 192.0.2.1, localASN: 2"), []string{"BGPPeer t spec.localASN Invalid ~ eBGP"}, ""},

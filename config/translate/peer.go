@@ -28,7 +28,7 @@ func Peer(o *v1beta1.BGPPeer, secrets map[config.Key]*corev1.Secret) (*config.Pe
 	s := &o.Spec
 	p := &config.Peer{
 		Name: o.Name, MyASN: s.MyASN, PeerASN: s.PeerASN, Dynamic: s.DynamicASN,
-		Port: s.PeerPort, MultiHop: s.EBGPMultiHop, GracefulRestart: s.EnableGracefulRestart, LocalASN: s.LocalASN,
+		Port: s.PeerPort, MultiHop: s.EBGPMultiHop, GracefulRestart: s.EnableGracefulRestart, LocalASN: s.LocalASN, Passive: s.Passive,
 		NodeSelectors: selectors(f, "spec.nodeSelectors", s.NodeSelectors),
 	}
 	if p.Port == 0 {

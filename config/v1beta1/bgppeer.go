@@ -93,6 +93,11 @@ type BGPPeerSpec struct {
 	// EBGPMultiHop allows a router more than one hop away.
 	// +optional
 	EBGPMultiHop bool `json:"ebgpMultiHop,omitempty"`
+	// Passive waits for the router to connect and does not connect to it. Then
+	// peerPort is the port to listen on, at sourceAddress or, without one, at
+	// every address of the peer's family.
+	// +optional
+	Passive bool `json:"passive,omitempty"`
 	// TTLSecurity refuses packets that come over more hops than this (GTSM,
 	// RFC 5082); 1 is a router on the same link. The router must do the same.
 	// +optional

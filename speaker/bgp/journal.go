@@ -94,7 +94,7 @@ func (j *journal) checkASN(asn uint32) {
 	}
 	j.cause = Reason{KindASMismatch, fmt.Sprintf("AS mismatch: expected an %s peer of AS %d, got %d",
 		j.rule.peer.dynamic, j.rule.server.asn, asn)}
-	if err := shutSockets(j.rule.peer); err != nil {
+	if err := shutSockets(j.rule); err != nil {
 		level.Error(j.logger).Log("msg", "closing the connection of a peer in a wrong AS failed", "err", err)
 	}
 }

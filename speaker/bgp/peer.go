@@ -25,10 +25,13 @@ func peerOf(s settings, restartSeconds uint32) *api.Peer {
 		Timers: &api.Timers{Config: &api.TimersConfig{
 			HoldTime: s.soft.hold, KeepaliveInterval: s.soft.keepalive, ConnectRetry: s.soft.connect,
 		}},
-		Transport: &api.Transport{RemotePort: uint32(s.peer.port)},
+		Transport: &api.Transport{PassiveMode: s.server.listen.IsValid()},
 	}
 	for _, family := range s.families() {
 		p.AfiSafis = append(p.AfiSafis, afiSafi(family, s))
+	}
+	if !s.server.listen.IsValid() {
+		p.Transport.RemotePort = uint32(s.peer.port)
 	}
 	if s.peer.source.IsValid() {
 		p.Transport.LocalAddress = s.peer.source.String()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
 // overBoth runs a test against each router, over IPv4 and over IPv6; via is the
@@ -139,4 +140,56 @@ func TestLongLivedGracefulRestart(t *testing.T) {
 // stale tells whether the router marks a path by LLGR_STALE, 65535:6.
 func stale(route string) bool {
 	return strings.Contains(route, "llgr-stale") || strings.Contains(route, "(65535,6)") || strings.Contains(route, "65535:6")
+}
+
+// mptcpOff is what the product's main package sets: GoBGP's listener knows no
+// password otherwise.
+const mptcpOff = "GODEBUG=multipathtcp=0"
+
+func TestPassive(t *testing.T) {
+	overBoth(t, func(t *testing.T, l *lab, kind string, over func(*config.Peer), via string) {
+		l.startRouter(kind, routerConf{connects: true, password: "s3cret"})
+		passive := func(password string) announce.Session {
+			return sessionTo(peer(over, func(p *config.Peer) { p.Passive, p.Password = true, password }), route(vip4), route(vip6))
+		}
+		sp := l.startSpeaker(mptcpOff)
+		sp.tell("apply", passive("wrong"))
+		time.Sleep(4 * time.Second) // a session with the right one takes one or two
+		if st := sp.state(); st.Up() || st.Problem != "" {
+			t.Errorf("with a wrong password: %+v", st)
+		}
+		sp.tell("apply", passive("s3cret"))
+		routes := func() bool { return l.hasRoute(vip4, via) && l.hasRoute(vip6, node6) }
+		eventually(t, 20*time.Second, "routes over the router's connection", routes)
+		time.Sleep(1500 * time.Millisecond) // End-of-RIB in both directions
+		changes := l.monitor()
+		sp.kill()
+		time.Sleep(time.Second)
+		next := l.startSpeaker(mptcpOff)
+		next.tell("apply", passive("s3cret"))
+		next.waitUp()
+		time.Sleep(2 * time.Second)
+		if seen := changes(); len(seen) != 0 || !routes() {
+			t.Errorf("route changes over a restart at %s: %v", kind, seen)
+		}
+	})
+}
+
+func TestPassiveWhereAnotherListens(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.startRouter("bird", routerConf{connects: true})
+	sp := l.startSpeaker()
+	wait := func(name, addr string, port uint16) announce.Session {
+		return sessionTo(peer(func(p *config.Peer) {
+			p.Name, p.Addr, p.Passive, p.Port = name, netip.MustParseAddr(addr), true, port
+		}), route(vip4))
+	}
+	sp.tell("apply", wait("tor", router4, 179))
+	sp.waitUp()
+	sp.tell("apply", wait("late", "10.9.0.99", 179), wait("other", "10.9.0.98", 1790), wait("tor", router4, 179))
+	eventually(t, 5*time.Second, "the problem of the late one alone", func() bool {
+		st := sp.tell("states")
+		return len(st) == 3 && strings.Contains(st[0].Problem, "another program listens there") && st[1].Problem == "" && st[2].Up()
+	})
 }

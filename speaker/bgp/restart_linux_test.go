@@ -175,6 +175,37 @@ func TestChangedConnectionKeepsRoutesByGracefulRestart(t *testing.T) {
 	})
 }
 
+// A new password at this side, and the next one at the router, are a restart in
+// the router's eyes: FRR keeps the routes all the way. BIRD restarts a protocol
+// whose password changes and drops them at that moment itself.
+func TestPasswordChangesByGracefulRestart(t *testing.T) {
+	forKinds(t, func(t *testing.T, l *lab, kind string) {
+		conf := routerConf{password: "first"}
+		r := l.startRouter(kind, conf)
+		with := func(password string) announce.Session {
+			return sessionTo(peer(func(p *config.Peer) { p.Password = password }), route(vip4), route(vip4b), route(vip6))
+		}
+		sp := l.startSpeaker()
+		sp.tell("apply", with("first"))
+		waitRoutes(l)
+		changes := l.monitor()
+		sp.tell("apply", with("second"))
+		eventually(t, 5*time.Second, "the old connection's end", func() bool { return !sp.state().Up() })
+		eventually(t, 10*time.Second, "the reason", func() bool { return sp.state().Failing.Kind == KindTimeout })
+		if seen := changes(); len(seen) != 0 {
+			t.Errorf("route changes by our half at %s: %v", kind, seen)
+		}
+		conf.password = "second"
+		r.configure(conf)
+		sp.waitUp()
+		waitRoutes(l)
+		seen := changes()
+		if t.Logf("%s: %d route changes by the router's half", kind, len(seen)); kind == "frr" && len(seen) != 0 {
+			t.Errorf("route changes: %v", seen)
+		}
+	})
+}
+
 func TestShutdownTextAndHoldTimerAreNamed(t *testing.T) {
 	shut := map[string]string{
 		"frr":  "configure terminal\nrouter bgp 64501\nneighbor 10.9.0.11 shutdown message rack move",

@@ -20,9 +20,23 @@ type routerConf struct {
 	password     string
 	hold         int  // seconds; 90 if zero
 	two          bool // spread over both speakers of the node, see lab.twoSpeakers
+	connects     bool // it connects to the node, which waits
 	gtsm         bool // packets from the next hop only
 	routes       int  // how many the router sends, of each family
 	gshut        bool // BIRD too heeds GRACEFUL_SHUTDOWN; FRR does so unasked from other ASes
+}
+
+func (c routerConf) withDefaults() routerConf {
+	if c.asn == 0 {
+		c.asn = 64501
+	}
+	if c.nodeASN == 0 {
+		c.nodeASN = 64512
+	}
+	if c.hold == 0 {
+		c.hold = 90
+	}
+	return c
 }
 
 // neighbors are the addresses from which speakers connect.
@@ -56,15 +70,7 @@ var kinds = []string{"frr", "bird"}
 
 func (l *lab) startRouter(kind string, conf routerConf) *router {
 	l.t.Helper()
-	if conf.asn == 0 {
-		conf.asn = 64501
-	}
-	if conf.nodeASN == 0 {
-		conf.nodeASN = 64512
-	}
-	if conf.hold == 0 {
-		conf.hold = 90
-	}
+	conf = conf.withDefaults()
 	dir, err := os.MkdirTemp("", "bgp") // short, for socket paths
 	if err != nil {
 		l.t.Fatal(err)
@@ -93,6 +99,23 @@ func (l *lab) startRouter(kind string, conf routerConf) *router {
 	})
 	eventually(l.t, 20*time.Second, kind+" answers", func() bool { _, err := r.try(r.hello()); return err == nil })
 	return r
+}
+
+// configure gives the running router another password.
+func (r *router) configure(conf routerConf) {
+	r.t.Helper()
+	if r.kind == "bird" {
+		if err := os.WriteFile(filepath.Join(r.dir, "conf"), []byte(conf.withDefaults().bird()), 0o644); err != nil {
+			r.t.Fatal(err)
+		}
+		r.do("configure")
+		return
+	}
+	lines := "configure terminal\nrouter bgp 64501"
+	for _, n := range conf.neighbors() {
+		lines += "\nneighbor " + n + " password " + conf.password
+	}
+	r.do(lines)
 }
 
 func need(t *testing.T, path, pkg string) {
@@ -134,8 +157,12 @@ func (c routerConf) frr() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n no bgp network import-check\n bgp long-lived-graceful-restart stale-time 60\n", c.asn, router4)
 	for _, n := range c.neighbors() {
-		fmt.Fprintf(&b, " neighbor %s remote-as %d\n neighbor %s passive\n neighbor %s timers %d %d\n",
-			n, c.nodeASN, n, n, c.hold/3, c.hold)
+		fmt.Fprintf(&b, " neighbor %s remote-as %d\n neighbor %s timers %d %d\n", n, c.nodeASN, n, c.hold/3, c.hold)
+		if c.connects {
+			fmt.Fprintf(&b, " neighbor %s timers connect 1\n", n)
+		} else {
+			fmt.Fprintf(&b, " neighbor %s passive\n", n)
+		}
 		if c.password != "" {
 			fmt.Fprintf(&b, " neighbor %s password %s\n", n, c.password)
 		}
@@ -172,7 +199,10 @@ func (c routerConf) bird() string {
 		}
 		b.WriteString("}\n")
 	}
-	imports, exports := "all", "none"
+	imports, exports, passive := "all", "none", " passive;"
+	if c.connects {
+		passive = " connect delay time 1; connect retry time 1; error wait time 1, 2;"
+	}
 	if c.routes > 0 {
 		exports = "where source = RTS_STATIC"
 	}
@@ -182,8 +212,8 @@ func (c routerConf) bird() string {
 	for i, n := range c.neighbors() {
 		local := []string{router4, router6}[i%2]
 		name := []string{"n4", "n6", "n4b", "n6b"}[i]
-		fmt.Fprintf(&b, "protocol bgp %s { local %s as %d; neighbor %s as %d; passive; hold time %d; graceful restart on; long lived graceful restart on;\n",
-			name, local, c.asn, n, c.nodeASN, c.hold)
+		fmt.Fprintf(&b, "protocol bgp %s { local %s as %d; neighbor %s as %d;%s hold time %d; graceful restart on; long lived graceful restart on;\n",
+			name, local, c.asn, n, c.nodeASN, passive, c.hold)
 		if c.password != "" {
 			fmt.Fprintf(&b, " password %q;\n", c.password)
 		}

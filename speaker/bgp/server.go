@@ -2,10 +2,12 @@ package bgp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 
 	api "github.com/osrg/gobgp/v3/api"
 	gobgp "github.com/osrg/gobgp/v3/pkg/server"
@@ -17,8 +19,11 @@ import (
 // servers of the process share.
 var startMu sync.Mutex
 
-// noListener keeps GoBGP from listening; 0 would mean port 179.
-const noListener = -1
+const (
+	bgpPort = 179
+	// noListener keeps GoBGP from listening; 0 would mean port 179.
+	noListener = -1
+)
 
 // server is one GoBGP server with at most one peer.
 type server struct {
@@ -52,9 +57,14 @@ func startServer(s serverSettings, j *journal) (*server, error) {
 }
 
 func (s *server) setUp(ctx context.Context, set serverSettings) error {
-	err := s.bgp.StartBgp(ctx, &api.StartBgpRequest{Global: &api.Global{
-		Asn: set.asn, RouterId: set.routerID.String(), ListenPort: noListener,
-	}})
+	global := &api.Global{Asn: set.asn, RouterId: set.routerID.String(), ListenPort: noListener}
+	if set.listen.IsValid() {
+		global.ListenPort, global.ListenAddresses = int32(set.listen.Port()), []string{set.listen.Addr().String()}
+	}
+	err := s.bgp.StartBgp(ctx, &api.StartBgpRequest{Global: global})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("wait for the router at %s: another program listens there; set peerPort or sourceAddress: %w", set.listen, err)
+	}
 	if err != nil {
 		return fmt.Errorf("start BGP as AS %d, router id %s: %w", set.asn, set.routerID, err)
 	}

@@ -195,7 +195,7 @@ func (s *session) part(why Reason) {
 	}
 	s.journal.blame(why)
 	if s.set.peer.graceful {
-		if err := shutSockets(s.set.peer); err != nil {
+		if err := shutSockets(s.set); err != nil {
 			level.Warn(s.logger).Log("msg", "closing quietly failed", "err", err)
 		}
 	}

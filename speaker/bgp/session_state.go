@@ -171,7 +171,7 @@ func (s *session) noticed() {
 
 // quit closes as a dying process would.
 func (s *session) quit() {
-	if err := shutSockets(s.set.peer); err != nil {
+	if err := shutSockets(s.set); err != nil {
 		level.Warn(s.logger).Log("msg", "closing quietly failed", "err", err)
 	}
 	if err := s.srv.deletePeer(); err != nil {

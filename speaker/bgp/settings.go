@@ -19,6 +19,7 @@ type settings struct {
 type serverSettings struct {
 	asn      uint32
 	routerID netip.Addr
+	listen   netip.AddrPort // where the router is waited for; invalid: it is connected to
 }
 
 // peerSettings are part of the connection or of the OPEN message: a change
@@ -58,7 +59,7 @@ const (
 func settingsOf(want announce.Session, connect time.Duration) settings {
 	p := want.Peer
 	s := settings{
-		server: serverSettings{p.ASN(), want.RouterID},
+		server: serverSettings{p.ASN(), want.RouterID, want.Peer.Listener()},
 		peer: peerSettings{
 			addr: p.Addr.Unmap(), port: p.Port, source: p.Source.Unmap(), asn: p.PeerASN, dynamic: p.Dynamic,
 			password: p.Password, graceful: p.GracefulRestart, oneFam: p.OneFamily,
@@ -69,7 +70,10 @@ func settingsOf(want announce.Session, connect time.Duration) settings {
 		s.peer.longLive = seconds(p.LongLived)
 	}
 	if s.peer.port == 0 {
-		s.peer.port = 179
+		s.peer.port = bgpPort
+	}
+	if s.server.listen.IsValid() {
+		s.server.listen = netip.AddrPortFrom(s.server.listen.Addr(), s.peer.port)
 	}
 	s.soft.hold, s.soft.keepalive = timers(p.HoldTime, p.KeepaliveTime)
 	if p.ConnectTime > 0 {
@@ -106,6 +110,8 @@ func (s settings) to(next settings) cost {
 		return costNone
 	case s.server != next.server:
 		return costServer
+	case s.peer != next.peer && s.server.listen.IsValid():
+		return costServer // GoBGP's listener keeps passwords of peers that are gone
 	case s.peer != next.peer:
 		return costPeer
 	}

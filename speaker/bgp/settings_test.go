@@ -47,6 +47,7 @@ func TestCostOfAChange(t *testing.T) {
 		"one family": {func(p *config.Peer) { p.OneFamily = true }, costPeer},
 		"hops":       {func(p *config.Peer) { p.Hops = 1 }, costUpdate},
 		"prefixes":   {func(p *config.Peer) { p.MaxPrefixes = 5 }, costUpdate},
+		"passive":    {func(p *config.Peer) { p.Passive = true }, costServer},
 		"local AS":   {func(p *config.Peer) { p.LocalASN = 1 }, costServer},
 	} {
 		if got := base.to(settingsOf(sessionTo(peer(c.change)), time.Second)); got != c.cost {

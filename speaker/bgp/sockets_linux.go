@@ -15,7 +15,7 @@ import (
 // process had died: a FIN, no NOTIFICATION. A router with graceful restart
 // then keeps our routes (RFC 4724 §4.2). GoBGP offers no such thing and keeps
 // its sockets to itself, hence the look at our own descriptors.
-func shutSockets(p peerSettings) error {
+func shutSockets(s settings) error {
 	dir, err := os.Open("/proc/self/fd")
 	if err != nil {
 		return fmt.Errorf("list own sockets: %w", err)
@@ -32,15 +32,15 @@ func shutSockets(p peerSettings) error {
 			continue
 		}
 		if fd, err := strconv.Atoi(name); err == nil {
-			errs = append(errs, shutIfPeer(fd, p))
+			errs = append(errs, shutIfPeer(fd, s))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// shutIfPeer shuts fd down if it is a TCP connection to p. It works on a
+// shutIfPeer shuts fd down if it is the TCP connection of s. It works on a
 // duplicate, so that a descriptor closed and used anew meanwhile is not hit.
-func shutIfPeer(fd int, p peerSettings) error {
+func shutIfPeer(fd int, s settings) error {
 	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil // gone already
@@ -51,19 +51,28 @@ func shutIfPeer(fd int, p peerSettings) error {
 		return nil
 	}
 	remote, err := unix.Getpeername(own)
-	if err != nil || addrPort(remote) != netip.AddrPortFrom(p.addr.WithZone(""), p.port) {
+	if err != nil {
 		return nil
 	}
-	if p.source.IsValid() {
-		local, err := unix.Getsockname(own)
-		if err != nil || addrPort(local).Addr() != p.source.WithZone("") {
-			return nil
-		}
+	local, err := unix.Getsockname(own)
+	if err != nil || !s.owns(addrPort(local), addrPort(remote)) {
+		return nil
 	}
 	if err := unix.Shutdown(own, unix.SHUT_RDWR); err != nil && !errors.Is(err, unix.ENOTCONN) {
-		return fmt.Errorf("shut connection to %s: %w", p.addr, err)
+		return fmt.Errorf("shut connection to %s: %w", s.peer.addr, err)
 	}
 	return nil
+}
+
+// owns tells whether a connection between local and remote is that of s.
+func (s settings) owns(local, remote netip.AddrPort) bool {
+	if remote.Addr() != s.peer.addr.WithZone("") || s.peer.source.IsValid() && local.Addr() != s.peer.source.WithZone("") {
+		return false
+	}
+	if s.server.listen.IsValid() {
+		return local.Port() == s.server.listen.Port()
+	}
+	return remote.Port() == s.peer.port
 }
 
 // addrPort reads an IP socket address; others give the zero value.
