@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"maps"
+	"reflect"
 )
 
 // shardCount trades the cost of a change (one shard is copied) against the
@@ -56,6 +57,59 @@ func (t Table[K, V]) All() iter.Seq2[K, V] {
 			}
 		}
 	}
+}
+
+// Differing ranges over the keys that have not the same value in a and b, in no
+// particular order. If one was made from the other by edits, it looks only at
+// shards that these touched.
+func Differing[K, V comparable](a, b Table[K, V]) iter.Seq[K] {
+	return func(yield func(K) bool) {
+		if a.shards == b.shards {
+			return
+		}
+		for i := range uint64(shardCount) {
+			if !differing(a.shard(i), b.shard(i), yield) {
+				return
+			}
+		}
+	}
+}
+
+// differing yields the keys that have not the same value in a and b, until
+// yield has enough, which it tells.
+func differing[K, V comparable](a, b map[K]V, yield func(K) bool) bool {
+	if reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer() {
+		return true // one map, which nobody changes
+	}
+	for k, v := range a {
+		if other, ok := b[k]; (!ok || other != v) && !yield(k) {
+			return false
+		}
+	}
+	for k := range b {
+		if _, ok := a[k]; !ok && !yield(k) {
+			return false
+		}
+	}
+	return true
+}
+
+// Same tells whether a and b hold the same.
+func Same[K, V comparable](a, b Table[K, V]) bool {
+	if a.size != b.size {
+		return false
+	}
+	for range Differing(a, b) {
+		return false
+	}
+	return true
+}
+
+func (t Table[K, V]) shard(i uint64) map[K]V {
+	if t.shards == nil {
+		return nil
+	}
+	return t.shards[i]
 }
 
 // Edit starts a changed copy of t. t itself never changes.

@@ -100,3 +100,52 @@ func BenchmarkTableOneOf10000(b *testing.B) {
 		b.Fatal(tbl.Len())
 	}
 }
+
+// What differs between two tables is what differs between two maps, whether or
+// not one was made from the other.
+func TestDiffering(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		a := map[netip.Addr]int{}
+		for range r.IntN(600) {
+			a[netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(4)), byte(r.IntN(256))})] = r.IntN(3)
+		}
+		old := TableOf(a)
+		b, e := maps.Clone(a), old.Edit()
+		for range r.IntN(20) {
+			k, v := netip.AddrFrom4([4]byte{10, 0, byte(r.IntN(5)), byte(r.IntN(256))}), r.IntN(3)
+			if r.IntN(3) == 0 {
+				delete(b, k)
+				e.Delete(k)
+			} else {
+				b[k] = v
+				e.Set(k, v)
+			}
+		}
+		want := map[netip.Addr]bool{}
+		for _, m := range []map[netip.Addr]int{a, b} {
+			for k := range m {
+				va, ina := a[k]
+				if vb, inb := b[k]; ina != inb || va != vb {
+					want[k] = true
+				}
+			}
+		}
+		for _, next := range []Table[netip.Addr, int]{e.Done(), TableOf(b)} {
+			got, times := map[netip.Addr]bool{}, 0
+			for k := range Differing(old, next) {
+				got[k] = true
+				times++
+			}
+			if !maps.Equal(got, want) || times != len(want) || Same(old, next) != (len(want) == 0) {
+				t.Fatalf("got %v (%d), want %v", got, times, want)
+			}
+			for range Differing(next, old) {
+				break // must be possible at any time
+			}
+		}
+	}
+	if !Same(Table[netip.Addr, int]{}, TableOf(map[netip.Addr]int{})) {
+		t.Error("two empty tables differ")
+	}
+}
