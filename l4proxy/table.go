@@ -207,6 +207,10 @@ func (t Table) Serves(addr netip.Addr) bool {
 // Addrs ranges over the external addresses in no particular order.
 func (t Table) Addrs() iter.Seq[netip.Addr] { return keys(t.addrs) }
 
+// Served is how many frontends each external address has. What two tables have
+// in common they share, so that [config.Differing] costs what has changed.
+func (t Table) Served() config.Table[netip.Addr, int] { return t.addrs }
+
 // Chances are the second chances of connections that are not known here.
 func (t Table) Chances() Chances { return t.chances }
 

@@ -61,7 +61,7 @@ type Agent struct {
 	beaten    map[netip.Addr]*config.L2Claim // records that another node was faster to replace
 	orphans   map[netip.Addr]*config.L2Claim // records to delete
 	stray     bool                           // there may be other orphans
-	plan      announce.Plan
+	plan      announce.Decision
 	found     layer2.Findings       // that plan was made with
 	announced map[announcement]bool // told of in an event
 	contested map[announcement]bool // told of in a warning
@@ -211,7 +211,7 @@ func (a *Agent) complete() bool { return a.seen == inputs{true, true, true} }
 // unfinished tells whether something failed and should be tried again.
 func (a *Agent) unfinished() bool {
 	return a.table.fault != nil || !a.table.written && !a.table.since.IsZero() || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || a.over.unwritten() || a.table.lapsed(time.Now()) ||
-		slices.ContainsFunc(a.plan.Claims, func(c announce.Claim) bool { return !c.Held && !c.Yielding })
+		len(a.plan.Unheld) > 0
 }
 
 // reconcile decides from what was last seen and applies it, in order: nothing
@@ -226,6 +226,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 	a.decide()
 	if a.seize(a.bereaved(), "taking over from dead nodes") {
 		a.forwardTable(time.Now()) // connections through an owner whose speaker crashed get their second chance first
+		a.decide()
 	}
 	a.LAN.Apply(a.claimed(), a.host)
 	a.LAN.Ask(a.plan.Probes, a.otherMembers(), a.host)
@@ -246,7 +247,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 func (a *Agent) decide() {
 	a.over.settle(a.snap, a.alive())
 	a.found = a.LAN.Findings()
-	a.plan = announce.Decide(announce.Input{
+	a.plan = announce.Update(a.plan, announce.Input{
 		Snap: a.over.Over(a.snap), Self: a.Node, Members: a.since.mark(a.members, time.Now()), Host: a.host, Forward: a.forwards(),
 		Classes: a.Classes, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
 		Probes: a.found.Probes,

@@ -179,7 +179,7 @@ func TestMoveKeepsConnections(t *testing.T) {
 			r.neighbours()
 			r.pass(0)
 			r.set(func() { r.journal = nil })
-			r.services[web].Local = true // n1 alone can serve, and n2 yields
+			r.local(true) // n1 alone can serve, and n2 yields
 			r.publishAll()
 			r.pass(0)
 			const with, without = "table 192.0.2.10 192.0.2.10→192.0.2.2", "table 192.0.2.10"

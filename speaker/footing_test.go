@@ -281,7 +281,9 @@ func TestNoPingPong(t *testing.T) {
 // once and stays so, however late its watch is.
 func TestSeizedTwice(t *testing.T) {
 	taken(t, 3, func(r *rig) {
-		r.nodes["n3"].Labels = map[string]string{config.ExcludeLabel: ""} // so that n1 is the successor
+		n3 := *r.nodes["n3"] // excluded, so that n1 is the successor
+		n3.Labels = map[string]string{config.ExcludeLabel: ""}
+		r.nodes["n3"] = &n3
 		r.publishAll()
 		r.pass(0)
 		r.set(func() { r.record(addr4, "n3", 5) })

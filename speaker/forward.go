@@ -61,7 +61,7 @@ func (a *Agent) forwardTable(now time.Time) {
 	}
 	a.tellChances(a.table.chances, chances)
 	a.table = forwarding{
-		table: table, ready: readyFor(table), problems: conflicts(table), dead: gone, chances: chances, lapse: lapse,
+		table: table, ready: announce.Forwarding{Ready: table.Served()}, problems: conflicts(table), dead: gone, chances: chances, lapse: lapse,
 		written: true, tried: now,
 	}
 	a.Health.Ready("forwarder")
@@ -115,14 +115,6 @@ func (a *Agent) nodeAddrs() []netip.Addr {
 		return node.Addrs
 	}
 	return nil
-}
-
-func readyFor(table l4proxy.Table) announce.Forwarding {
-	ready := map[netip.Addr]struct{}{}
-	for addr := range table.Addrs() {
-		ready[addr] = struct{}{}
-	}
-	return announce.Forwarding{Ready: ready}
 }
 
 func conflicts(table l4proxy.Table) []string {

@@ -99,7 +99,7 @@ func TestTakeoverOnHeartbeat(t *testing.T) {
 		if got := fmt.Sprint(r.beating); got != "[{n2 192.0.2.2:7957} {n3 192.0.2.3:7957}]" {
 			t.Errorf("watches %s", got)
 		}
-		r.services[web].Local = true
+		r.local(true)
 		r.set(func() { r.api = "hang" })
 		r.publishAll()
 		r.pass(0)

@@ -114,6 +114,13 @@ func (r *rig) serve(key config.Key, addr netip.Addr, on ...string) *config.Servi
 	return svc
 }
 
+// local makes the external traffic policy of web Local, or takes that back.
+func (r *rig) local(yes bool) {
+	svc := *r.services[web]
+	svc.Local = yes
+	r.services[web] = &svc
+}
+
 // record notes an owner, as if its speaker had written it.
 func (r *rig) record(addr netip.Addr, owner string, epoch int64) {
 	r.version++

@@ -111,18 +111,17 @@ func unreachable(err error) bool {
 
 // seize takes over addresses before the records are written, if a majority of
 // all speakers is alive on this side, so that the rest cannot do the same, and
-// if the recorded owner is not alive. The claims of the plan become held ones.
-// It tells whether any did.
+// if the recorded owner is not alive. It tells whether it did: the next decision
+// takes them for held.
 func (a *Agent) seize(which func(netip.Addr) bool, msg string) bool {
 	if a.snap == nil || !a.rights.seize || !a.ground.majority() {
 		return false
 	}
 	alive, now, count := a.alive(), time.Now(), 0
-	for i := range a.plan.Claims {
-		c := &a.plan.Claims[i]
+	for _, c := range a.plan.Unheld {
 		_, here := a.over[c.Addr]
 		prev, _ := a.snap.Claims.Get(c.Addr)
-		if here || c.Held || c.Yielding || !which(c.Addr) || prev != nil && alive[prev.Owner] || a.outrun(c.Addr, prev) {
+		if here || !which(c.Addr) || prev != nil && alive[prev.Owner] || a.outrun(c.Addr, prev) {
 			continue
 		}
 		claim := &config.L2Claim{Addr: c.Addr, Owner: a.Node, Epoch: 1, Since: now}
@@ -130,7 +129,6 @@ func (a *Agent) seize(which func(netip.Addr) bool, msg string) bool {
 			claim.Previous, claim.Epoch = prev.Owner, prev.Epoch+1
 		}
 		a.over[c.Addr] = local{claim: claim, base: prev}
-		c.Held, c.Previous, c.Epoch = true, "", claim.Epoch
 		count++
 		level.Debug(a.log).Log("msg", msg, "addr", c.Addr, "previous", claim.Previous, "epoch", claim.Epoch)
 	}

@@ -49,7 +49,7 @@ func (r *rig) exclude(name string) {
 
 // onlyHere makes n1 the one that can serve, so that it is the successor.
 func (r *rig) onlyHere() {
-	r.services[web].Local = true
+	r.local(true)
 	r.publishAll()
 	r.pass(0)
 	r.set(func() { r.journal = nil })
@@ -74,7 +74,7 @@ func TestLostSwap(t *testing.T) {
 		r.record(addr4, "n3", 5) // which our snapshot does not show yet
 		r.next.Claims = config.TableOf(map[netip.Addr]*config.L2Claim{})
 		old := config.TableOf(map[netip.Addr]*config.L2Claim{addr4: {Addr: addr4, Owner: "n2", Epoch: 4, Version: "1"}})
-		r.services[web].Local = true
+		r.local(true)
 		stale := func() {
 			snap := *r.Agent.snap
 			snap.Claims, snap.Services = old, config.TableOf(r.services)
@@ -113,7 +113,7 @@ func TestTakeoverWithoutAPI(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			taken(t, tt.nodes, func(r *rig) {
-				r.services[web].Local = true // only n1 has an endpoint
+				r.local(true) // only n1 has an endpoint
 				r.set(func() { r.api = tt.mode })
 				r.publishAll()
 				r.kill(tt.dead...)
@@ -146,7 +146,7 @@ func TestNoSeizureFromTheLiving(t *testing.T) {
 func seized(t *testing.T, then func(r *rig)) {
 	t.Helper()
 	taken(t, 3, func(r *rig) {
-		r.services[web].Local = true
+		r.local(true)
 		r.set(func() { r.api = "down" })
 		r.publishAll()
 		r.kill("n2")
@@ -178,7 +178,7 @@ func TestSeizedEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			seized(t, func(r *rig) {
-				r.services[web].Local = false
+				r.local(false)
 				change(r)
 				r.pass(0)
 				r.did("answer")

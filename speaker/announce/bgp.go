@@ -2,60 +2,54 @@ package announce
 
 import (
 	"cmp"
-	"encoding/binary"
 	"net/netip"
+	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// decideBGP gives every peer of this node a session. A node that must be
-// silent keeps its sessions and offers nothing on them.
-func (v *view) decideBGP() {
-	if v.self == nil {
-		return
-	}
-	offers := v.offers()
-	for _, peer := range v.in.Snap.Peers {
-		if !peer.PicksNode(v.self) {
-			continue
-		}
-		v.plan.Sessions = append(v.plan.Sessions, Session{
-			Peer: peer, RouterID: v.routerID(peer), Routes: v.routes(peer, offers),
-		})
-	}
-	slices.SortFunc(v.plan.Sessions, func(a, b Session) int { return strings.Compare(a.Peer.Name, b.Peer.Name) })
-	v.silenceUnheard(offers)
+// carriage is a prefix that an address makes an advertisement offer.
+type carriage struct {
+	prefix netip.Prefix
+	ad     int    // place in Snapshot.BGP
+	weight uint32 // endpoints on this node, if the advertisement tells them
 }
 
-// offer is an address this node may announce by BGP, with the advertisements
-// that cover it on this node.
-type offer struct {
-	want *want
-	ads  []*config.BGPAdvertisement
+// tally sums up what makes one advertisement offer one prefix.
+type tally struct {
+	addrs  int
+	weight int
 }
 
-func (v *view) offers() []offer {
-	var out []offer
-	for i := range v.wants {
-		w := &v.wants[i]
+// sayBGP finds the prefixes to offer for the address of s, or says why there are
+// none.
+func (v *view) sayBGP(out *said, s *site) {
+	var services []config.Key
+	for _, w := range s.wants {
 		if len(w.bgp) == 0 {
 			continue
 		}
-		var ads []*config.BGPAdvertisement
-		for _, ad := range w.bgp {
-			if ad.PicksNode(v.self) {
-				ads = append(ads, ad)
+		var ads []int
+		for _, i := range w.bgp {
+			if v.in.Snap.BGP[i].PicksNode(v.self) {
+				ads = append(ads, i)
 			}
 		}
-		if reason, message := v.unroutable(w, len(ads) > 0); reason != "" {
-			v.silence(w.svc.Key, w.addr, BGP, reason, message)
-			continue
+		reason, message := v.unroutable(w, len(ads) > 0)
+		if reason == "" {
+			v.carry(out, w, ads)
+			reason, message = v.unheard(w.addr, ads)
 		}
-		out = append(out, offer{w, ads})
+		if reason == "" {
+			services = append(services, w.svc.Key)
+		} else {
+			out.silence(w, BGP, reason, message)
+		}
 	}
-	return out
+	if len(services) > 0 {
+		out.offer = &Offer{s.addr, services}
+	}
 }
 
 // unroutable finds why this node offers no route for w, or "".
@@ -75,43 +69,58 @@ func (v *view) unroutable(w *want, picked bool) (reason, message string) {
 	return "", ""
 }
 
-// routes are the prefixes for peer. One prefix stays as long as one address
-// below it is up; advertisements that make the same prefix are merged.
-func (v *view) routes(peer *config.Peer, offers []offer) []Route {
-	byPrefix := map[netip.Prefix]Route{}
-	for _, o := range offers {
-		hop, ok := v.nextHop(o.want.addr, peer)
-		if !ok {
-			continue // reported by silenceUnheard
+// carry notes the prefixes that ads make of the address of w.
+func (v *view) carry(out *said, w *want, ads []int) {
+	for _, i := range ads {
+		ad := v.in.Snap.BGP[i]
+		prefix, err := w.addr.Prefix(length(ad, w.addr))
+		if err != nil {
+			continue // a length beyond the family's; validation refuses it before
 		}
-		for _, ad := range o.ads {
-			if !hears(ad, peer) || !peer.Carries(o.want.addr) {
-				continue
-			}
-			prefix, err := o.want.addr.Prefix(length(ad, o.want.addr))
-			if err != nil {
-				continue // a length beyond the family's; validation refuses it before
-			}
-			byPrefix[prefix] = merge(byPrefix[prefix], Route{
-				Prefix: prefix, NextHop: hop, LocalPref: ad.LocalPref,
-				Communities: ad.Communities, Large: ad.Large,
-				MED: ad.MED, Prepend: prepend(ad, peer),
-			})
-		}
+		out.carried = append(out.carried, carriage{prefix, i, v.share(w, ad)})
 	}
-	v.weigh(byPrefix, peer, offers)
-	out := make([]Route, 0, len(byPrefix))
-	for _, r := range byPrefix {
-		out = append(out, r)
-	}
-	slices.SortFunc(out, func(a, b Route) int {
-		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
-	})
-	return out
 }
 
-func hears(ad *config.BGPAdvertisement, peer *config.Peer) bool {
-	return len(ad.Peers) == 0 || slices.Contains(ad.Peers, peer.Name)
+// unheard finds why no peer of this node hears of addr by ads, or "".
+func (v *view) unheard(addr netip.Addr, ads []int) (reason, message string) {
+	heard := false
+	for i := range v.peers {
+		p := &v.peers[i]
+		if !slices.ContainsFunc(ads, func(i int) bool { return p.hears(v.in.Snap.BGP[i], addr) }) {
+			continue
+		}
+		heard = true
+		if _, ok := p.nextHop(addr); ok {
+			return "", ""
+		}
+	}
+	if heard {
+		return ReasonNoNextHop, "the sessions are IPv4 and node " + v.in.Self + " has no global IPv6 address to be the next hop"
+	}
+	return ReasonNoPeer, "no BGPPeer of node " + v.in.Self + " is to hear of the address"
+}
+
+// route is the one for prefix to p, and whether there is one: it stays as long
+// as one address below it is up, and advertisements that make the same prefix
+// are merged. carried is what makes each of them offer it.
+func (v *view) route(p *peering, prefix netip.Prefix, carried []tally) (r Route, offered bool) {
+	hop, ok := p.nextHop(prefix.Addr())
+	if !ok {
+		return Route{}, false // a reason to be silent, see unheard
+	}
+	for i, sum := range carried {
+		if ad := v.in.Snap.BGP[i]; sum.addrs > 0 && p.hears(ad, prefix.Addr()) {
+			offered = true
+			r = merge(r, Route{Prefix: prefix, NextHop: hop, LocalPref: ad.LocalPref, Communities: ad.Communities, Large: ad.Large,
+				MED: ad.MED, Prepend: prepend(ad, p.peer), Weight: uint32(sum.weight)})
+		}
+	}
+	return r, offered
+}
+
+// hears tells whether ad offers addr to p.
+func (p *peering) hears(ad *config.BGPAdvertisement, addr netip.Addr) bool {
+	return p.peer.Carries(addr) && (len(ad.Peers) == 0 || slices.Contains(ad.Peers, p.peer.Name))
 }
 
 // length is the aggregation length for addr; 0 in the advertisement reads as
@@ -129,7 +138,8 @@ func length(ad *config.BGPAdvertisement, addr netip.Addr) int {
 
 // merge unites two reasons to offer one prefix: all communities, and of those
 // that say something the one that attracts most: the higher local preference,
-// the lower MED, the shorter AS path. The zero Route is no reason.
+// the lower MED, the shorter AS path, the greater weight. The zero Route is no
+// reason.
 func merge(a, b Route) Route {
 	if a.Prefix.IsValid() {
 		b.Prepend = min(a.Prepend, b.Prepend)
@@ -137,7 +147,7 @@ func merge(a, b Route) Route {
 	if b.MED == 0 || a.MED != 0 && a.MED < b.MED {
 		b.MED = a.MED
 	}
-	b.LocalPref = max(a.LocalPref, b.LocalPref)
+	b.LocalPref, b.Weight = max(a.LocalPref, b.LocalPref), max(a.Weight, b.Weight)
 	b.Communities = slices.Concat(a.Communities, b.Communities)
 	slices.Sort(b.Communities)
 	b.Communities = slices.Compact(b.Communities)
@@ -149,92 +159,66 @@ func merge(a, b Route) Route {
 	return b
 }
 
-// silenceUnheard reports addresses that no peer of this node hears of.
-func (v *view) silenceUnheard(offers []offer) {
-	for _, o := range offers {
-		heard, hop := false, false
-		for _, s := range v.plan.Sessions {
-			if s.Peer.Carries(o.want.addr) && slices.ContainsFunc(o.ads, func(ad *config.BGPAdvertisement) bool { return hears(ad, s.Peer) }) {
-				heard = true
-				_, ok := v.nextHop(o.want.addr, s.Peer)
-				hop = hop || ok
-			}
+// carry counts what is carried more or less (by: 1 or -1) than before.
+func (e *editor) carry(list []carriage, by int) {
+	for _, c := range list {
+		n, ok := e.counts[c.prefix]
+		if !ok {
+			old, _ := e.prev.carried.Get(c.prefix)
+			n = make([]tally, len(e.snap.BGP))
+			copy(n, old)
+			e.counts[c.prefix] = n
 		}
-		switch {
-		case !heard:
-			v.silence(o.want.svc.Key, o.want.addr, BGP, ReasonNoPeer, "no BGPPeer of node "+v.in.Self+" is to hear of the address")
-		case !hop:
-			v.silence(o.want.svc.Key, o.want.addr, BGP, ReasonNoNextHop,
-				"the sessions are IPv4 and node "+v.in.Self+" has no global IPv6 address to be the next hop")
-		}
+		n[c.ad].addrs += by
+		n[c.ad].weight += by * int(c.weight)
 	}
 }
 
-// nextHop is the next hop for addr on the session with peer. Invalid stands
-// for the session's own local address, which is right except for IPv6 over an
-// IPv4 session: there an IPv4-mapped next hop would be sent, which routers
-// refuse (RFC 4760). ok is false if this node has no address for that.
-func (v *view) nextHop(addr netip.Addr, peer *config.Peer) (hop netip.Addr, ok bool) {
-	if addr.Unmap().Is4() || !peer.Addr.Unmap().Is4() {
-		return netip.Addr{}, true
+// sessions gives every peer of this node a session. A node that must be silent
+// keeps its sessions and offers nothing on them.
+func (e *editor) sessions() (config.Table[netip.Prefix, []tally], []Session) {
+	carried, routes := e.prev.carried.Edit(), make([]edits[Route], len(e.view.peers))
+	for prefix, now := range e.counts {
+		was, _ := e.prev.carried.Get(prefix)
+		if slices.ContainsFunc(now, func(t tally) bool { return t.addrs > 0 }) {
+			carried.Set(prefix, now)
+		} else {
+			carried.Delete(prefix)
+		}
+		for i := range e.view.peers {
+			e.reroute(&routes[i], &e.view.peers[i], prefix, was, now)
+		}
 	}
-	if hop = v.besidePeer(peer.Addr); !hop.IsValid() {
-		hop = v.global6()
+	if len(e.counts) == 0 && len(e.prev.Sessions) == len(e.view.peers) {
+		return carried.Done(), e.prev.Sessions
 	}
-	return hop, hop.IsValid()
+	var out []Session
+	for i := range e.view.peers {
+		s := Session{Peer: e.view.peers[i].peer, RouterID: e.view.peers[i].routerID}
+		if i < len(e.prev.Sessions) {
+			s.Routes = e.prev.Sessions[i].Routes
+		}
+		s.Routes = routes[i].in(s.Routes, compareRoutes)
+		out = append(out, s)
+	}
+	return carried.Done(), out
 }
 
-// besidePeer is this node's IPv6 address on the link it shares with a peer: a
-// router that is next to us need not know a way to any other of our addresses.
-func (v *view) besidePeer(peer netip.Addr) netip.Addr {
-	for _, l := range v.in.Host.Links {
-		if !l.Up || !slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool { return p.Contains(peer) }) {
-			continue
-		}
-		for _, p := range l.Prefixes {
-			if a := p.Addr(); a.Is6() && a.IsGlobalUnicast() && p.Bits() < 128 {
-				return a
-			}
-		}
+// reroute notes what becomes of the route for prefix to p.
+func (e *editor) reroute(routes *edits[Route], p *peering, prefix netip.Prefix, was, now []tally) {
+	old, had := e.view.route(p, prefix, was)
+	fresh, has := e.view.route(p, prefix, now)
+	if had && has && reflect.DeepEqual(old, fresh) {
+		return
 	}
-	return netip.Addr{}
+	if had {
+		routes.gone = append(routes.gone, old)
+	}
+	if has {
+		routes.come = append(routes.come, fresh)
+	}
 }
 
-// global6 is this node's IPv6 address: that of the Node object, else the first
-// on an interface that is up and not excluded.
-func (v *view) global6() netip.Addr {
-	for _, a := range v.self.Addrs {
-		if a.Is6() && !a.Is4In6() && a.IsGlobalUnicast() {
-			return a
-		}
-	}
-	for _, l := range v.in.Host.Links {
-		if !l.Up || l.Loopback || v.in.ExcludedLinks.Match(l.Name) {
-			continue
-		}
-		for _, p := range l.Prefixes {
-			if a := p.Addr(); a.Is6() && a.IsGlobalUnicast() {
-				return a
-			}
-		}
-	}
-	return netip.Addr{}
-}
-
-// routerID is the BGP identifier (RFC 6286: any non-zero 32 bits, unique in
-// the AS): the peer's, else the node's first IPv4 address, else one derived
-// from the node's name.
-func (v *view) routerID(peer *config.Peer) netip.Addr {
-	if peer.RouterID.Unmap().Is4() {
-		return peer.RouterID.Unmap()
-	}
-	for _, a := range v.self.Addrs {
-		if a.Unmap().Is4() {
-			return a.Unmap()
-		}
-	}
-	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], uint32(mix(hashBytes([]byte(v.in.Self)))))
-	b[0] = 1 + b[0]%126 // looks like a unicast address, never 0 or loopback
-	return netip.AddrFrom4(b)
+func compareRoutes(a, b Route) int {
+	return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
 }

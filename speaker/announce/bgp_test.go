@@ -44,7 +44,7 @@ func TestRoutes(t *testing.T) {
 		{"endpoint on a dead node", func(w *world) { w.serve(web, []string{"n2"}, addr4); w.member("n2").Alive = false }, nil},
 		{"forwarder not ready", func(w *world) { w.forward["n1"] = Forwarding{} }, nil},
 		{"forwarder ready for one", func(w *world) {
-			w.forward["n1"] = Forwarding{Ready: map[netip.Addr]struct{}{addr4: {}}}
+			w.forward["n1"] = Forwarding{Ready: config.TableOf(map[netip.Addr]int{addr4: 1})}
 		}, both[:1]},
 		{"excluded node", func(w *world) { w.nodes["n1"].Labels[config.ExcludeLabel] = "" }, nil},
 		{"leaving node", func(w *world) { w.member("n1").Leaving = true }, nil},

@@ -98,12 +98,12 @@ func (v *view) near(a *l2Ad, addr netip.Addr, i int) bool {
 // its Services share: those that serve every Service that anybody can serve,
 // or, if there is no such node, those that serve the first one. Nodes off the
 // address's subnet count only if no other does.
-func (v *view) candidates(group []want) []bool {
+func (v *view) candidates(group []*want) []bool {
 	var all, first []bool
 	for i := range group {
 		set, some := make([]bool, len(v.nodes)), false
 		for j := range set {
-			set[j] = v.eligible(&group[i], j)
+			set[j] = v.eligible(group[i], j)
 			some = some || set[j]
 		}
 		switch {
@@ -122,10 +122,10 @@ func (v *view) candidates(group []want) []bool {
 	return v.preferOnLink(group, all)
 }
 
-func (v *view) preferOnLink(group []want, set []bool) []bool {
+func (v *view) preferOnLink(group []*want, set []bool) []bool {
 	near := make([]bool, len(set))
 	for i, in := range set {
-		near[i] = in && slices.ContainsFunc(group, func(w want) bool { return v.onLink(&w, i) })
+		near[i] = in && slices.ContainsFunc(group, func(w *want) bool { return v.onLink(w, i) })
 	}
 	if slices.Contains(near, true) {
 		return near

@@ -2,7 +2,8 @@
 // addresses it claims on the LAN, which routes it offers to which BGP peers,
 // and, for everything it stays silent about, why.
 //
-// [Decide] is the definition. Nodes decide alone but from the same facts, so
+// [Decide] is the definition, and [Update] comes to the same from the decision
+// before, at the cost of what has changed since. Nodes decide alone but from the same facts, so
 // that exactly one of them claims an address: the recorded owner while it is
 // alive and eligible, else the successor that a rendezvous hash names. What
 // only one node can know (which interfaces it has) is gossiped as

@@ -26,8 +26,11 @@ type Input struct {
 // Forwarding tells which addresses this node's forwarder is ready to take.
 type Forwarding struct {
 	Off   bool // nobody waits: kube-proxy or a CNI forwards
-	Ready map[netip.Addr]struct{}
+	Ready Addrs
 }
+
+// Addrs are addresses, each with how much there is of what they are listed for.
+type Addrs = config.Table[netip.Addr, int]
 
 // ForwardingOff is the state of a node that announces only.
 var ForwardingOff = Forwarding{Off: true}
@@ -37,6 +40,6 @@ func (f Forwarding) Takes(addr netip.Addr) bool {
 	if f.Off {
 		return true
 	}
-	_, ok := f.Ready[addr]
+	_, ok := f.Ready.Get(addr)
 	return ok
 }

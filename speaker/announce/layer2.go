@@ -6,48 +6,37 @@ import (
 	"time"
 )
 
-// decideLayer2 goes through the addresses; Services that share one are decided
-// together.
-func (v *view) decideLayer2() {
-	seats := v.seats()
-	v.assign(seats)
-	for i := range seats {
-		v.decideSeat(&seats[i])
-	}
-}
-
-// decideSeat claims the address of s or says why not.
-func (v *view) decideSeat(s *seat) {
-	addr, group, owner := s.addr, s.group, s.owner
-	claim := Claim{Addr: addr}
+// sayLayer2 claims the address of s or says why not. Services that share it are
+// decided together.
+func (v *view) sayLayer2(out *said, s *site, owner int) {
+	claim := &Claim{Addr: s.addr}
 	if s.rec != nil {
 		claim.Held, claim.Previous, claim.Epoch = s.rec.Owner == v.in.Self, s.rec.Owner, s.rec.Epoch
 	}
-	if owner < 0 {
-		v.ownerless[addr] = true
-	}
 	mine := owner >= 0 && v.nodes[owner].name == v.in.Self
 	yield := !mine && owner >= 0 && claim.Held && v.mayYield()
-	claim.Links, claim.OffLink = v.claimLinks(group, yield)
-	claim.Refresh = v.refresh(group)
-	if !mine && !yield || len(claim.Links) == 0 || !v.in.Forward.Takes(addr) || v.joining && !claim.Held {
-		v.silenceGroup(group, owner)
+	if !mine && !yield || !v.in.Forward.Takes(s.addr) || v.joining && !claim.Held {
+		v.silenceGroup(out, s, owner)
 		return
 	}
-	claim.Yielding = yield
+	claim.Links, claim.OffLink = v.claimLinks(s.group, yield)
+	if len(claim.Links) == 0 {
+		v.silenceGroup(out, s, owner)
+		return
+	}
+	claim.Refresh, claim.Yielding = v.refresh(s.group), yield
 	if claim.Held {
 		claim.Previous = ""
 	}
-	for i := range group {
-		w := &group[i]
+	for _, w := range s.group {
 		if reason, message := v.unserved(w); reason != "" && !yield {
-			v.silence(w.svc.Key, addr, Layer2, reason, message)
+			out.silence(w, Layer2, reason, message)
 			continue
 		}
 		claim.Services = append(claim.Services, w.svc.Key)
 	}
-	if yield || v.vacant(claim) {
-		v.plan.Claims = append(v.plan.Claims, claim)
+	if yield || v.vacant(out, s, claim) {
+		out.claim = claim
 	}
 }
 
@@ -62,7 +51,7 @@ func (v *view) mayYield() bool {
 // claimLinks finds the interfaces to answer on: those an advertisement names,
 // else those on the address's subnet, else all usable ones. A node that yields
 // answers on what it had, although no advertisement may select it any more.
-func (v *view) claimLinks(group []want, yield bool) (names []string, offLink bool) {
+func (v *view) claimLinks(group []*want, yield bool) (names []string, offLink bool) {
 	var near, named, all []string
 	addr := group[0].addr
 	for i := range group {
@@ -94,7 +83,7 @@ func (v *view) claimLinks(group []want, yield bool) (names []string, offLink boo
 
 // refresh is the shortest time between two unasked announcements that an
 // advertisement of group asks for; 0 if none does.
-func (v *view) refresh(group []want) (shortest time.Duration) {
+func (v *view) refresh(group []*want) (shortest time.Duration) {
 	for i := range group {
 		for _, ad := range group[i].l2 {
 			if every := v.ads[ad].ad.Refresh; every > 0 && (shortest == 0 || every < shortest) {
@@ -105,18 +94,17 @@ func (v *view) refresh(group []want) (shortest time.Duration) {
 	return shortest
 }
 
-// silenceGroup gives each Service of the group its reason; owner is the place
-// of the node that should own the address, -1 if there is none.
-func (v *view) silenceGroup(group []want, owner int) {
-	for i := range group {
-		w := &group[i]
+// silenceGroup gives each Service of s its reason; owner is the place of the node
+// that should own the address, -1 if there is none.
+func (v *view) silenceGroup(out *said, s *site, owner int) {
+	for _, w := range s.group {
 		reason, message := v.unserved(w)
 		if reason == "" {
 			reason, message = v.whyNotOwner(owner)
 		} else if owner >= 0 {
 			message += "; " + v.nodes[owner].name + " owns it"
 		}
-		v.silence(w.svc.Key, w.addr, Layer2, reason, message)
+		out.silence(w, Layer2, reason, message)
 	}
 }
 

@@ -8,11 +8,14 @@ import (
 )
 
 // Plan is what [Decide] wants this node to say. All lists are sorted, so that
-// equal decisions are equal values.
+// equal decisions are equal values, and must not be changed: the next Plan shares
+// what has not changed with this one.
 type Plan struct {
 	Claims   []Claim
+	Unheld   []Claim // those of Claims that the record does not show yet
 	Probes   []Claim // to addresses that no node had before: the LAN is to be asked first
 	Sessions []Session
+	Offers   []Offer // what Sessions offer routes for
 	Silences []Silence
 	// Exceptions are the silences that the API does not show: why this node does
 	// not answer for what the record gives it, and, from one node for all, which
@@ -32,6 +35,20 @@ type Claim struct {
 	Epoch    int64  // recorded epoch, 0 if there is no record
 	// Refresh is the time between two unasked announcements; 0: none.
 	Refresh time.Duration
+}
+
+// unheld is c if the record is yet to be written, else nil.
+func (c *Claim) unheld() *Claim {
+	if c == nil || c.Held {
+		return nil
+	}
+	return c
+}
+
+// Offer is one address for which this node offers a route to some peer.
+type Offer struct {
+	Addr     netip.Addr
+	Services []config.Key
 }
 
 // Session is a BGP session this node should hold, with all its routes.

@@ -1,6 +1,9 @@
 package announce
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Probe is what asking the LAN for an address came to that no node had before
 // (RFC 5227, 2.1; RFC 4862, 5.4).
@@ -12,11 +15,11 @@ type Probe struct {
 
 // vacant tells whether c may be made, and says why not. An address that the
 // record gives to somebody is not asked for: a takeover must not wait.
-func (v *view) vacant(c Claim) bool {
+func (v *view) vacant(out *said, s *site, c *Claim) bool {
 	if v.in.Probes == nil || c.Held || c.Previous != "" {
 		return true
 	}
-	v.plan.Probes = append(v.plan.Probes, c)
+	out.probe = c
 	p, known := v.in.Probes[c.Addr]
 	if p.Free {
 		return true
@@ -25,8 +28,10 @@ func (v *view) vacant(c Claim) bool {
 	if known {
 		reason, message = ReasonAddressInUse, fmt.Sprintf("another host has the address: %s, seen on %s of node %s", p.MAC, p.Link, v.in.Self)
 	}
-	for _, svc := range c.Services {
-		v.silence(svc, c.Addr, Layer2, reason, message)
+	for _, w := range s.group {
+		if slices.Contains(c.Services, w.svc.Key) {
+			out.silence(w, Layer2, reason, message)
+		}
 	}
 	return false
 }

@@ -108,24 +108,3 @@ func TestDecideIsPure(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkDecide10k(b *testing.B) {
-	w := newWorld(20)
-	addr := addr4
-	for i := range 10000 {
-		w.serve(config.Key{Name: fmt.Sprint(i)}, []string{"n1", "n2", "n3", "n4"}, addr)
-		if i%2 == 0 {
-			w.record(addr, "n1")
-		}
-		addr = addr.Next()
-	}
-	w.snap.Pools[0].Ranges[0].To = addr
-	w.snap.Peers, w.snap.BGP = []*config.Peer{peer4}, []*config.BGPAdvertisement{{Name: "x"}}
-	in := w.input("n1")
-	b.ReportAllocs()
-	for b.Loop() {
-		if p := Decide(in); len(p.Claims) < 5000 {
-			b.Fatalf("%d claims", len(p.Claims))
-		}
-	}
-}

@@ -2,6 +2,7 @@ package announce
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
@@ -19,40 +20,55 @@ type Move struct {
 // limit. In that order they may move, one by one. It is a pure function of
 // in, which needs no Self.
 func Rebalance(in Input) []Move {
-	v := newView(in)
-	v.sortOut()
-	seats := v.seats()
-	load := v.assign(seats)
+	d := Update(Decision{}, in)
+	v, seats, load := d.view, d.homed(), make(loads, len(d.view.nodes))
+	for _, s := range seats {
+		load[s.owner]++
+	}
 	// It ends: each round brings more addresses home, or evens out the loads.
 	for settled := false; !settled; {
-		settled = !v.pass(seats, load, v.home)
-		settled = !v.pass(seats, load, v.relief) && settled
+		settled = !pass(seats, load, v.homeward)
+		settled = !pass(seats, load, v.relief) && settled
 	}
 	var out []Move
-	for i := range seats {
-		s := &seats[i]
-		if s.rec == nil || s.owner < 0 || v.nodes[s.owner].name == s.rec.Owner || !v.holds(s) {
+	for _, s := range seats {
+		if s.rec == nil || v.nodes[s.owner].name == s.rec.Owner || !v.holds(s.site) {
 			continue
 		}
 		m := Move{Addr: s.addr, From: s.rec.Owner, To: v.nodes[s.owner].name}
-		for j := range s.group {
-			m.Services = append(m.Services, s.group[j].svc.Key)
+		for _, w := range s.group {
+			m.Services = append(m.Services, w.svc.Key)
 		}
 		out = append(out, m)
 	}
 	return out
 }
 
-// pass moves what better finds a better place for, and tells whether anything.
-func (v *view) pass(seats []seat, load loads, better func(*seat, loads) int) (moved bool) {
-	for i := range seats {
-		s := &seats[i]
-		if s.rec == nil || s.owner < 0 {
+// homed are the seats that have an owner, in order, to be changed; all that have
+// had one before may go home.
+func (d *Decision) homed() []*seat {
+	var out []*seat
+	for _, s := range d.seats.All() {
+		if s.owner < 0 {
 			continue
 		}
-		if to := better(s, load); to != s.owner {
-			v.move(s, to, load)
-			moved = true
+		at := *s.site
+		at.home = d.view.first(at.addr, d.view.best(&at), nil, 0)
+		out = append(out, &seat{site: &at, owner: s.owner})
+	}
+	slices.SortFunc(out, func(a, b *seat) int { return a.addr.Compare(b.addr) })
+	return out
+}
+
+// pass moves what better finds a better place for, and tells whether anything.
+func pass(seats []*seat, load loads, better func(s *site, owner int, load loads) int) (moved bool) {
+	for _, s := range seats {
+		if s.rec == nil {
+			continue
+		}
+		if to := better(s.site, s.owner, load); to != s.owner {
+			load.move(s.owner, to)
+			s.owner, moved = to, true
 		}
 	}
 	return moved
@@ -60,24 +76,24 @@ func (v *view) pass(seats []seat, load loads, better func(*seat, loads) int) (mo
 
 // holds tells whether the recorded owner of s could own it: what it could not
 // is taken over anyway.
-func (v *view) holds(s *seat) bool {
+func (v *view) holds(s *site) bool {
 	i, ok := v.index[s.rec.Owner]
 	return ok && s.able(i)
 }
 
 // relief is the node that takes s from an owner with too many addresses; the
 // owner if it has not.
-func (v *view) relief(s *seat, load loads) int {
-	if v.nodes[s.owner].weak {
-		return s.owner
+func (v *view) relief(s *site, owner int, load loads) int {
+	if v.nodes[owner].weak {
+		return owner
 	}
 	best := v.best(s)
-	limit := load.limit(best, s.owner)
-	if load[s.owner] <= limit {
-		return s.owner
+	limit := load.limit(best, owner)
+	if load[owner] <= limit {
+		return owner
 	}
 	if to := v.first(s.addr, best, load, limit); to >= 0 {
 		return to
 	}
-	return s.owner
+	return owner
 }

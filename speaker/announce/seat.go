@@ -2,83 +2,66 @@ package announce
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// seat is one address that some node is to own, for all Services that share it.
-type seat struct {
+// site is one address with all that decides about it, save for how many others
+// each node has.
+type site struct {
 	addr  netip.Addr
-	group []want
+	wants []*want         // of all Services that share it, by Service
+	group []*want         // those of wants that advertisements announce on the LAN
 	rec   *config.L2Claim // nil: nobody has had it
 	set   []bool          // the nodes that could own it, by place in view.nodes
-	owner int             // place in view.nodes; -1: none
+	heir  int             // place of the node that the record leads to; -1: none
+	home  int             // where it may go back to; -1: it goes nowhere
 }
 
-// seats are the addresses that advertisements announce on the LAN, in order.
-func (v *view) seats() []seat {
-	out := make([]seat, 0, len(v.wants))
-	for rest := v.wants; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].addr == rest[0].addr {
-			n++
-		}
-		group := make([]want, 0, n)
-		for _, w := range rest[:n] {
-			if len(w.l2) > 0 {
-				group = append(group, w)
-			}
-		}
-		if len(group) > 0 {
-			s := seat{addr: group[0].addr, group: group, set: v.candidates(group), owner: -1}
-			s.rec, _ = v.in.Snap.Claims.Get(s.addr)
-			out = append(out, s)
-		}
-		rest = rest[n:]
-	}
-	return out
+// seat is a site with its owner and what this node says about it.
+type seat struct {
+	*site
+	owner int // place in view.nodes; -1: none
+	said  said
 }
 
-// loads counts the addresses of each node.
-type loads []int
-
-// assign finds the owner of every seat. Addresses that had one before are each
-// decided alone, so that nodes which do not see quite the same members still
-// agree on most; then those that nobody has had are spread; and last those go
-// home that may.
-func (v *view) assign(seats []seat) loads {
-	load := make(loads, len(v.nodes))
-	for i := range seats {
-		s := &seats[i]
-		if s.rec == nil {
-			continue
-		}
-		if s.owner = v.heir(s); s.owner >= 0 {
-			load[s.owner]++
+// site makes the site of addr, which the Services of wants share.
+func (v *view) site(addr netip.Addr, wants []*want) *site {
+	slices.SortStableFunc(wants, func(a, b *want) int { return a.svc.Key.Compare(b.svc.Key) })
+	s := &site{addr: addr, wants: wants, heir: -1, home: -1}
+	s.rec, _ = v.in.Snap.Claims.Get(addr)
+	for _, w := range wants {
+		if len(w.l2) > 0 {
+			s.group = append(s.group, w)
 		}
 	}
-	for i := range seats {
-		s := &seats[i]
-		if s.rec != nil {
-			continue
-		}
-		best := v.best(s)
-		if s.owner = v.first(s.addr, best, load, load.limit(best, -1)); s.owner >= 0 {
-			load[s.owner]++
-		}
+	if len(s.group) == 0 {
+		return s
 	}
-	for i := range seats {
-		if s := &seats[i]; s.rec != nil && s.owner >= 0 && v.returns(s) {
-			v.move(s, v.home(s, load), load)
-		}
+	s.set = v.candidates(s.group)
+	if s.rec == nil {
+		return s
 	}
-	return load
+	s.heir = v.heir(s)
+	if s.heir >= 0 && v.returns(s) {
+		s.home = v.first(addr, v.best(s), nil, 0)
+	}
+	return s
 }
+
+// open tells whether s is to be given to one of several nodes for the first time.
+func (s *site) open() bool { return s.rec == nil && slices.Contains(s.set, true) }
+
+// away tells whether s has another home than its heir.
+func (s *site) away() bool { return s.home >= 0 && s.home != s.heir }
+
+func compareSites(a, b *site) int { return a.addr.Compare(b.addr) }
 
 // heir is the owner of an address that has had one: the node that is wanted,
 // if it could own it and is up to it; else the recorded owner, while it could;
 // else the successor by hash alone.
-func (v *view) heir(s *seat) int {
+func (v *view) heir(s *site) int {
 	if i, ok := v.index[s.rec.Wanted]; ok && s.able(i) && !v.nodes[i].weak {
 		return i
 	}
@@ -88,10 +71,10 @@ func (v *view) heir(s *seat) int {
 	return v.first(s.addr, v.best(s), nil, 0)
 }
 
-func (s *seat) able(i int) bool { return i < len(s.set) && s.set[i] }
+func (s *site) able(i int) bool { return i < len(s.set) && s.set[i] }
 
 // returns tells whether an advertisement lets the address of s go home.
-func (v *view) returns(s *seat) bool {
+func (v *view) returns(s *site) bool {
 	for i := range s.group {
 		for _, ad := range s.group[i].l2 {
 			if v.ads[ad].ad.OnReturn {
@@ -105,7 +88,7 @@ func (v *view) returns(s *seat) bool {
 // best are the places of the nodes that could own s and come before others:
 // those that are up to it before weak ones, then those of the greatest weight.
 // The list is good until best is called again.
-func (v *view) best(s *seat) []int {
+func (v *view) best(s *site) []int {
 	best, weak, weight := v.places[:0], true, -1
 	for i, in := range s.set {
 		if !in || v.nodes[i].weak && !weak {
@@ -124,7 +107,7 @@ func (v *view) best(s *seat) []int {
 }
 
 // weight is what the advertisements of s give node i.
-func (v *view) weight(s *seat, i int) (sum int) {
+func (v *view) weight(s *site, i int) (sum int) {
 	for j := range s.group {
 		for _, ad := range s.group[j].l2 {
 			if a := &v.ads[ad]; a.weigh != nil && a.able[i] {
@@ -133,62 +116,4 @@ func (v *view) weight(s *seat, i int) (sum int) {
 		}
 	}
 	return sum
-}
-
-// first is the node among places with the highest score for addr, of those
-// that load says are below limit; -1 if there is none. A nil load bounds nobody.
-func (v *view) first(addr netip.Addr, places []int, load loads, limit int) int {
-	best, bestScore := -1, uint64(0)
-	for _, i := range places {
-		if load != nil && load[i] >= limit {
-			continue
-		}
-		if s := score(v.nodes[i].hash, addr); best < 0 || s > bestScore {
-			best, bestScore = i, s
-		}
-	}
-	return best
-}
-
-// limit is how many addresses a node among places may have, so that none has
-// more than 1.25 times the mean, nor than one above it, once they have another
-// one: that of owner, unless it is one of theirs already.
-func (l loads) limit(places []int, owner int) int {
-	total, n := 1, len(places)
-	for _, i := range places {
-		total += l[i]
-		if i == owner {
-			total--
-		}
-	}
-	if n == 0 {
-		return 0
-	}
-	return max((total+n-1)/n, 5*total/(4*n))
-}
-
-// home is the node that the hash would give s to, if it is not the owner and
-// has fewer addresses and is not fresh; else the owner. A weak owner is left
-// alone: it is about to be itself again.
-func (v *view) home(s *seat, load loads) int {
-	if v.nodes[s.owner].weak {
-		return s.owner
-	}
-	best := v.best(s)
-	first := v.first(s.addr, best, nil, 0)
-	stranger := true
-	for _, i := range best {
-		stranger = stranger && i != s.owner
-	}
-	if !v.nodes[first].fresh && load[first] < load.limit(best, s.owner) && (stranger || load[first] < load[s.owner]) {
-		return first
-	}
-	return s.owner
-}
-
-// move makes to the owner of s.
-func (v *view) move(s *seat, to int, load loads) {
-	load[s.owner]--
-	load[to]++
-	s.owner = to
 }

@@ -15,26 +15,14 @@ func prepend(ad *config.BGPAdvertisement, peer *config.Peer) uint8 {
 	return ad.Prepend
 }
 
-// weigh gives the routes for peer the number of endpoints that this node has
-// of the Services behind them, where an advertisement asks for it. Services
-// whose traffic goes on to other nodes have none: every node serves them alike.
-func (v *view) weigh(routes map[netip.Prefix]Route, peer *config.Peer, offers []offer) {
-	for _, o := range offers {
-		if !o.want.svc.Local {
-			continue
-		}
-		counted := map[netip.Prefix]bool{}
-		for _, ad := range o.ads {
-			prefix, err := o.want.addr.Prefix(length(ad, o.want.addr))
-			r, offered := routes[prefix]
-			if err != nil || !offered || counted[prefix] || !ad.Weighted || !hears(ad, peer) {
-				continue
-			}
-			counted[prefix] = true
-			r.Weight += v.endpointsHere(o.want.svc, o.want.addr)
-			routes[prefix] = r
-		}
+// share is what w adds to the weight of a route of ad: its endpoints on this
+// node, where ad asks for them. A Service whose traffic goes on to other nodes
+// has none: every node serves it alike.
+func (v *view) share(w *want, ad *config.BGPAdvertisement) uint32 {
+	if !w.svc.Local || !ad.Weighted {
+		return 0
 	}
+	return v.endpointsHere(w.svc, w.addr)
 }
 
 // endpointsHere is how many endpoints of svc this node has for addr's family:

@@ -1,0 +1,222 @@
+package announce
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// editor carries one Update.
+type editor struct {
+	view *view
+	prev *Decision
+	old  Input            // of prev
+	snap *config.Snapshot // of now
+
+	requests *config.Edit[config.Key, *request]
+	services map[config.Key]bool    // read anew
+	touched  map[netip.Addr][]*want // addresses to decide anew, with the wants of services read anew
+	fresh    map[netip.Addr]*seat   // seats decided anew
+
+	load       loads
+	open, away edits[*site]
+	opens      []*site // all that are open now
+	aways      []*site // all that are away now
+	seats      *config.Edit[netip.Addr, *seat]
+	counts     map[netip.Prefix][]tally // prefixes of which more or fewer are carried
+
+	claims, unheld, probes edits[Claim]
+	offers                 edits[Offer]
+	silences, exceptions   edits[Silence]
+}
+
+func newEditor(prev Decision, v *view) *editor {
+	e := &editor{
+		view: v, prev: &prev, old: Input{Snap: &config.Snapshot{}}, snap: v.in.Snap,
+		requests: prev.requests.Edit(), services: map[config.Key]bool{}, touched: map[netip.Addr][]*want{}, fresh: map[netip.Addr]*seat{},
+		load: slices.Clone(prev.load), seats: prev.seats.Edit(), counts: map[netip.Prefix][]tally{},
+	}
+	if prev.view != nil {
+		e.old = prev.view.in
+	}
+	return e
+}
+
+// readServices reads the Services that may ask for something else than before.
+func (e *editor) readServices() {
+	for key := range config.Differing(e.old.Snap.Services, e.snap.Services) {
+		e.readService(key)
+	}
+	for key := range config.Differing(e.old.Snap.Endpoints, e.snap.Endpoints) {
+		e.readService(key)
+	}
+	lost := map[netip.Addr]bool{} // addresses that only a reservation makes ours
+	for addr := range config.Differing(e.old.Snap.Bound, e.snap.Bound) {
+		if config.PoolOf(e.snap.Pools, addr) == nil {
+			lost[addr] = true
+		}
+	}
+	if len(lost) == 0 {
+		return
+	}
+	for key, svc := range e.snap.Services.All() {
+		if slices.ContainsFunc(svc.Addrs, func(a netip.Addr) bool { return lost[a] }) {
+			e.readService(key)
+		}
+	}
+}
+
+func (e *editor) readService(key config.Key) {
+	if e.services[key] {
+		return
+	}
+	e.services[key] = true
+	was, had := e.prev.requests.Get(key)
+	var now *request
+	if svc, ok := e.snap.Services.Get(key); ok {
+		now = e.view.request(svc)
+	}
+	switch {
+	case now != nil:
+		e.requests.Set(key, now)
+	case had:
+		e.requests.Delete(key)
+	}
+	oldWants, gone := was.parts()
+	wants, come := now.parts()
+	e.resilence(gone, come)
+	for _, w := range oldWants {
+		e.touch(w.addr)
+	}
+	for _, w := range wants {
+		e.touched[w.addr] = append(e.touched[w.addr], w)
+	}
+}
+
+// touch sees to it that addr is decided anew.
+func (e *editor) touch(addr netip.Addr) {
+	if _, ok := e.touched[addr]; !ok {
+		e.touched[addr] = nil
+	}
+}
+
+// readAddrs finds the addresses of which something else changed.
+func (e *editor) readAddrs() {
+	for addr := range config.Differing(e.old.Snap.Claims, e.snap.Claims) {
+		e.touch(addr)
+	}
+	for addr := range config.Differing(e.old.Forward.Ready, e.view.in.Forward.Ready) {
+		e.touch(addr)
+	}
+	was, now := e.old.Probes, e.view.in.Probes
+	for addr, p := range now {
+		if old, ok := was[addr]; !ok || old != p {
+			e.touch(addr)
+		}
+	}
+	for addr := range was {
+		if _, ok := now[addr]; !ok {
+			e.touch(addr)
+		}
+	}
+}
+
+// place makes the touched sites anew.
+func (e *editor) place() {
+	for addr, wants := range e.touched {
+		was, _ := e.prev.seats.Get(addr)
+		if was != nil {
+			e.account(was.site, -1)
+			for _, w := range was.wants {
+				if !e.services[w.svc.Key] {
+					wants = append(wants, w)
+				}
+			}
+		}
+		if was != nil || len(wants) > 0 {
+			s := e.view.site(addr, wants)
+			e.fresh[addr] = &seat{site: s, owner: s.heir}
+			e.account(s, +1)
+		}
+	}
+}
+
+// account takes s into account for the assignment, or out of it.
+func (e *editor) account(s *site, by int) {
+	was, now := &s, (**site)(nil)
+	if by > 0 {
+		was, now = nil, &s
+	}
+	if s.heir >= 0 {
+		e.load[s.heir] += by
+	}
+	if s.open() {
+		e.open.replace(was, now)
+	}
+	if s.away() {
+		e.away.replace(was, now)
+	}
+}
+
+// speak decides what is said about the fresh seats.
+func (e *editor) speak() {
+	for addr, s := range e.fresh {
+		var was said
+		if old, ok := e.prev.seats.Get(addr); ok {
+			was = old.said
+		}
+		if len(s.wants) == 0 {
+			e.seats.Delete(addr)
+		} else {
+			s.said = e.view.say(s.site, s.owner)
+			e.seats.Set(addr, s)
+		}
+		e.note(&was, &s.said)
+	}
+}
+
+// note brings what was said about an address, and is now, into the lists.
+func (e *editor) note(was, now *said) {
+	if !sameClaim(was.claim, now.claim) {
+		e.claims.replace(was.claim, now.claim)
+		e.unheld.replace(was.claim.unheld(), now.claim.unheld())
+	}
+	if !sameClaim(was.probe, now.probe) {
+		e.probes.replace(was.probe, now.probe)
+	}
+	if !sameOffer(was.offer, now.offer) {
+		e.offers.replace(was.offer, now.offer)
+	}
+	e.resilence(was.silences, now.silences)
+	if !slices.Equal(was.exceptions, now.exceptions) {
+		e.exceptions.gone = append(e.exceptions.gone, was.exceptions...)
+		e.exceptions.come = append(e.exceptions.come, now.exceptions...)
+	}
+	if !slices.Equal(was.carried, now.carried) {
+		e.carry(was.carried, -1)
+		e.carry(now.carried, +1)
+	}
+}
+
+func (e *editor) resilence(was, now []Silence) {
+	if !slices.Equal(was, now) {
+		e.silences.gone = append(e.silences.gone, was...)
+		e.silences.come = append(e.silences.come, now...)
+	}
+}
+
+func (e *editor) done() Decision {
+	p := &e.prev.Plan
+	carried, sessions := e.sessions()
+	return Decision{
+		Plan: Plan{
+			Claims: e.claims.in(p.Claims, compareClaims), Unheld: e.unheld.in(p.Unheld, compareClaims),
+			Probes: e.probes.in(p.Probes, compareClaims), Offers: e.offers.in(p.Offers, compareOffers), Sessions: sessions,
+			Silences:   e.silences.in(p.Silences, compareSilences),
+			Exceptions: e.exceptions.in(p.Exceptions, compareSilences),
+		},
+		view: e.view, requests: e.requests.Done(), seats: e.seats.Done(),
+		load: e.load, open: e.opens, away: e.aways, carried: carried,
+	}
+}
