@@ -31,7 +31,7 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	same := prev.self != nil && b.sameAs(&prev.basis)
 	e := editor{
 		prev: prev, basis: &b, snap: snap, reuse: same,
-		parts: prev.parts.Edit(), claims: prev.claims.Edit(),
+		parts: prev.parts.Edit(), claims: prev.claims.Edit(), shared: prev.shared.Edit(),
 		addrs: newCounter(prev.addrs), locals: newCounter(prev.locals),
 	}
 	ch := snap.Changed
@@ -44,7 +44,7 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	}
 	addrs := e.addrs.done()
 	return Table{
-		parts: e.parts.Done(), claims: e.claims.Done(), addrs: addrs, locals: e.locals.done(), chances: o.Chances.of(addrs),
+		parts: e.parts.Done(), claims: e.claims.Done(), shared: e.shared.Done(), addrs: addrs, locals: e.locals.done(), chances: o.Chances.of(addrs),
 		basis: b, self: &lineage{}, base: prev.self, touched: e.touched,
 	}
 }
@@ -106,6 +106,7 @@ type editor struct {
 	reuse   bool // same basis: a part of the same objects is the same part
 	parts   *config.Edit[config.Key, *part]
 	claims  *config.Edit[Frontend, claimants]
+	shared  *config.Edit[Frontend, claimants]
 	addrs   *counter
 	locals  *counter
 	touched []config.Key
@@ -199,6 +200,11 @@ func (e *editor) setClaims(f Frontend, c claimants) {
 		e.claims.Delete(f)
 	} else {
 		e.claims.Set(f, c)
+	}
+	if len(c) > 1 {
+		e.shared.Set(f, c)
+	} else {
+		e.shared.Delete(f)
 	}
 }
 

@@ -105,8 +105,9 @@ func (g *Group) Allows(client netip.Addr) bool {
 type Table struct {
 	parts  config.Table[config.Key, *part]
 	claims config.Table[Frontend, claimants]
-	addrs  config.Table[netip.Addr, int] // external addresses → frontends there
-	locals config.Table[netip.Addr, int] // local backends → groups they are in
+	shared config.Table[Frontend, claimants] // those of claims with more than one
+	addrs  config.Table[netip.Addr, int]     // external addresses → frontends there
+	locals config.Table[netip.Addr, int]     // local backends → groups they are in
 
 	chances Chances // of external addresses in addrs
 
@@ -220,7 +221,7 @@ func (t Table) Locals() iter.Seq[netip.Addr] { return keys(t.locals) }
 // Conflicts lists the frontends that more than one Service claims.
 func (t Table) Conflicts() []Conflict {
 	var out []Conflict
-	for f, c := range t.claims.All() {
+	for f, c := range t.shared.All() {
 		for _, loser := range c[1:] {
 			out = append(out, Conflict{Frontend: f, Winner: c[0].svc, Loser: loser.svc})
 		}
