@@ -45,6 +45,10 @@ type Responder struct {
 	odd     atomic.Bool   // a malformed frame was logged
 	wake    chan struct{} // for Run: something changed
 
+	// Of Apply's goroutine:
+	applied []announce.Claim
+	on      []host.Link
+
 	// Of Run's goroutine:
 	ports    map[linkKey]*port
 	schedule *schedule
@@ -73,13 +77,25 @@ func (r *Responder) now() time.Duration { return time.Since(r.start) + 1 }
 // Apply makes claims those that this node answers for, on their links as far
 // as state shows them up, and counts as a heartbeat. What is no longer claimed
 // is silent when Apply returns; what is new is answered and announced soon
-// after, when Run has fitted the sockets. Apply belongs to one goroutine.
+// after, when Run has fitted the sockets. The lists must not be changed
+// afterwards; handing over the same again is a heartbeat only. Apply belongs to
+// one goroutine.
 func (r *Responder) Apply(claims []announce.Claim, state host.State) {
+	if sameList(claims, r.applied) && sameList(state.Links, r.on) {
+		r.Beat()
+		return
+	}
+	r.applied, r.on = claims, state.Links
 	set := claimsOn(claims, state)
 	r.Beat()
 	r.claims.Store(&set)
 	r.metrics.addresses.Set(float64(len(claims)))
 	r.stir()
+}
+
+// sameList tells cheaply whether two lists are one and the same memory.
+func sameList[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // Ask makes claims those whose addresses are asked for, on their links, before
