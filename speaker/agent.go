@@ -43,6 +43,7 @@ type Agent struct {
 	host    host.State
 	links   []announce.Link  // of host, usable
 	ailing  []config.Problem // faults of this host
+	scene   int              // grows when a node, a member or this host changes
 	seen    inputs           // spoken at least once
 	fresh   inputs           // changed since the last decision
 	changed config.Changes   // of the snapshots since the last decision
@@ -52,20 +53,23 @@ type Agent struct {
 	liveness *liveness
 	ground   *ground
 	rights   rights
-	before   *config.Table[netip.Addr, *config.L2Claim] // records when there was no doubt, or the first ones
+	before   *claimTable // records when there was no doubt, or the first ones
+	owners   owners
 
 	// What was last done.
-	watched   []pulse.Peer // by heartbeats
-	table     forwarding
-	over      overlay
-	beaten    map[netip.Addr]*config.L2Claim // records that another node was faster to replace
-	orphans   map[netip.Addr]*config.L2Claim // records to delete
-	stray     bool                           // there may be other orphans
-	plan      announce.Decision
-	found     layer2.Findings       // that plan was made with
-	announced map[announcement]bool // told of in an event
-	contested map[announcement]bool // told of in a warning
-	apiFault  bool                  // the last writes of claims failed
+	watched    []pulse.Peer // by heartbeats
+	table      forwarding
+	second     secondChances
+	over       overlay
+	beaten     map[netip.Addr]*config.L2Claim // records that another node was faster to replace
+	orphans    map[netip.Addr]*config.L2Claim // records to delete
+	stray      bool                           // there may be other orphans
+	plan       announce.Decision
+	found      layer2.Findings       // that plan was made with
+	told       told                  // in events
+	exceptions exceptions            // reported
+	contested  map[announcement]bool // told of in a warning
+	apiFault   bool                  // the last writes of claims failed
 }
 
 // inputs are the sources that a decision is made from.
@@ -78,7 +82,7 @@ func New(logger log.Logger, parts Parts) *Agent {
 		claims: newClaimer(parts.Claims, parts.Node), records: newReader(parts.Records), reports: newReporter(logger, parts.Reports),
 		metrics: newMetrics(parts.Metrics), faults: feed.NewLatest[[]config.Problem](nil),
 		liveness: newLiveness(), ground: newGround(), rights: rights{answer: true, swap: true, seize: true},
-		over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, since: aliveSince{}, outages: outages{}, announced: map[announcement]bool{},
+		over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, owners: owners{count: map[string]int{}}, since: aliveSince{}, outages: outages{},
 	}
 }
 
@@ -163,6 +167,7 @@ func (a *Agent) take(snap *config.Snapshot) {
 	a.changed = a.changed.Merge(snap.Changed)
 	a.snap, a.seen.snap, a.fresh.snap = snap, true, true
 	if snap.Changed.All || len(snap.Changed.Nodes) > 0 {
+		a.scene++
 		if a.recognise(); a.namesake {
 			return
 		}
@@ -201,6 +206,7 @@ func (a *Agent) addrOf(node *config.Node) (netip.Addr, bool) {
 // look makes state what this host looks like. The others are told.
 func (a *Agent) look(state host.State) {
 	a.host, a.seen.host, a.fresh.host = state, true, true
+	a.scene++
 	a.links = announce.UsableLinks(state, a.ExcludedLinks)
 	a.Members.Apply(a.links)
 }
@@ -252,7 +258,7 @@ func (a *Agent) decide() {
 		Classes: a.Classes, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
 		Probes: a.found.Probes,
 	})
-	a.over.keepUnwritten(a.plan.Claims)
+	a.over.keepUnwritten(&a.plan.Plan)
 }
 
 // alive are the nodes whose speakers live.

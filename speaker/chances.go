@@ -155,12 +155,29 @@ func (o outages) since(node string, t time.Time) bool {
 	return known && !was.last.Before(t)
 }
 
-// chances are the second chances that this node gives now.
+// secondChances are those that this node gives, until what they follow from
+// changes.
+type secondChances struct {
+	exchanges exchanges
+	scene     int // of the agent, when they were found
+	found     l4proxy.Chances
+	lapse     time.Time // of the first of them; zero: none ends by itself
+}
+
+// chances are the second chances that this node gives now, and when the first of
+// them ends by time alone.
 func (a *Agent) chances(now time.Time) (l4proxy.Chances, time.Time) {
+	c := &a.second
 	a.over.settle(a.snap, a.alive())
-	v := moves{self: a.Node, claims: a.over.Over(a.snap).Claims, nodes: a.snap.Nodes,
-		members: a.members, outages: a.outages, host: a.host, links: a.links}
-	return v.chances(now)
+	news := c.exchanges.read(a.over.Over(a.snap).Claims, a.Node, now)
+	over := !c.lapse.IsZero() && !now.Before(c.lapse)
+	if news || over || c.scene != a.scene {
+		v := moves{self: a.Node, claims: c.exchanges.list, nodes: a.snap.Nodes,
+			members: a.members, outages: a.outages, host: a.host, links: a.links}
+		c.found, c.lapse = v.chances(now)
+		c.scene = a.scene
+	}
+	return c.found, c.lapse
 }
 
 // tellChances logs which second chances came and went.

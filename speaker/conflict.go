@@ -36,6 +36,13 @@ func (a *Agent) conflicts() []string {
 	return out
 }
 
+// announcement is what a warning is about.
+type announcement struct {
+	svc    config.Key
+	addr   netip.Addr
+	reason string
+}
+
 // tellConflicts writes a warning to each Service whose address a stranger has,
 // when that is found out.
 func (a *Agent) tellConflicts() {
@@ -46,15 +53,10 @@ func (a *Agent) tellConflicts() {
 				fmt.Sprintf("%v is not announced: another host, %s, has it, seen on %s of node %q; tried again every 30 s", c.Addr, p.MAC, p.Link, a.Node))
 		}
 	}
-	if len(a.found.Conflicts) > 0 {
-		claims := make(map[netip.Addr]announce.Claim, len(a.plan.Claims))
-		for _, c := range a.plan.Claims {
-			claims[c.Addr] = c
-		}
-		for _, c := range a.found.Conflicts {
-			a.warn(now, claims[c.Addr], announce.ReasonAddressInUse, c.MAC, c.Link,
-				fmt.Sprintf("another host, %s, has %v too, seen on %s of node %q", c.MAC, c.Addr, c.Link, a.Node))
-		}
+	for _, c := range a.found.Conflicts {
+		claim, _ := a.plan.Claim(c.Addr)
+		a.warn(now, claim, announce.ReasonAddressInUse, c.MAC, c.Link,
+			fmt.Sprintf("another host, %s, has %v too, seen on %s of node %q", c.MAC, c.Addr, c.Link, a.Node))
 	}
 	a.contested = now
 }

@@ -34,17 +34,10 @@ func (o overlay) settle(snap *config.Snapshot, alive map[string]bool) {
 	}
 }
 
-// keepUnwritten forgets takeovers that claims do not want any more.
-func (o overlay) keepUnwritten(claims []announce.Claim) {
-	if !o.unwritten() {
-		return
-	}
-	wanted := make(map[netip.Addr]bool, len(claims))
-	for _, c := range claims {
-		wanted[c.Addr] = true
-	}
+// keepUnwritten forgets takeovers that plan does not want any more.
+func (o overlay) keepUnwritten(plan *announce.Plan) {
 	for addr, mine := range o {
-		if !mine.written() && !wanted[addr] {
+		if _, wanted := plan.Claim(addr); !wanted && !mine.written() {
 			delete(o, addr)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
 // faultsEvery is the time between two looks for faults. Those of this host are
@@ -30,6 +31,24 @@ func (a *Agent) watchFaults(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// exceptions are those of a plan, as a report has them. The same ones are the
+// same list.
+type exceptions struct {
+	silences []announce.Silence
+	list     []config.Exception
+}
+
+func (e *exceptions) of(silences []announce.Silence) []config.Exception {
+	if len(silences) == len(e.silences) && (len(silences) == 0 || &silences[0] == &e.silences[0]) {
+		return e.list
+	}
+	e.silences, e.list = silences, nil
+	for _, s := range silences {
+		e.list = append(e.list, config.Exception{Service: s.Service, Addr: s.Addr, Reason: s.Reason, Message: s.Message})
+	}
+	return e.list
 }
 
 // report hands the state of this node to the reporter, once there is one.
@@ -65,9 +84,7 @@ func (a *Agent) report() {
 	for _, l := range a.links {
 		r.Links = append(r.Links, config.LinkReport{Name: l.Name, Subnets: l.Prefixes})
 	}
-	for _, s := range a.plan.Exceptions {
-		r.Exceptions = append(r.Exceptions, config.Exception{Service: s.Service, Addr: s.Addr, Reason: s.Reason, Message: s.Message})
-	}
+	r.Exceptions = a.exceptions.of(a.plan.Exceptions)
 	slices.Sort(r.Problems)
 	a.reports.Put(r)
 }

@@ -43,6 +43,7 @@ func (a *Agent) judge() {
 	}
 	if !reflect.DeepEqual(members, a.members) {
 		a.members, a.fresh.members = members, true
+		a.scene++
 		a.since.note(members, time.Now())
 		a.outages.note(members, time.Now())
 	}
@@ -122,9 +123,10 @@ func (a *Agent) voters() map[string]bool {
 			all[m.Node] = m.Alive
 		}
 	}
-	for _, claim := range a.snap.Claims.All() {
-		if _, known := a.snap.Nodes.Get(claim.Owner); known && !all[claim.Owner] {
-			all[claim.Owner] = false
+	a.owners.read(a.snap.Claims)
+	for owner := range a.owners.count {
+		if _, known := a.snap.Nodes.Get(owner); known && !all[owner] {
+			all[owner] = false
 		}
 	}
 	return all
@@ -148,7 +150,7 @@ func (a *Agent) claimed() []announce.Claim {
 	if !a.rights.answer {
 		return nil
 	}
-	return held(a.plan.Claims)
+	return a.plan.Held
 }
 
 // lives tells whether the owner of a record gave a sign of life by it: it was

@@ -166,7 +166,7 @@ func (a *Agent) handOver(ctx context.Context) error {
 // drain forwards what is still coming, if anything may be: for longer if nodes
 // stay that hand this one the packets of open connections.
 func (a *Agent) drain(ctx context.Context) {
-	if len(a.announced) == 0 {
+	if a.told.nothing() {
 		return
 	}
 	wait := drainTime

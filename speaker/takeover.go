@@ -5,37 +5,37 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/config"
-	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
 // swap says which records are to be written: the claims that the plan wants
 // and the record lacks, and those that nobody needs.
 func (a *Agent) swap(ctx context.Context) {
 	var list []change
-	for _, c := range a.plan.Claims {
-		mine, here := a.over[c.Addr]
+	for _, c := range a.plan.Unheld {
 		// Of what is written here a part only a reading has shown. Such a record is a
 		// sign of life: its owner wrote it when we did not hear the API. It is not
 		// taken over before the watch shows it, too; by then heartbeats would be here.
-		if c.Yielding || c.Held && !here || here && mine.written() {
-			continue
-		}
-		// The record to replace is what the API last showed, also for a
-		// takeover that was decided without it.
 		prev, _ := a.snap.Claims.Get(c.Addr)
-		latest := prev
-		if here {
-			latest = mine.claim
-		}
-		if a.rights.swap && (here && !mine.written() || !a.lives(latest)) {
+		if _, here := a.over[c.Addr]; !here && a.rights.swap && !a.lives(prev) {
 			list = append(list, change{addr: c.Addr, prev: prev, links: c.Links})
 		}
 	}
+	for addr, mine := range a.over {
+		// The record to replace is what the API last showed, also for a
+		// takeover that was decided without it.
+		c, wanted := a.plan.Claim(addr)
+		if wanted && !c.Yielding && !mine.written() && a.rights.swap {
+			prev, _ := a.snap.Claims.Get(addr)
+			list = append(list, change{addr: addr, prev: prev, links: c.Links})
+		}
+	}
+	slices.SortFunc(list, func(a, b change) int { return a.addr.Compare(b.addr) })
 	for addr, claim := range a.orphans {
 		list = append(list, change{addr: addr, prev: claim, drop: true})
 	}
@@ -162,14 +162,4 @@ func (a *Agent) outrun(addr netip.Addr, rec *config.L2Claim) bool {
 		return false
 	}
 	return ok
-}
-
-func held(claims []announce.Claim) []announce.Claim {
-	var out []announce.Claim
-	for _, c := range claims {
-		if c.Held {
-			out = append(out, c)
-		}
-	}
-	return out
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-kit/log/level"
 
@@ -12,80 +13,81 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
-// announcement is what an event tells of.
-type announcement struct {
-	svc   config.Key
-	addr  netip.Addr
-	proto string
+// told is what events have told of.
+type told struct {
+	claims []announce.Claim
+	offers []announce.Offer
 }
+
+func (t *told) nothing() bool { return len(t.claims)+len(t.offers) == 0 }
 
 // tell writes an event to each Service for what is announced of it since the
 // last decision.
 func (a *Agent) tell() {
-	now := make(map[announcement]bool, len(a.announced))
-	a.tellLayer2(now)
-	a.tellBGP(now)
-	a.announced = now
+	claims, offers := a.claimed(), a.plan.Offers
+	news(a.told.claims, claims, about, a.tellClaim)
+	earlier := sync.OnceValue(a.earlier)
+	news(a.told.offers, offers, aboutOffer, func(o *announce.Offer, fresh []config.Key) { a.tellOffer(o, fresh, earlier) })
+	a.told = told{claims, offers}
 	a.tellConflicts()
 }
 
-func (a *Agent) tellLayer2(now map[announcement]bool) {
-	for _, c := range a.claimed() {
-		logged := false
-		for _, key := range c.Services {
-			it := announcement{key, c.Addr, announce.Layer2}
-			if now[it] = true; a.announced[it] {
-				continue
+func about(c *announce.Claim) (netip.Addr, []config.Key)      { return c.Addr, c.Services }
+func aboutOffer(o *announce.Offer) (netip.Addr, []config.Key) { return o.Addr, o.Services }
+
+// news tells of each of now the Services that it is about and was not in old.
+// Both are sorted by address.
+func news[T any](old, now []T, about func(*T) (netip.Addr, []config.Key), tell func(*T, []config.Key)) {
+	if len(old) == len(now) && (len(now) == 0 || &old[0] == &now[0]) {
+		return // nothing has changed
+	}
+	for i := range now {
+		addr, services := about(&now[i])
+		var had []config.Key
+		for ; len(old) > 0; old = old[1:] {
+			was, about := about(&old[0])
+			if was == addr {
+				had = about
 			}
-			if !logged {
-				logged = true
-				level.Info(a.log).Log("msg", "announcing", "addr", c.Addr, "link", strings.Join(c.Links, ","))
+			if !was.Less(addr) {
+				break
 			}
-			text := fmt.Sprintf("announcing %v from node %q with protocol %q", c.Addr, a.Node, announce.Layer2)
-			if c.OffLink {
-				text += ", although no interface of the node is on the subnet of the address"
+		}
+		if !slices.Equal(had, services) {
+			fresh := slices.DeleteFunc(slices.Clone(services), func(k config.Key) bool { return slices.Contains(had, k) })
+			if len(fresh) > 0 {
+				tell(&now[i], fresh)
 			}
-			a.event(it, text)
 		}
 	}
 }
 
-// tellBGP tells of routes. Every node offers them, and one event is enough: it
-// is for the first of the nodes that may.
-func (a *Agent) tellBGP(now map[announcement]bool) {
-	if len(a.plan.Sessions) == 0 {
-		return
+// tellClaim tells the Services that c is claimed for.
+func (a *Agent) tellClaim(c *announce.Claim, services []config.Key) {
+	level.Info(a.log).Log("msg", "announcing", "addr", c.Addr, "link", strings.Join(c.Links, ","))
+	text := fmt.Sprintf("announcing %v from node %q with protocol %q", c.Addr, a.Node, announce.Layer2)
+	if c.OffLink {
+		text += ", although no interface of the node is on the subnet of the address"
 	}
-	offered := prefixesOf(a.plan.Sessions)
-	silent := map[announcement]bool{}
-	for _, s := range a.plan.Silences {
-		if s.Proto != announce.Layer2 {
-			silent[announcement{s.Service, s.Addr, announce.BGP}] = true
-		}
-	}
-	earlier := a.earlier()
-	for key, svc := range a.snap.Services.All() {
-		if svc.Type != config.LoadBalancer || !a.Classes.Serve(svc.Class) {
-			continue
-		}
-		for _, addr := range svc.Addrs {
-			it := announcement{key, addr, announce.BGP}
-			peers := offered.peers(addr)
-			if peers == 0 || silent[it] {
-				continue
-			}
-			if now[it] = true; a.announced[it] || a.spokenFor(svc, earlier) {
-				continue
-			}
-			a.event(it, fmt.Sprintf("announcing %v from node %q to %d peers with protocol %q", addr, a.Node, peers, announce.BGP))
+	for _, key := range services {
+		if svc, ok := a.snap.Services.Get(key); ok {
+			a.event(svc, text)
 		}
 	}
 }
 
-func (a *Agent) event(it announcement, message string) {
-	if svc, ok := a.snap.Services.Get(it.svc); ok {
-		a.Events.Event(config.Ref{Kind: config.KindService, Key: it.svc}, svc.UID, false, "nodeAssigned", message)
+// tellOffer tells the Services that routes are offered for. Every node offers
+// them, and one event is enough: it is for the first of the nodes that may.
+func (a *Agent) tellOffer(o *announce.Offer, services []config.Key, earlier func() map[string]bool) {
+	for _, key := range services {
+		if svc, ok := a.snap.Services.Get(key); ok && !a.spokenFor(svc, earlier()) {
+			a.event(svc, fmt.Sprintf("announcing %v from node %q to %d peers with protocol %q", o.Addr, a.Node, o.Peers, announce.BGP))
+		}
 	}
+}
+
+func (a *Agent) event(svc *config.Service, message string) {
+	a.Events.Event(config.Ref{Kind: config.KindService, Key: svc.Key}, svc.UID, false, "nodeAssigned", message)
 }
 
 // earlier are the nodes before this one, by name, that hold BGP sessions, as
@@ -114,32 +116,4 @@ func (a *Agent) spokenFor(svc *config.Service, earlier map[string]bool) bool {
 	return ok && slices.ContainsFunc(eps.Ports, func(p config.EndpointPort) bool {
 		return slices.ContainsFunc(p.Backends, func(b config.Backend) bool { return b.Ready && earlier[b.Node] })
 	})
-}
-
-// offers counts the sessions that hear of each prefix.
-type offers struct {
-	peersOf map[netip.Prefix]int
-	lengths map[int]bool
-}
-
-func prefixesOf(sessions []announce.Session) offers {
-	o := offers{map[netip.Prefix]int{}, map[int]bool{}}
-	for _, s := range sessions {
-		for _, r := range s.Routes {
-			o.peersOf[r.Prefix]++
-			o.lengths[r.Prefix.Bits()] = true
-		}
-	}
-	return o
-}
-
-// peers is how many sessions hear of addr, by the prefix most of them get.
-func (o offers) peers(addr netip.Addr) int {
-	most := 0
-	for bits := range o.lengths {
-		if p, err := addr.Prefix(bits); err == nil {
-			most = max(most, o.peersOf[p])
-		}
-	}
-	return most
 }

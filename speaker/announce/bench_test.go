@@ -28,8 +28,8 @@ func BenchmarkDecide10k(b *testing.B) {
 	in := large(false)
 	b.ReportAllocs()
 	for b.Loop() {
-		if p := Decide(in); len(p.Claims) < 5000 {
-			b.Fatalf("%d claims", len(p.Claims))
+		if p := Decide(in); len(p.claims()) < 5000 {
+			b.Fatalf("%d claims", len(p.claims()))
 		}
 	}
 }
@@ -49,8 +49,8 @@ func BenchmarkUpdateOneOf10k(b *testing.B) {
 		}
 		snap.Endpoints, in.Snap = edit.Done(), &snap
 		d = Update(d, in)
-		if want := 10000 - (i+1)%2; len(d.Claims) != want {
-			b.Fatalf("%d claims, want %d", len(d.Claims), want)
+		if want := 10000 - (i+1)%2; len(d.Held) != want {
+			b.Fatalf("%d claims, want %d", len(d.Held), want)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (v *view) sayBGP(out *said, s *site) {
 		}
 	}
 	if len(services) > 0 {
-		out.offer = &Offer{s.addr, services}
+		out.offer = &Offer{s.addr, services, v.audience(s.addr, out.carried)}
 	}
 }
 
@@ -98,6 +98,22 @@ func (v *view) unheard(addr netip.Addr, ads []int) (reason, message string) {
 		return ReasonNoNextHop, "the sessions are IPv4 and node " + v.in.Self + " has no global IPv6 address to be the next hop"
 	}
 	return ReasonNoPeer, "no BGPPeer of node " + v.in.Self + " is to hear of the address"
+}
+
+// audience is how many peers hear of addr by the prefix that most of them get.
+func (v *view) audience(addr netip.Addr, carried []carriage) (most int) {
+	for _, c := range carried {
+		n := 0
+		for i := range v.peers {
+			p := &v.peers[i]
+			_, ok := p.nextHop(addr)
+			if ok && slices.ContainsFunc(carried, func(o carriage) bool { return o.prefix == c.prefix && hears(v.in.Snap.BGP[o.ad], p.peer) }) {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
 }
 
 // route is the one for prefix to p, and whether there is one: it stays as long

@@ -2,6 +2,7 @@ package announce
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -11,8 +12,8 @@ import (
 // equal decisions are equal values, and must not be changed: the next Plan shares
 // what has not changed with this one.
 type Plan struct {
-	Claims   []Claim
-	Unheld   []Claim // those of Claims that the record does not show yet
+	Held     []Claim // those that the record shows
+	Unheld   []Claim // those that the record is yet to show
 	Probes   []Claim // to addresses that no node had before: the LAN is to be asked first
 	Sessions []Session
 	Offers   []Offer // what Sessions offer routes for
@@ -21,6 +22,16 @@ type Plan struct {
 	// not answer for what the record gives it, and, from one node for all, which
 	// Services have no endpoint and which addresses nobody could answer for.
 	Exceptions []Silence
+}
+
+// Claim is the one to addr, if there is one.
+func (p *Plan) Claim(addr netip.Addr) (Claim, bool) {
+	for _, list := range [][]Claim{p.Held, p.Unheld} {
+		if i, ok := slices.BinarySearchFunc(list, Claim{Addr: addr}, compareClaims); ok {
+			return list[i], true
+		}
+	}
+	return Claim{}, false
 }
 
 // Claim is one address that this node should own on the LAN.
@@ -37,18 +48,11 @@ type Claim struct {
 	Refresh time.Duration
 }
 
-// unheld is c if the record is yet to be written, else nil.
-func (c *Claim) unheld() *Claim {
-	if c == nil || c.Held {
-		return nil
-	}
-	return c
-}
-
 // Offer is one address for which this node offers a route to some peer.
 type Offer struct {
 	Addr     netip.Addr
 	Services []config.Key
+	Peers    int // how many hear of it, by the prefix that most of them get
 }
 
 // Session is a BGP session this node should hold, with all its routes.

@@ -35,8 +35,8 @@ func TestProbeBeforeFirstClaim(t *testing.T) {
 		in := w.input("n1")
 		in.Probes = tt.probes
 		p := Decide(in)
-		if len(p.Claims) != tt.claims || len(p.Probes) != tt.asks {
-			t.Errorf("%s: claims %v, probes %v", tt.name, p.Claims, p.Probes)
+		if len(p.claims()) != tt.claims || len(p.Probes) != tt.asks {
+			t.Errorf("%s: claims %v, probes %v", tt.name, p.claims(), p.Probes)
 		}
 		reason, message := "", ""
 		for _, s := range p.Silences {

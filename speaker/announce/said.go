@@ -59,7 +59,7 @@ func (v *view) exceptions(all *said, at *site, owner int) (out []Silence) {
 func sameClaim(a, b *Claim) bool { return reflect.DeepEqual(a, b) }
 
 func sameOffer(a, b *Offer) bool {
-	return a == b || a != nil && b != nil && a.Addr == b.Addr && slices.Equal(a.Services, b.Services)
+	return a == b || a != nil && b != nil && a.Addr == b.Addr && a.Peers == b.Peers && slices.Equal(a.Services, b.Services)
 }
 
 func compareClaims(a, b Claim) int { return a.Addr.Compare(b.Addr) }

@@ -33,7 +33,7 @@ func (w *world) claimants() map[netip.Addr][]string {
 		if !m.Alive {
 			continue
 		}
-		for _, c := range w.decide(m.Node).Claims {
+		for _, c := range w.decide(m.Node).claims() {
 			if !c.Yielding {
 				out[c.Addr] = append(out[c.Addr], m.Node)
 			}

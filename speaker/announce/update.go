@@ -26,9 +26,9 @@ type editor struct {
 	seats      *config.Edit[netip.Addr, *seat]
 	counts     map[netip.Prefix][]tally // prefixes of which more or fewer are carried
 
-	claims, unheld, probes edits[Claim]
-	offers                 edits[Offer]
-	silences, exceptions   edits[Silence]
+	held, unheld, probes edits[Claim]
+	offers               edits[Offer]
+	silences, exceptions edits[Silence]
 }
 
 func newEditor(prev Decision, v *view) *editor {
@@ -179,8 +179,8 @@ func (e *editor) speak() {
 // note brings what was said about an address, and is now, into the lists.
 func (e *editor) note(was, now *said) {
 	if !sameClaim(was.claim, now.claim) {
-		e.claims.replace(was.claim, now.claim)
-		e.unheld.replace(was.claim.unheld(), now.claim.unheld())
+		e.listOf(was.claim).replace(was.claim, nil)
+		e.listOf(now.claim).replace(nil, now.claim)
 	}
 	if !sameClaim(was.probe, now.probe) {
 		e.probes.replace(was.probe, now.probe)
@@ -199,6 +199,14 @@ func (e *editor) note(was, now *said) {
 	}
 }
 
+// listOf is the list that c, which may be nil, belongs to.
+func (e *editor) listOf(c *Claim) *edits[Claim] {
+	if c != nil && c.Held {
+		return &e.held
+	}
+	return &e.unheld
+}
+
 func (e *editor) resilence(was, now []Silence) {
 	if !slices.Equal(was, now) {
 		e.silences.gone = append(e.silences.gone, was...)
@@ -211,7 +219,7 @@ func (e *editor) done() Decision {
 	carried, sessions := e.sessions()
 	return Decision{
 		Plan: Plan{
-			Claims: e.claims.in(p.Claims, compareClaims), Unheld: e.unheld.in(p.Unheld, compareClaims),
+			Held: e.held.in(p.Held, compareClaims), Unheld: e.unheld.in(p.Unheld, compareClaims),
 			Probes: e.probes.in(p.Probes, compareClaims), Offers: e.offers.in(p.Offers, compareOffers), Sessions: sessions,
 			Silences:   e.silences.in(p.Silences, compareSilences),
 			Exceptions: e.exceptions.in(p.Exceptions, compareSilences),

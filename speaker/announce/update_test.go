@@ -331,7 +331,7 @@ func TestUpdateIsDecide(t *testing.T) {
 
 // see notes what d has in it.
 func see(kinds map[string]bool, d Decision) {
-	for _, c := range d.Claims {
+	for _, c := range d.claims() {
 		kinds["claim"], kinds["yield"] = true, kinds["yield"] || c.Yielding
 	}
 	for _, s := range d.away {

@@ -114,7 +114,7 @@ func (w *world) owners(addr netip.Addr) []string {
 		if !m.Alive {
 			continue
 		}
-		for _, c := range w.decide(m.Node).Claims {
+		for _, c := range w.decide(m.Node).claims() {
 			if c.Addr == addr && !c.Yielding {
 				out = append(out, m.Node)
 			}
@@ -125,13 +125,15 @@ func (w *world) owners(addr netip.Addr) []string {
 }
 
 func (p Plan) claim(addr netip.Addr) (Claim, bool) {
-	for _, c := range p.Claims {
+	for _, c := range p.claims() {
 		if c.Addr == addr {
 			return c, true
 		}
 	}
 	return Claim{}, false
 }
+
+func (p Plan) claims() []Claim { return slices.Concat(p.Held, p.Unheld) }
 
 func (p Plan) reason(svc config.Key, proto string) string {
 	for _, s := range p.Silences {
