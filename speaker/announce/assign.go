@@ -14,7 +14,7 @@ type loads []int
 // home that may. Both follow from the loads and the sites that they are about.
 func (e *editor) assign() {
 	e.opens, e.aways = e.open.in(e.prev.open, compareSites), e.away.in(e.prev.away, compareSites)
-	if len(e.open.gone)+len(e.open.come)+len(e.away.gone)+len(e.away.come) == 0 && slices.Equal(e.load, e.prev.load) {
+	if e.open.none() && e.away.none() && slices.Equal(e.load, e.prev.load) {
 		return
 	}
 	v, load := e.view, slices.Clone(e.load)

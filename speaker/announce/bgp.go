@@ -9,15 +9,19 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// carriage is a prefix that an address makes an advertisement offer.
+// adSet are advertisements, by their places in Snapshot.BGP.
+type adSet string // a rune for each
+
+// carriage is a prefix that an address of a Service makes advertisements offer.
 type carriage struct {
 	prefix netip.Prefix
-	ad     int    // place in Snapshot.BGP
-	weight uint32 // endpoints on this node, if the advertisement tells them
+	ads    adSet
+	weight uint32 // endpoints on this node
 }
 
-// tally sums up what makes one advertisement offer one prefix.
+// tally sums up the addresses that make the same advertisements offer a prefix.
 type tally struct {
+	ads    adSet
 	addrs  int
 	weight int
 }
@@ -71,13 +75,20 @@ func (v *view) unroutable(w *want, picked bool) (reason, message string) {
 
 // carry notes the prefixes that ads make of the address of w.
 func (v *view) carry(out *said, w *want, ads []int) {
+	var prefixes []netip.Prefix
+	sets := map[netip.Prefix]adSet{}
 	for _, i := range ads {
-		ad := v.in.Snap.BGP[i]
-		prefix, err := w.addr.Prefix(length(ad, w.addr))
+		prefix, err := w.addr.Prefix(length(v.in.Snap.BGP[i], w.addr))
 		if err != nil {
 			continue // a length beyond the family's; validation refuses it before
 		}
-		out.carried = append(out.carried, carriage{prefix, i, v.share(w, ad)})
+		if sets[prefix] == "" {
+			prefixes = append(prefixes, prefix)
+		}
+		sets[prefix] += adSet(rune(i))
+	}
+	for _, prefix := range prefixes {
+		out.carried = append(out.carried, carriage{prefix, sets[prefix], v.share(w, sets[prefix])})
 	}
 }
 
@@ -107,7 +118,7 @@ func (v *view) audience(addr netip.Addr, carried []carriage) (most int) {
 		for i := range v.peers {
 			p := &v.peers[i]
 			_, ok := p.nextHop(addr)
-			if ok && slices.ContainsFunc(carried, func(o carriage) bool { return o.prefix == c.prefix && hears(v.in.Snap.BGP[o.ad], p.peer) }) {
+			if ok && slices.ContainsFunc(carried, func(o carriage) bool { return o.prefix == c.prefix && v.anyHeard(p, o.ads, addr) }) {
 				n++
 			}
 		}
@@ -124,14 +135,30 @@ func (v *view) route(p *peering, prefix netip.Prefix, carried []tally) (r Route,
 	if !ok {
 		return Route{}, false // a reason to be silent, see unheard
 	}
-	for i, sum := range carried {
-		if ad := v.in.Snap.BGP[i]; sum.addrs > 0 && p.hears(ad, prefix.Addr()) {
-			offered = true
-			r = merge(r, Route{Prefix: prefix, NextHop: hop, LocalPref: ad.LocalPref, Communities: ad.Communities, Large: ad.Large,
-				MED: ad.MED, Prepend: prepend(ad, p.peer), Weight: uint32(sum.weight)})
+	for _, sum := range carried {
+		weighted := false
+		for _, i := range sum.ads {
+			if ad := v.in.Snap.BGP[i]; p.hears(ad, prefix.Addr()) {
+				offered, weighted = true, weighted || ad.Weighted
+				r = merge(r, Route{Prefix: prefix, NextHop: hop, LocalPref: ad.LocalPref, Communities: ad.Communities, Large: ad.Large,
+					MED: ad.MED, Prepend: prepend(ad, p.peer), Weight: r.Weight})
+			}
+		}
+		if weighted {
+			r.Weight += uint32(sum.weight)
 		}
 	}
 	return r, offered
+}
+
+// anyHeard tells whether one of ads offers addr to p.
+func (v *view) anyHeard(p *peering, ads adSet, addr netip.Addr) bool {
+	for _, i := range ads {
+		if p.hears(v.in.Snap.BGP[i], addr) {
+			return true
+		}
+	}
+	return false
 }
 
 // hears tells whether ad offers addr to p.
@@ -154,8 +181,7 @@ func length(ad *config.BGPAdvertisement, addr netip.Addr) int {
 
 // merge unites two reasons to offer one prefix: all communities, and of those
 // that say something the one that attracts most: the higher local preference,
-// the lower MED, the shorter AS path, the greater weight. The zero Route is no
-// reason.
+// the lower MED, the shorter AS path. The zero Route is no reason.
 func merge(a, b Route) Route {
 	if a.Prefix.IsValid() {
 		b.Prepend = min(a.Prepend, b.Prepend)
@@ -163,7 +189,7 @@ func merge(a, b Route) Route {
 	if b.MED == 0 || a.MED != 0 && a.MED < b.MED {
 		b.MED = a.MED
 	}
-	b.LocalPref, b.Weight = max(a.LocalPref, b.LocalPref), max(a.Weight, b.Weight)
+	b.LocalPref = max(a.LocalPref, b.LocalPref)
 	b.Communities = slices.Concat(a.Communities, b.Communities)
 	slices.Sort(b.Communities)
 	b.Communities = slices.Compact(b.Communities)
@@ -178,15 +204,18 @@ func merge(a, b Route) Route {
 // carry counts what is carried more or less (by: 1 or -1) than before.
 func (e *editor) carry(list []carriage, by int) {
 	for _, c := range list {
-		n, ok := e.counts[c.prefix]
+		sums, ok := e.counts[c.prefix]
 		if !ok {
 			old, _ := e.prev.carried.Get(c.prefix)
-			n = make([]tally, len(e.snap.BGP))
-			copy(n, old)
-			e.counts[c.prefix] = n
+			sums = slices.Clone(old)
 		}
-		n[c.ad].addrs += by
-		n[c.ad].weight += by * int(c.weight)
+		i := slices.IndexFunc(sums, func(t tally) bool { return t.ads == c.ads })
+		if i < 0 {
+			i, sums = len(sums), append(sums, tally{ads: c.ads})
+		}
+		sums[i].addrs += by
+		sums[i].weight += by * int(c.weight)
+		e.counts[c.prefix] = sums
 	}
 }
 
@@ -196,7 +225,8 @@ func (e *editor) sessions() (config.Table[netip.Prefix, []tally], []Session) {
 	carried, routes := e.prev.carried.Edit(), make([]edits[Route], len(e.view.peers))
 	for prefix, now := range e.counts {
 		was, _ := e.prev.carried.Get(prefix)
-		if slices.ContainsFunc(now, func(t tally) bool { return t.addrs > 0 }) {
+		now = slices.DeleteFunc(now, func(t tally) bool { return t.addrs == 0 })
+		if len(now) > 0 {
 			carried.Set(prefix, now)
 		} else {
 			carried.Delete(prefix)
@@ -228,10 +258,10 @@ func (e *editor) reroute(routes *edits[Route], p *peering, prefix netip.Prefix, 
 		return
 	}
 	if had {
-		routes.gone = append(routes.gone, old)
+		routes.replace(&old, nil)
 	}
 	if has {
-		routes.come = append(routes.come, fresh)
+		routes.replace(nil, &fresh)
 	}
 }
 

@@ -70,10 +70,10 @@ func TestRoutes(t *testing.T) {
 				t.Fatalf("a silent node keeps its sessions: %+v", p.Sessions)
 			}
 			if got := prefixes(p.Sessions[0]); !slices.Equal(got, tt.want) {
-				t.Errorf("routes %q, want %q; silences %+v", got, tt.want, p.Silences)
+				t.Errorf("routes %q, want %q; silences %+v", got, tt.want, p.Silences())
 			}
 			if tt.want == nil && p.reason(web, BGP) == "" && len(w.snap.BGP[0].Peers) == 0 {
-				t.Errorf("silent without a reason: %+v", p.Silences)
+				t.Errorf("silent without a reason: %+v", p.Silences())
 			}
 		})
 	}
@@ -120,7 +120,7 @@ func TestNextHopAndRouterID(t *testing.T) {
 	w.snap.Peers = []*config.Peer{peer4}
 	p = w.decide("n1")
 	if got := prefixes(p.Sessions[0]); !slices.Equal(got, []string{"192.0.2.10/32"}) || p.reason(web, BGP) != ReasonNoNextHop {
-		t.Errorf("without IPv6 on the node: %q, %+v", got, p.Silences)
+		t.Errorf("without IPv6 on the node: %q, %+v", got, p.Silences())
 	}
 	if id := p.Sessions[0].RouterID; !id.Is4() || !id.IsGlobalUnicast() {
 		t.Errorf("derived router id %v", id)
@@ -142,6 +142,6 @@ func TestSessionOfOneFamily(t *testing.T) {
 	w.snap.Peers = []*config.Peer{&one}
 	p := w.decide("n1")
 	if got := prefixes(p.Sessions[0]); !slices.Equal(got, []string{"192.0.2.10/32"}) || p.reason(web, BGP) != ReasonNoPeer {
-		t.Errorf("routes %q, silences %+v", got, p.Silences)
+		t.Errorf("routes %q, silences %+v", got, p.Silences())
 	}
 }

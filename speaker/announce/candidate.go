@@ -109,8 +109,9 @@ func (v *view) candidates(group []*want) []bool {
 		switch {
 		case !some:
 		case all == nil:
-			all, first = slices.Clone(set), set
+			all, first = set, set
 		default:
+			all = slices.Clone(all) // first is kept
 			for j := range all {
 				all[j] = all[j] && set[j]
 			}

@@ -2,13 +2,15 @@ package announce
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
 
 // Decide says what this node announces, and why not where it does not. It is
-// a pure function of its input; its lists are sorted.
-func Decide(in Input) Plan { return Update(Decision{}, in).Plan }
+// a pure function of its input; its lists are sorted, so
+// that equal decisions have equal plans.
+func Decide(in Input) Decision { return Update(Decision{}, in) }
 
 // Decision is a plan with what it was made from, so that the next one need not
 // be made from scratch. The zero Decision is that about nothing. It is immutable.
@@ -21,6 +23,20 @@ type Decision struct {
 	open     []*site // nobody has had them and some node could, sorted
 	away     []*site // those that may go home, sorted
 	carried  config.Table[netip.Prefix, []tally]
+}
+
+// Silences says why not, for each Service and address that this node says
+// nothing of, by one protocol or by any, sorted. It costs a look at all of them.
+func (d Decision) Silences() []Silence {
+	var out []Silence
+	for _, r := range d.requests.All() {
+		out = append(out, r.silences...)
+	}
+	for _, s := range d.seats.All() {
+		out = append(out, s.said.silences...)
+	}
+	slices.SortFunc(out, compareSilences)
+	return out
 }
 
 // Update makes the decision that [Decide] makes about in, at the cost of what

@@ -218,7 +218,7 @@ func TestLayer2Reasons(t *testing.T) {
 			tt.setup(w)
 			p := w.decide("n1")
 			if got := p.reason(web, Layer2); got != tt.reason {
-				t.Errorf("reason %q, want %q: %+v", got, tt.reason, p.Silences)
+				t.Errorf("reason %q, want %q: %+v", got, tt.reason, p.Silences())
 			}
 			if c, ok := p.claim(addr4); ok {
 				t.Errorf("silent and claimed: %+v", c)
@@ -231,7 +231,7 @@ func TestNotOwnerNamesTheOwner(t *testing.T) {
 	w := newWorld(2)
 	w.serve(web, []string{"n1"}, addr4)
 	w.record(addr4, "n2")
-	if s := w.decide("n1").Silences; len(s) != 1 || !strings.Contains(s[0].Message, "n2") {
+	if s := w.decide("n1").Silences(); len(s) != 1 || !strings.Contains(s[0].Message, "n2") {
 		t.Errorf("silences %+v must name n2", s)
 	}
 }
@@ -402,7 +402,7 @@ func TestJoiningTakesNothing(t *testing.T) {
 	w.members[0].Joining = true
 	p := w.decide("n1")
 	if c, ok := p.claim(addr4); ok || p.reason(web, Layer2) != ReasonNoMembership {
-		t.Errorf("took %+v; %+v", c, p.Silences)
+		t.Errorf("took %+v; %+v", c, p.Silences())
 	}
 	w.record(addr4, "n1")
 	if c, ok := w.decide("n1").claim(addr4); !ok || !c.Held {
@@ -429,7 +429,7 @@ func TestSharedAddressMovesTogether(t *testing.T) {
 	p := w.decide("n1")
 	c, _ := p.claim(addr4)
 	if !slices.Equal(c.Services, []config.Key{web}) || p.reason(dns, Layer2) != ReasonNoEndpoints {
-		t.Errorf("claim %+v, silences %+v", c, p.Silences)
+		t.Errorf("claim %+v, silences %+v", c, p.Silences())
 	}
 }
 

@@ -8,16 +8,14 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// Plan is what [Decide] wants this node to say. All lists are sorted, so that
-// equal decisions are equal values, and must not be changed: the next Plan shares
-// what has not changed with this one.
+// Plan is what [Decide] wants this node to say. All lists are sorted, and must
+// not be changed: the next Plan shares with this one what has not changed.
 type Plan struct {
 	Held     []Claim // those that the record shows
 	Unheld   []Claim // those that the record is yet to show
 	Probes   []Claim // to addresses that no node had before: the LAN is to be asked first
 	Sessions []Session
 	Offers   []Offer // what Sessions offer routes for
-	Silences []Silence
 	// Exceptions are the silences that the API does not show: why this node does
 	// not answer for what the record gives it, and, from one node for all, which
 	// Services have no endpoint and which addresses nobody could answer for.

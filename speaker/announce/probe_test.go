@@ -39,7 +39,7 @@ func TestProbeBeforeFirstClaim(t *testing.T) {
 			t.Errorf("%s: claims %v, probes %v", tt.name, p.claims(), p.Probes)
 		}
 		reason, message := "", ""
-		for _, s := range p.Silences {
+		for _, s := range p.Silences() {
 			if s.Proto == Layer2 {
 				reason, message = s.Reason, s.Message
 			}

@@ -31,10 +31,9 @@ func (v *view) site(addr netip.Addr, wants []*want) *site {
 	slices.SortStableFunc(wants, func(a, b *want) int { return a.svc.Key.Compare(b.svc.Key) })
 	s := &site{addr: addr, wants: wants, heir: -1, home: -1}
 	s.rec, _ = v.in.Snap.Claims.Get(addr)
-	for _, w := range wants {
-		if len(w.l2) > 0 {
-			s.group = append(s.group, w)
-		}
+	silent := func(w *want) bool { return len(w.l2) == 0 }
+	if s.group = wants; slices.ContainsFunc(wants, silent) {
+		s.group = slices.DeleteFunc(slices.Clone(wants), silent)
 	}
 	if len(s.group) == 0 {
 		return s

@@ -1,6 +1,7 @@
 package announce
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -28,18 +29,20 @@ type editor struct {
 
 	held, unheld, probes edits[Claim]
 	offers               edits[Offer]
-	silences, exceptions edits[Silence]
+	exceptions           edits[Silence]
 }
 
 func newEditor(prev Decision, v *view) *editor {
 	e := &editor{
 		view: v, prev: &prev, old: Input{Snap: &config.Snapshot{}}, snap: v.in.Snap,
-		requests: prev.requests.Edit(), services: map[config.Key]bool{}, touched: map[netip.Addr][]*want{}, fresh: map[netip.Addr]*seat{},
-		load: slices.Clone(prev.load), seats: prev.seats.Edit(), counts: map[netip.Prefix][]tally{},
+		requests: prev.requests.Edit(), seats: prev.seats.Edit(), load: slices.Clone(prev.load),
 	}
+	many := e.snap.Services.Len() // to read, if there is no decision before
 	if prev.view != nil {
-		e.old = prev.view.in
+		e.old, many = prev.view.in, 0
 	}
+	e.services, e.touched = make(map[config.Key]bool, many), make(map[netip.Addr][]*want, many)
+	e.fresh, e.counts = make(map[netip.Addr]*seat, many), make(map[netip.Prefix][]tally, min(many, many*len(e.snap.BGP)))
 	return e
 }
 
@@ -83,13 +86,10 @@ func (e *editor) readService(key config.Key) {
 	case had:
 		e.requests.Delete(key)
 	}
-	oldWants, gone := was.parts()
-	wants, come := now.parts()
-	e.resilence(gone, come)
-	for _, w := range oldWants {
+	for _, w := range was.asks() {
 		e.touch(w.addr)
 	}
-	for _, w := range wants {
+	for _, w := range now.asks() {
 		e.touched[w.addr] = append(e.touched[w.addr], w)
 	}
 }
@@ -124,7 +124,8 @@ func (e *editor) readAddrs() {
 
 // place makes the touched sites anew.
 func (e *editor) place() {
-	for addr, wants := range e.touched {
+	for _, addr := range sorted(e.touched) {
+		wants := e.touched[addr]
 		was, _ := e.prev.seats.Get(addr)
 		if was != nil {
 			e.account(was.site, -1)
@@ -140,6 +141,11 @@ func (e *editor) place() {
 			e.account(s, +1)
 		}
 	}
+}
+
+// sorted are the addresses of m in order, which lists are the fastest made in.
+func sorted[V any](m map[netip.Addr]V) []netip.Addr {
+	return slices.SortedFunc(maps.Keys(m), netip.Addr.Compare)
 }
 
 // account takes s into account for the assignment, or out of it.
@@ -161,7 +167,8 @@ func (e *editor) account(s *site, by int) {
 
 // speak decides what is said about the fresh seats.
 func (e *editor) speak() {
-	for addr, s := range e.fresh {
+	for _, addr := range sorted(e.fresh) {
+		s := e.fresh[addr]
 		var was said
 		if old, ok := e.prev.seats.Get(addr); ok {
 			was = old.said
@@ -188,10 +195,13 @@ func (e *editor) note(was, now *said) {
 	if !sameOffer(was.offer, now.offer) {
 		e.offers.replace(was.offer, now.offer)
 	}
-	e.resilence(was.silences, now.silences)
 	if !slices.Equal(was.exceptions, now.exceptions) {
-		e.exceptions.gone = append(e.exceptions.gone, was.exceptions...)
-		e.exceptions.come = append(e.exceptions.come, now.exceptions...)
+		for i := range was.exceptions {
+			e.exceptions.replace(&was.exceptions[i], nil)
+		}
+		for i := range now.exceptions {
+			e.exceptions.replace(nil, &now.exceptions[i])
+		}
 	}
 	if !slices.Equal(was.carried, now.carried) {
 		e.carry(was.carried, -1)
@@ -207,13 +217,6 @@ func (e *editor) listOf(c *Claim) *edits[Claim] {
 	return &e.unheld
 }
 
-func (e *editor) resilence(was, now []Silence) {
-	if !slices.Equal(was, now) {
-		e.silences.gone = append(e.silences.gone, was...)
-		e.silences.come = append(e.silences.come, now...)
-	}
-}
-
 func (e *editor) done() Decision {
 	p := &e.prev.Plan
 	carried, sessions := e.sessions()
@@ -221,7 +224,6 @@ func (e *editor) done() Decision {
 		Plan: Plan{
 			Held: e.held.in(p.Held, compareClaims), Unheld: e.unheld.in(p.Unheld, compareClaims),
 			Probes: e.probes.in(p.Probes, compareClaims), Offers: e.offers.in(p.Offers, compareOffers), Sessions: sessions,
-			Silences:   e.silences.in(p.Silences, compareSilences),
 			Exceptions: e.exceptions.in(p.Exceptions, compareSilences),
 		},
 		view: e.view, requests: e.requests.Done(), seats: e.seats.Done(),

@@ -68,10 +68,10 @@ func (r *request) silence(svc *config.Service, addr netip.Addr, reason, message 
 	r.silences = append(r.silences, Silence{svc.Key, addr, "", reason, message})
 }
 
-// parts are the wants and silences of r, which may be nil.
-func (r *request) parts() ([]*want, []Silence) {
+// asks are the wants of r, which may be nil.
+func (r *request) asks() []*want {
 	if r == nil {
-		return nil, nil
+		return nil
 	}
-	return r.wants, r.silences
+	return r.wants
 }

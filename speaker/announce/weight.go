@@ -15,14 +15,19 @@ func prepend(ad *config.BGPAdvertisement, peer *config.Peer) uint8 {
 	return ad.Prepend
 }
 
-// share is what w adds to the weight of a route of ad: its endpoints on this
-// node, where ad asks for them. A Service whose traffic goes on to other nodes
-// has none: every node serves it alike.
-func (v *view) share(w *want, ad *config.BGPAdvertisement) uint32 {
-	if !w.svc.Local || !ad.Weighted {
+// share is what w adds to the weight of a route of ads: its endpoints on this
+// node, where one of ads asks for them. A Service whose traffic goes on to other
+// nodes has none: every node serves it alike.
+func (v *view) share(w *want, ads adSet) uint32 {
+	if !w.svc.Local {
 		return 0
 	}
-	return v.endpointsHere(w.svc, w.addr)
+	for _, i := range ads {
+		if v.in.Snap.BGP[i].Weighted {
+			return v.endpointsHere(w.svc, w.addr)
+		}
+	}
+	return 0
 }
 
 // endpointsHere is how many endpoints of svc this node has for addr's family:

@@ -105,7 +105,7 @@ func (w *world) input(self string) Input {
 	return Input{Snap: &snap, Self: self, Members: w.members, Host: w.hosts[self], Forward: fwd}
 }
 
-func (w *world) decide(self string) Plan { return Decide(w.input(self)) }
+func (w *world) decide(self string) Decision { return Decide(w.input(self)) }
 
 // owners are the nodes that claim addr and do not merely yield it.
 func (w *world) owners(addr netip.Addr) []string {
@@ -124,7 +124,7 @@ func (w *world) owners(addr netip.Addr) []string {
 	return out
 }
 
-func (p Plan) claim(addr netip.Addr) (Claim, bool) {
+func (p Decision) claim(addr netip.Addr) (Claim, bool) {
 	for _, c := range p.claims() {
 		if c.Addr == addr {
 			return c, true
@@ -133,10 +133,10 @@ func (p Plan) claim(addr netip.Addr) (Claim, bool) {
 	return Claim{}, false
 }
 
-func (p Plan) claims() []Claim { return slices.Concat(p.Held, p.Unheld) }
+func (p Decision) claims() []Claim { return slices.Concat(p.Held, p.Unheld) }
 
-func (p Plan) reason(svc config.Key, proto string) string {
-	for _, s := range p.Silences {
+func (p Decision) reason(svc config.Key, proto string) string {
+	for _, s := range p.Silences() {
 		if s.Service == svc && s.Proto == proto {
 			return s.Reason
 		}
