@@ -300,10 +300,10 @@ func (d *drift) settings() {
 // scratch, and the one before stays what it was.
 func TestUpdateIsDecide(t *testing.T) {
 	kinds := map[string]bool{} // of what plans had, so that nothing is left out
-	for seed := range uint64(120) {
+	for seed := range uint64(80) {
 		w := newDrift(seed)
 		var d Decision
-		for step := range 80 {
+		for step := range 60 {
 			in := w.input()
 			next := Update(d, in)
 			want := Decide(in)
