@@ -107,6 +107,8 @@ func (a *Agent) loop(ctx context.Context) {
 			a.learn(got)
 		case beats := <-a.Pulse.Views():
 			a.feel(beats)
+		case told := <-a.Members.Takeovers():
+			a.hear(told)
 		case snap := <-a.Snapshots:
 			a.take(snap)
 		case members := <-a.Members.Members():
@@ -118,6 +120,7 @@ func (a *Agent) loop(ctx context.Context) {
 		case <-retry.C:
 			a.findOrphans()
 			a.inspectTable()
+			a.tellTakeovers()
 			if again = a.unfinished(); !again && a.complete() {
 				a.consult(ctx, time.Now())
 			}
@@ -251,7 +254,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 
 // decide makes the plan.
 func (a *Agent) decide() {
-	a.over.settle(a.snap, a.alive())
+	a.over.settle(a.snap, a.alive(), time.Now())
 	a.found = a.LAN.Findings()
 	a.plan = announce.Update(a.plan, announce.Input{
 		Snap: a.over.Over(a.snap), Self: a.Node, Members: a.since.mark(a.members, time.Now()), Host: a.host, Forward: a.forwards(),

@@ -25,6 +25,12 @@ func (f fakeMembers) Members() <-chan []announce.Member { return f.meets.C() }
 func (f fakeMembers) Join(addrs []netip.AddrPort)       { f.joined = addrs }
 func (f fakeMembers) Apply([]announce.Link)             {}
 
+func (f fakeMembers) Takeovers() <-chan []announce.Takeover { return f.rumours.C() }
+
+func (f fakeMembers) TellTakeovers(list []announce.Takeover) {
+	f.set(func() { f.told = append(f.told, slices.Clone(list)...) })
+}
+
 func (f fakeMembers) Restarting(ctx context.Context) error {
 	f.note("members", "restarting")
 	return f.stall(ctx)

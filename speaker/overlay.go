@@ -2,33 +2,40 @@ package speaker
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
 // overlay holds what this node knows of claims before its snapshot shows it:
-// records it wrote itself, and takeovers it decided while the API was away.
+// records it wrote itself, takeovers it decided while the API was away, and those
+// that other nodes tell of.
 type overlay map[netip.Addr]local
 
 // local is one such claim.
 type local struct {
 	claim *config.L2Claim
 	base  *config.L2Claim // the record it replaces, nil if there was none
+	heard time.Time       // of another node's takeover: when it was told last
 }
 
 // written tells whether the API has it.
 func (l local) written() bool { return l.claim.Version != "" }
 
+// pending tells whether it is this node's and the API has yet to get it.
+func (l local) pending() bool { return !l.written() && l.heard.IsZero() }
+
 // settle forgets what does not hold any more: a snapshot that shows another
 // record than the replaced one shows ours or a later one, whose word counts;
 // and a node that was taken for dead and lives answers for what the record
-// gives it.
-func (o overlay) settle(snap *config.Snapshot, alive map[string]bool) {
+// gives it. A takeover that is told no more is over, or its node is dead.
+func (o overlay) settle(snap *config.Snapshot, alive map[string]bool, now time.Time) {
 	for addr, mine := range o {
 		seen, _ := snap.Claims.Get(addr)
 		back := !mine.written() && mine.base != nil && alive[mine.base.Owner]
-		if back || !sameRecord(seen, mine.base) {
+		hushed := !mine.heard.IsZero() && (now.Sub(mine.heard) >= tellLasts || !alive[mine.claim.Owner])
+		if back || hushed || !sameRecord(seen, mine.base) {
 			delete(o, addr)
 		}
 	}
@@ -37,7 +44,7 @@ func (o overlay) settle(snap *config.Snapshot, alive map[string]bool) {
 // keepUnwritten forgets takeovers that plan does not want any more.
 func (o overlay) keepUnwritten(plan *announce.Plan) {
 	for addr, mine := range o {
-		if _, wanted := plan.Claim(addr); !wanted && !mine.written() {
+		if _, wanted := plan.Claim(addr); !wanted && mine.pending() {
 			delete(o, addr)
 		}
 	}

@@ -61,6 +61,11 @@ type Membership interface {
 	Join(addrs []netip.AddrPort)
 	// Apply tells the others which interfaces this node could announce on.
 	Apply(links []announce.Link)
+	// TellTakeovers tells the others which addresses this node answers for before
+	// the record says so. They believe it for some seconds.
+	TellTakeovers(list []announce.Takeover)
+	// Takeovers are what others tell of the same.
+	Takeovers() <-chan []announce.Takeover
 	// Restarting tells the others that this node is back in a moment.
 	Restarting(ctx context.Context) error
 	// Leaving tells the others to take over what this node has.

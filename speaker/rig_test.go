@@ -34,6 +34,7 @@ type rig struct {
 	snaps   *feed.Latest[*config.Snapshot]
 	meets   *feed.Latest[[]announce.Member]
 	pulses  *feed.Latest[pulse.View]
+	rumours *feed.Latest[[]announce.Takeover]
 	hosts   *feed.Latest[host.State]
 	changed chan struct{} // of routers
 	heard   chan struct{} // of the LAN
@@ -58,7 +59,8 @@ type rig struct {
 	reports   []config.SpeakerReport
 	events    []string
 	joined    []netip.AddrPort
-	beating   []pulse.Peer // who is watched
+	told      []announce.Takeover // to the others
+	beating   []pulse.Peer        // who is watched
 	leaves    bool
 	stuck     bool // peers and members hang
 	states    []bgp.SessionState
@@ -82,7 +84,7 @@ func story(t *testing.T, nodes int, fn func(r *rig)) {
 
 func newRig(t *testing.T, nodes int) *rig {
 	r := &rig{
-		t: t, logs: &book{}, snaps: feed.NewLatest(config.MergeSnapshots), meets: feed.NewLatest[[]announce.Member](nil), pulses: feed.NewLatest[pulse.View](nil),
+		t: t, logs: &book{}, snaps: feed.NewLatest(config.MergeSnapshots), meets: feed.NewLatest[[]announce.Member](nil), pulses: feed.NewLatest[pulse.View](nil), rumours: feed.NewLatest[[]announce.Takeover](nil),
 		hosts: feed.NewLatest[host.State](nil), changed: make(chan struct{}, 1), heard: make(chan struct{}, 1), last: map[string]string{},
 		services: map[config.Key]*config.Service{}, endpoints: map[config.Key]*config.Endpoints{},
 		nodes: map[string]*config.Node{}, records: map[netip.Addr]*config.L2Claim{}, end: make(chan error, 1),

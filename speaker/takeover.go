@@ -11,6 +11,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
 // swap says which records are to be written: the claims that the plan wants
@@ -124,16 +125,18 @@ func (a *Agent) seize(which func(netip.Addr) bool, msg string) bool {
 		if here || !which(c.Addr) || prev != nil && alive[prev.Owner] || a.outrun(c.Addr, prev) {
 			continue
 		}
-		claim := &config.L2Claim{Addr: c.Addr, Owner: a.Node, Epoch: 1, Since: now}
+		next := announce.Takeover{Addr: c.Addr, Node: a.Node, Epoch: 1}
 		if prev != nil {
-			claim.Previous, claim.Epoch = prev.Owner, prev.Epoch+1
+			next.Epoch = prev.Epoch + 1
 		}
+		claim := takeover(next, prev, now)
 		a.over[c.Addr] = local{claim: claim, base: prev}
 		count++
 		level.Debug(a.log).Log("msg", msg, "addr", c.Addr, "previous", claim.Previous, "epoch", claim.Epoch)
 	}
 	if count > 0 {
 		level.Warn(a.log).Log("msg", msg, "addrs", count)
+		a.tellTakeovers()
 	}
 	return count > 0
 }
