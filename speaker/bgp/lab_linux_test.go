@@ -112,30 +112,32 @@ func in(t *testing.T, ns netns.NsHandle, f func() error) {
 
 // address gives the present namespace's eth0 its addresses, usable at once.
 func address(addrs ...string) error {
-	for _, name := range []string{"lo", "eth0"} {
-		link, err := netlink.LinkByName(name)
-		if err != nil {
-			return err
+	prefixes := make([]string, len(addrs))
+	for i, a := range addrs {
+		prefixes[i] = a + "/24"
+		if netip.MustParseAddr(a).Is6() {
+			prefixes[i] = a + "/64"
 		}
-		if err := netlink.LinkSetUp(link); err != nil {
+	}
+	return addressOf("eth0", prefixes...)
+}
+
+// addressOf gives a link of the present namespace addresses and makes it, and
+// lo, ready.
+func addressOf(name string, prefixes ...string) error {
+	for _, up := range []string{"lo", name} {
+		if err := link(up, netlink.LinkSetUp); err != nil {
 			return err
 		}
 	}
-	link, err := netlink.LinkByName("eth0")
-	if err != nil {
-		return err
-	}
-	for _, a := range addrs {
-		ip, bits := net.ParseIP(a), 24
-		if ip.To4() == nil {
-			bits = 64
-		} else {
-			ip = ip.To4()
-		}
-		err := netlink.AddrAdd(link, &netlink.Addr{
-			IPNet: &net.IPNet{IP: ip, Mask: net.CIDRMask(bits, 8*len(ip))}, Flags: unix.IFA_F_NODAD})
+	for _, p := range prefixes {
+		addr, err := netlink.ParseAddr(p)
 		if err != nil {
-			return fmt.Errorf("add %s: %w", a, err)
+			return err
+		}
+		addr.Flags = unix.IFA_F_NODAD
+		if err := link(name, func(l netlink.Link) error { return netlink.AddrAdd(l, addr) }); err != nil {
+			return fmt.Errorf("add %s: %w", p, err)
 		}
 	}
 	return nil

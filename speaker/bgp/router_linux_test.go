@@ -21,7 +21,8 @@ type routerConf struct {
 	hold         int  // seconds; 90 if zero
 	two          bool // spread over both speakers of the node, see lab.twoSpeakers
 	connects     bool // it connects to the node, which waits
-	gtsm         bool // packets from the next hop only
+	hops         int  // how far away the node is; 1 if zero
+	gtsm         bool // no packets from further away
 	routes       int  // how many the router sends, of each family
 	gshut        bool // BIRD too heeds GRACEFUL_SHUTDOWN; FRR does so unasked from other ASes
 }
@@ -35,6 +36,9 @@ func (c routerConf) withDefaults() routerConf {
 	}
 	if c.hold == 0 {
 		c.hold = 90
+	}
+	if c.hops == 0 {
+		c.hops = 1
 	}
 	return c
 }
@@ -167,7 +171,9 @@ func (c routerConf) frr() string {
 			fmt.Fprintf(&b, " neighbor %s password %s\n", n, c.password)
 		}
 		if c.gtsm {
-			fmt.Fprintf(&b, " neighbor %s ttl-security hops 1\n", n)
+			fmt.Fprintf(&b, " neighbor %s ttl-security hops %d\n", n, c.hops)
+		} else if c.hops > 1 {
+			fmt.Fprintf(&b, " neighbor %s ebgp-multihop %d\n", n, c.hops)
 		}
 	}
 	for _, af := range []string{"ipv4", "ipv6"} {
@@ -199,6 +205,9 @@ func (c routerConf) bird() string {
 		}
 		b.WriteString("}\n")
 	}
+	if c.hops > 1 { // BIRD does not look for next hops in the kernel
+		fmt.Fprintf(&b, "protocol static { ipv4; route %s/32 via %s; }\nprotocol static { ipv6; route %s/128 via %s; }\n", node4, hop4, node6, hop6)
+	}
 	imports, exports, passive := "all", "none", " passive;"
 	if c.connects {
 		passive = " connect delay time 1; connect retry time 1; error wait time 1, 2;"
@@ -219,6 +228,9 @@ func (c routerConf) bird() string {
 		}
 		if c.gtsm {
 			b.WriteString(" ttl security on;\n")
+		}
+		if c.hops > 1 {
+			fmt.Fprintf(&b, " multihop %d;\n", c.hops)
 		}
 		fmt.Fprintf(&b, " ipv4 { import %s; export %s; extended next hop on; };\n ipv6 { import %[1]s; export %[2]s; };\n}\n", imports, exports)
 	}
