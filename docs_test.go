@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/config/daemon"
+	"github.com/steelyard-lb/steelyard/config/v1beta1"
 	"github.com/steelyard-lb/steelyard/controller"
 	"github.com/steelyard-lb/steelyard/ingress"
 	"github.com/steelyard-lb/steelyard/ipam"
@@ -103,6 +105,49 @@ func TestEveryReasonIsDocumented(t *testing.T) {
 	for _, r := range ipam.Reasons {
 		if !strings.Contains(doc, "`"+string(r)+"`") {
 			t.Errorf("docs/services.md does not explain %s", r)
+		}
+	}
+}
+
+var (
+	proofRow = regexp.MustCompile("(?m)^\\| (`.*`) \\| (.*`.*) \\|$")
+	quoted   = regexp.MustCompile("`([^`]+)`")
+)
+
+// TestEveryBGPFieldIsProven holds the tables of docs/bgp.md to the fields that
+// there are, and to tests and scenarios that exist.
+func TestEveryBGPFieldIsProven(t *testing.T) {
+	_, tables, ok := strings.Cut(text(t, "docs/bgp.md"), "## What proves it")
+	if !ok {
+		t.Fatal("docs/bgp.md has no such chapter")
+	}
+	tests := ""
+	for _, pattern := range []string{"speaker/bgp/*_test.go", "speaker/announce/*_test.go", "config/*_test.go", "config/translate/*_test.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			tests += text(t, f)
+		}
+	}
+	proven := map[string]bool{}
+	for _, row := range proofRow.FindAllStringSubmatch(tables, -1) {
+		for _, field := range quoted.FindAllStringSubmatch(row[1], -1) {
+			proven[field[1]] = true
+		}
+		for _, proof := range quoted.FindAllStringSubmatch(row[2], -1) {
+			_, err := os.Stat(filepath.Join("e2etest/scenarios", proof[1]))
+			if err != nil && !strings.Contains(tests, "\nfunc "+proof[1]+"(") {
+				t.Errorf("%s: there is no %s", row[1], proof[1])
+			}
+		}
+	}
+	for _, spec := range []any{v1beta1.BGPPeerSpec{}, v1beta1.BGPAdvertisementSpec{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(spec)) {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); !proven[name] {
+				t.Errorf("docs/bgp.md names no proof of %T.%s", spec, name)
+			}
 		}
 	}
 }

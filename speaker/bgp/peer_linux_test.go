@@ -1,8 +1,11 @@
 package bgp
 
 import (
+	"fmt"
 	"net/netip"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -192,4 +195,51 @@ func TestPassiveWhereAnotherListens(t *testing.T) {
 		st := sp.tell("states")
 		return len(st) == 3 && strings.Contains(st[0].Problem, "another program listens there") && st[1].Problem == "" && st[2].Up()
 	})
+}
+
+// The kernel counts the attempts that nobody listens to: the first is after one
+// to two seconds, the next ones after once to twice the time.
+func TestConnectTime(t *testing.T) {
+	t.Parallel()
+	for router, via := range map[string]string{router4: node4, router6: node6} {
+		for connect, most := range map[time.Duration]int{time.Second: 10, 30 * time.Second: 1} {
+			t.Run(fmt.Sprintf("%s every %v", router, connect), func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				sp := l.startSpeaker()
+				sp.tell("apply", sessionTo(peer(func(p *config.Peer) {
+					p.Addr, p.Source, p.ConnectTime = netip.MustParseAddr(router), netip.MustParseAddr(via), connect
+				}), route(vip4)))
+				time.Sleep(10 * time.Second)
+				got := l.failedConnects()
+				if got > most || most > 1 && got < 3 || got < 1 {
+					t.Errorf("%d attempts in 10 s", got)
+				}
+			})
+		}
+	}
+}
+
+// failedConnects is how many connections from the node were refused.
+func (l *lab) failedConnects() (n int) {
+	l.t.Helper()
+	in(l.t, l.node, func() error {
+		text, err := os.ReadFile("/proc/thread-self/net/snmp")
+		if err != nil {
+			return err
+		}
+		var names []string
+		for line := range strings.Lines(string(text)) {
+			fields := strings.Fields(line)
+			switch {
+			case fields[0] != "Tcp:":
+			case names == nil:
+				names = fields
+			default:
+				n, err = strconv.Atoi(fields[slices.Index(names, "AttemptFails")])
+			}
+		}
+		return err
+	})
+	return n
 }
