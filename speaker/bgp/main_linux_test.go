@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,7 +35,11 @@ func TestMain(m *testing.M) {
 	case "router":
 		err = playInit(os.Args[1:])
 	default:
-		os.Exit(m.Run())
+		flag.Parse()
+		err = flag.Set("test.parallel", "4") // they wait for routers' timers, not for processors
+		if err == nil {
+			os.Exit(m.Run())
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
