@@ -150,6 +150,22 @@ func TestBadRouterIDIsAProblemAndTriedAgain(t *testing.T) {
 	}
 }
 
+// settle waits until GoBGP itself has begun to connect: its lines up to there
+// would mix with those of a test.
+func settle(t *testing.T, srv *server) {
+	t.Helper()
+	for over := time.After(10 * time.Second); ; {
+		select {
+		case e := <-srv.events:
+			if e.state == api.PeerState_ACTIVE {
+				return
+			}
+		case <-over:
+			t.Fatal("GoBGP does not connect")
+		}
+	}
+}
+
 func TestFallsAreCountedWithTheirReason(t *testing.T) {
 	sess := oneSession(t)
 	sess.adopt(sessionTo(nowhere(), route(vip4)))
@@ -157,6 +173,7 @@ func TestFallsAreCountedWithTheirReason(t *testing.T) {
 		if sess.rejoin != nil {
 			t.Fatalf("fall %d was not answered at once", i)
 		}
+		settle(t, sess.srv)
 		sess.moved(event{api.PeerState_ESTABLISHED, 64501})
 		if !sess.state.Up() || testutil.ToFloat64(sess.metrics.up.WithLabelValues("tor")) != 1 {
 			t.Fatalf("not up: %+v", sess.state)
