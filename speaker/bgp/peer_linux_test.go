@@ -34,9 +34,11 @@ func TestTTLSecurity(t *testing.T) {
 		sp := l.startSpeaker()
 		lax := l.startRouter(kind, routerConf{})
 		sp.tell("apply", sessionTo(peer(over, secure), route(vip4)))
-		time.Sleep(5 * time.Second) // an open session takes two
+		eventually(t, 15*time.Second, "the reason why a router that sends with a low TTL has no session", func() bool {
+			return strings.Contains(sp.state().Failing.Text, "GTSM")
+		})
 		if st := sp.state(); st.Up() || len(l.gateways(vip4)) != 0 {
-			t.Errorf("a router that sends with a low TTL has a session: %+v", st)
+			t.Errorf("a session: %+v", st)
 		}
 		lax.stop()
 		l.startRouter(kind, routerConf{gtsm: true})
@@ -157,10 +159,10 @@ func TestPassive(t *testing.T) {
 		}
 		sp := l.startSpeaker(mptcpOff)
 		sp.tell("apply", passive("wrong"))
-		time.Sleep(4 * time.Second) // a session with the right one takes one or two
-		if st := sp.state(); st.Up() || st.Problem != "" {
-			t.Errorf("with a wrong password: %+v", st)
-		}
+		eventually(t, 15*time.Second, "the reason why nobody comes in with a wrong password", func() bool {
+			st := sp.state()
+			return st.Failing.Kind == KindSilent && !st.Up() && st.Problem == ""
+		})
 		sp.tell("apply", passive("s3cret"))
 		routes := func() bool { return l.hasRoute(vip4, via) && l.hasRoute(vip6, node6) }
 		eventually(t, 20*time.Second, "routes over the router's connection", routes)

@@ -29,6 +29,7 @@ const (
 	KindShutdown     = "shutdown"        // the router's operator shut or reset the session
 	KindLost         = "connection_lost" // TCP closed or reset without a word
 	KindRejected     = "rejected"        // closed while opening
+	KindSilent       = "silent"          // the router does not come, or does not answer our OPEN
 	KindMalformed    = "malformed"       // the router sent what is not BGP
 	KindTooMany      = "too_many"        // the router sent more prefixes than it may
 	KindLocal        = "local"           // closed from our side: changed or removed peer
@@ -54,6 +55,20 @@ func dialReason(err error, password bool) Reason {
 		return Reason{KindLost, "connection reset by the router"}
 	}
 	return Reason{KindOther, "connect: " + err.Error()}
+}
+
+// waitReason explains why nothing is heard of a router in a state of the
+// session on the way up; empty if there is nothing to say.
+func waitReason(s settings, state string) Reason {
+	switch {
+	case state == "OpenSent" && s.soft.hops > 0:
+		return Reason{KindSilent, "the router does not answer our OPEN: does it use TTL security (GTSM) too, and is it near enough?"}
+	case state == "OpenSent":
+		return Reason{KindSilent, "the router does not answer our OPEN"}
+	case s.server.listen.IsValid() && (state == "Active" || state == idle):
+		return Reason{KindSilent, fmt.Sprintf("the router has not connected to port %d yet: does it know this node, and the password?", s.server.listen.Port())}
+	}
+	return Reason{}
 }
 
 // causeOf reads the reason out of a line of GoBGP's log, where the line tells

@@ -21,6 +21,8 @@ const (
 	steadyTime = 10 * time.Second
 	// tooManyTime is how long a router that sent too many prefixes is left alone.
 	tooManyTime = time.Minute
+	// patience is after what time of hearing nothing a session says that it waits.
+	patience = 5 * time.Second
 )
 
 // farewell is how a session should end: quietly, for graceful restart to
@@ -58,6 +60,7 @@ type session struct {
 	short   int              // falls in a row of sessions that did not live long
 	rejoin  <-chan time.Time // the peer is to be added again
 	retry   <-chan time.Time // wanted is to be tried again
+	overdue <-chan time.Time // the router should have been heard
 }
 
 func (s *Speaker) newSession(name string) *session {
@@ -93,6 +96,8 @@ func (s *session) run(others []<-chan struct{}) {
 			s.noticed()
 		case <-s.rejoin:
 			s.join()
+		case <-s.overdue:
+			s.wait()
 		case bye := <-s.bye:
 			s.end(bye)
 			return
@@ -178,7 +183,7 @@ func (s *session) restart(next settings) error {
 
 // join adds the peer, which makes GoBGP connect within one to two seconds.
 func (s *session) join() {
-	s.rejoin = nil
+	s.rejoin, s.overdue = nil, time.After(patience)
 	if err := s.srv.addPeer(s.set, s.restartSeconds()); err != nil {
 		s.problem(err)
 		s.publish()

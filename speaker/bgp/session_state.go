@@ -157,6 +157,17 @@ func backOff(n int) time.Duration {
 	return time.Second << min(n-1, 5)
 }
 
+// wait notes what a session waits for that has come to nothing without a fault.
+func (s *session) wait() {
+	why := waitReason(s.set, s.state.State)
+	if why == (Reason{}) || s.state.Failing != (Reason{}) {
+		return
+	}
+	s.state.Failing = why
+	level.Info(s.logger).Log("msg", "session does not come up", "reason", why.Text)
+	s.publish()
+}
+
 // noticed takes note of a reason why the session does not come up. The reason
 // of a fall comes with the fall itself.
 func (s *session) noticed() {
