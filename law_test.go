@@ -48,6 +48,8 @@ var laws = map[string]law{
 	"l4proxy":          {pure: true, own: []string{"config"}, why: "the forwarding table is a value"},
 	"ingress/route":    {pure: true, own: []string{"config"}, why: "the routing table is a value"},
 
+	"speaker/bfd/packet": {pure: true, why: "BFD packets: bytes in, values out"},
+
 	"config/feed":   {why: "a small shared library"},
 	"config/thread": {doors: []string{"golang.org/x/sys"}, why: "a small shared library"},
 	"config/daemon": {doors: join(logging, metrics, "github.com/spf13/pflag", "golang.org/x/sys"), why: "what every process has: log, health, metrics, flags"},
