@@ -48,7 +48,8 @@ var laws = map[string]law{
 	"l4proxy":          {pure: true, own: []string{"config"}, why: "the forwarding table is a value"},
 	"ingress/route":    {pure: true, own: []string{"config"}, why: "the routing table is a value"},
 
-	"speaker/bfd/packet": {pure: true, why: "BFD packets: bytes in, values out"},
+	"speaker/bfd/packet":  {pure: true, why: "BFD packets: bytes in, values out"},
+	"speaker/bfd/session": {pure: true, own: []string{"speaker/bfd/packet"}, why: "the state machine of BFD: time and randomness are arguments"},
 
 	"config/feed":   {why: "a small shared library"},
 	"config/thread": {doors: []string{"golang.org/x/sys"}, why: "a small shared library"},

@@ -87,6 +87,8 @@ func parseAuth(b []byte) (Auth, Discard) {
 	a, length := Auth{Type: AuthType(b[0])}, int(b[1])
 	want := a.Type.size()
 	switch {
+	case a.Type == AuthNone:
+		return a, WrongAuthType // reserved: a section that claims to be none
 	case length > len(b) || length < authHead, want != 0 && length != want,
 		a.Type == AuthPassword && (length < minPass || length > maxPass):
 		return a, BadAuthLength

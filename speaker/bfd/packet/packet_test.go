@@ -87,6 +87,7 @@ func TestDiscards(t *testing.T) {
 		{"password of no byte", "20 c4 03 1b 00000001 00000002" + rest + "010301", BadAuthLength},
 		{"password of 17 bytes", "20 c4 03 2c 00000001 00000002" + rest + "0114" + strings.Repeat("41", 18), BadAuthLength},
 		{"password", "20 c4 03 1c 00000001 00000002" + rest + "01040161", Kept},
+		{"section of type 0", "20 c4 03 1a 00000001 00000002" + rest + "0002", WrongAuthType},
 		{"section of an unknown type", "20 c4 03 1a 00000001 00000002" + rest + "0902", Kept},
 	} {
 		if _, why := Parse(wire(t, c.text)); why != c.want {
