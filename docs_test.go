@@ -21,6 +21,8 @@ import (
 	"github.com/steelyard-lb/steelyard/ipam"
 	"github.com/steelyard-lb/steelyard/l4proxy/nft"
 	"github.com/steelyard-lb/steelyard/speaker"
+	"github.com/steelyard-lb/steelyard/speaker/bfd"
+	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/keyfile"
 	"github.com/steelyard-lb/steelyard/speaker/keys"
@@ -65,6 +67,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	if _, err := bgp.New(logger, has, bgp.Options{}); err != nil {
 		t.Fatal(err)
 	}
+	bfd.New(has)
 	if _, err := member.New(member.Config{Node: "n1", BindAddr: addr("127.0.0.1"), Keys: keys.Ring{"secret"}}, logger, has); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +108,15 @@ func TestEveryReasonIsDocumented(t *testing.T) {
 	for _, r := range ipam.Reasons {
 		if !strings.Contains(doc, "`"+string(r)+"`") {
 			t.Errorf("docs/services.md does not explain %s", r)
+		}
+	}
+}
+
+func TestEveryDiscardIsDocumented(t *testing.T) {
+	doc := text(t, "docs/bfd.md")
+	for _, why := range packet.Discards() {
+		if !strings.Contains(doc, "`"+why.String()+"`") {
+			t.Errorf("docs/bfd.md does not explain %v", why)
 		}
 	}
 }

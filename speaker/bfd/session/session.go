@@ -175,7 +175,9 @@ func (s *Session) expired(now time.Time) bool {
 // lose forgets a peer that is silent (RFC 5880, 6.8.1 and 6.8.4). What it asked
 // for is forgotten too: whoever comes next must be able to hear us.
 func (s *Session) lose(now time.Time) {
+	diag := s.remote.diag // its last word may say why
 	s.remote, s.heard = unheard, time.Time{}
+	s.remote.diag = diag
 	if s.state == packet.Init || s.state == packet.Up {
 		s.enter(packet.Down, packet.DetectionExpired, now)
 	}
