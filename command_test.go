@@ -87,6 +87,22 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"speaker", kube, "--node-name=n1", "--gossip-address=127.0.0.1", "--gossip-key-file=" + empty}, "no key"},
 		{append([]string{"speaker", kube, "--exclude-interface=eth["}, gossip...), "--exclude-interface"},
 		{append([]string{"speaker", kube, "--forwarder=ipvs"}, gossip...), "--forwarder"},
+		{[]string{"bfd"}, "--peer"},
+		{[]string{"bfd", "192.0.2.1"}, `"192.0.2.1"`},
+		{[]string{"bfd", "--peer=router"}, "--peer"},
+		{[]string{"bfd", "--peer=fe80::1"}, "name the interface"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--source=here"}, "--source"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--source=2001:db8::1"}, "different families"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--transmit-interval=49ms"}, "50ms or more"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--receive-interval=50ms", "--multiplier=2"}, "150ms is the least"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--multiplier=256"}, "--multiplier"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--multihop", "--interface=eth0"}, "not bound"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--auth=sha256"}, `--auth "sha256"`},
+		{[]string{"bfd", "--peer=192.0.2.1", "--auth=sha1"}, "--auth-key-file"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--auth-key-file=" + key}, "--auth"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--auth=sha1", "--auth-key-file=/nonexistent/key"}, "/nonexistent/key"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--auth=password", "--auth-key-file=" + key}, "in the clear"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--auth=md5", "--auth-key-file=" + empty}, "1 to 16 bytes"},
 		{[]string{"plan"}, "-f"},
 		{[]string{"plan", "pool.yaml"}, `"pool.yaml"`},
 		{[]string{"plan", "-f", "/nonexistent/pool.yaml"}, "/nonexistent/pool.yaml"},
@@ -166,7 +182,7 @@ func TestHelp(t *testing.T) {
 	if err != nil || !strings.Contains(out, "STEELYARD_LOG_LEVEL") {
 		t.Errorf("without a word: %v\n%s", err, out)
 	}
-	for _, name := range []string{"controller", "speaker", "ingress", "version"} {
+	for _, name := range []string{"controller", "speaker", "bfd", "ingress", "version"} {
 		if !strings.Contains(out, "\n  "+name) {
 			t.Errorf("the help does not list %s", name)
 		}
