@@ -6,6 +6,9 @@
 // sockets; what becomes of the sessions leaves as an [Update] through
 // [Engine.Updates]. The rules are in the pure packages packet and session.
 //
+// A [Server] lets another process use the engine by a [Client], so that sessions
+// outlive it.
+//
 // One thread serves all sessions: it waits in the kernel for packets and for
 // the next moment at which something is due, does together what came together,
 // and never writes a log or takes a lock that another thread may hold for long.

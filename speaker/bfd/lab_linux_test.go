@@ -214,7 +214,7 @@ func run(t *testing.T, ns netns.NsHandle, sessions ...Session) *node {
 	// The thread comes home and lives on: a router dies with the thread that
 	// started it.
 	wg.Go(func() { in(t, ns, func() error { return n.engine.Run(ctx) }) })
-	wg.Go(func() { n.read(ctx) })
+	wg.Go(func() { n.read(ctx, n.engine.Updates()) })
 	n.end = func() {
 		cancel()
 		wg.Wait()
@@ -228,10 +228,10 @@ func run(t *testing.T, ns netns.NsHandle, sessions ...Session) *node {
 	return n
 }
 
-func (n *node) read(ctx context.Context) {
+func (n *node) read(ctx context.Context, updates <-chan Update) {
 	for {
 		select {
-		case u := <-n.engine.Updates():
+		case u := <-updates:
 			n.mu.Lock()
 			n.last, n.changes = u, append(n.changes, u.Changes...)
 			n.mu.Unlock()

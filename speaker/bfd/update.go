@@ -15,6 +15,9 @@ type Update struct {
 	// more than a thousand the oldest are dropped, and counted in Lost.
 	Changes []Change
 	Lost    int
+	// Problem says why nothing is known: the process that has the sessions
+	// cannot be reached. They may well be up. "" if all is well.
+	Problem string
 }
 
 // Status is what is known of one session.
