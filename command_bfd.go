@@ -32,6 +32,7 @@ type bfdFlags struct {
 	auth, keyFile       string
 	keyID               uint8
 	silent              bool
+	listen              string
 }
 
 func bfdCommand() *cobra.Command {
@@ -45,7 +46,10 @@ machine may use BFD's ports (UDP 3784, over several hops 4784).
 
 Told to stop, it tells the peers that the sessions are down on purpose, so that
 they do not take it for a failure; with --silent it ends without a word, as a
-process does that is about to be back.`,
+process does that is about to be back.
+
+With --listen it is the speaker that says, over a Unix socket, which sessions
+there are to be. They stay when the speaker goes, and end without a word.`,
 		Example: "  steelyard bfd --peer 192.0.2.1\n" +
 			"  steelyard bfd --peer fe80::1%eth0 --transmit-interval 50ms --receive-interval 50ms\n" +
 			"  steelyard bfd --peer 198.51.100.1 --source 192.0.2.10 --multihop --min-ttl 250",
@@ -53,6 +57,12 @@ process does that is about to be back.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := daemon.FlagsFromEnv(cmd.Flags()); err != nil {
 				return usageError{err}
+			}
+			if o.listen != "" && len(o.peers) > 0 {
+				return usageError{errors.New("--listen lets the speaker name the peers: leave it or --peer out")}
+			}
+			if o.listen != "" {
+				return o.serve(cmd.Context(), cmd.ErrOrStderr())
 			}
 			sessions, err := o.sessions()
 			if err != nil {
@@ -76,6 +86,7 @@ process does that is about to be back.`,
 	f.StringVar(&o.keyFile, "auth-key-file", "", "file with the key that goes with --auth")
 	f.Uint8Var(&o.keyID, "auth-key-id", 1, "number of the key that goes with --auth")
 	f.BoolVar(&o.silent, "silent", false, "do not tell the peers of the end")
+	f.StringVar(&o.listen, "listen", "", "path of a Unix socket at which the speaker says what it wants; instead of --peer")
 	daemon.DescribeEnv(f)
 	return cmd
 }
@@ -154,13 +165,34 @@ func (o *bfdFlags) key() (packet.Key, error) {
 	return key, nil
 }
 
+// hurry puts this process before others, and says what is not allowed.
+func hurry(complaints io.Writer) {
+	err := bfd.Hurry()
+	if err == nil {
+		return
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(complaints, "steelyard:", line)
+	}
+}
+
+// serve holds the sessions that the speaker wants until ctx ends.
+func (o *bfdFlags) serve(ctx context.Context, complaints io.Writer) error {
+	socket, err := bfd.Listen(o.listen)
+	if err != nil {
+		return err
+	}
+	hurry(complaints)
+	engine := bfd.New(nil)
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return engine.Run(running) })
+	group.Go(func() error { return bfd.NewServer(engine).Run(running, socket) })
+	return group.Wait()
+}
+
 // run holds the sessions until ctx ends, and takes leave of the peers.
 func (o *bfdFlags) run(ctx context.Context, out, complaints io.Writer, sessions []bfd.Session) error {
-	if err := bfd.Hurry(); err != nil {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			fmt.Fprintln(complaints, "steelyard:", line)
-		}
-	}
+	hurry(complaints)
 	engine := bfd.New(nil)
 	engine.Apply(sessions)
 	group, running := errgroup.WithContext(context.WithoutCancel(ctx))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/netip"
 	"os"
@@ -213,6 +214,34 @@ func TestBFDBetweenTwoPrograms(t *testing.T) {
 		watcher.expect("10.9.0.2 " + c.want)
 	}
 	watcher.end()
+}
+
+// TestBFDForTheSpeaker: the sessions are those that the socket says, and they
+// live on without whoever said so.
+func TestBFDForTheSpeaker(t *testing.T) {
+	alone(t)
+	hosts := newHosts(t, "10.9.0.1/24", "10.9.0.2/24")
+	path := t.TempDir() + "/bfd"
+	server := hosts[0].start("bfd", "--listen="+path)
+	watcher := hosts[1].start("bfd", "--peer=10.9.0.1")
+	client := bfd.NewClient(path)
+	client.Apply([]bfd.Session{{Path: bfd.Path{Peer: addr("10.9.0.2")}, Settings: session.Settings{
+		MinTx: 300 * time.Millisecond, MinRx: 300 * time.Millisecond, Multiplier: 3, Independent: true}}})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- client.Run(ctx) }()
+	watcher.expect(" -> Up")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	select {
+	case line := <-watcher.lines:
+		t.Errorf("without the client: %s", line)
+	case <-time.After(2 * time.Second):
+	}
+	server.end()
+	watcher.expect("Up -> Down: control detection time expired")
 }
 
 // TestBFDWithoutAnInterface says what is wrong, and goes on trying.

@@ -103,6 +103,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"bfd", "--peer=192.0.2.1", "--auth=sha1", "--auth-key-file=/nonexistent/key"}, "/nonexistent/key"},
 		{[]string{"bfd", "--peer=192.0.2.1", "--auth=password", "--auth-key-file=" + key}, "in the clear"},
 		{[]string{"bfd", "--peer=192.0.2.1", "--auth=md5", "--auth-key-file=" + empty}, "1 to 16 bytes"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--listen=/nonexistent/socket"}, "--listen"},
 		{[]string{"plan"}, "-f"},
 		{[]string{"plan", "pool.yaml"}, `"pool.yaml"`},
 		{[]string{"plan", "-f", "/nonexistent/pool.yaml"}, "/nonexistent/pool.yaml"},
@@ -130,6 +131,7 @@ func TestFailures(t *testing.T) {
 		want string
 	}{
 		{[]string{"controller"}, "service account"},
+		{[]string{"bfd", "--listen=/nonexistent/socket"}, "/nonexistent/socket"},
 		{[]string{"plan", "--delete=lan", "--kubeconfig=/nonexistent/kubeconfig"}, "/nonexistent/kubeconfig"},
 		{[]string{"plan", "--delete=lan", kube}, "list Services"},
 		{[]string{"speaker", "--kubeconfig=/nonexistent/kubeconfig"}, "/nonexistent/kubeconfig"},
