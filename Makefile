@@ -60,9 +60,9 @@ test: ## unit tests with the race detector, then scenarios in the lab, one summa
 UNITFLAGS ?= -count=1
 unit: deps
 	@echo "unit tests, race detector on"
-	@rc=0; CGO_ENABLED=1 $(GO) test -p $(JOBS) -race $(UNITFLAGS) $$($(GO) list ./... | grep -vE '/speaker/(member|pulse)$$') || rc=1; \
+	@rc=0; CGO_ENABLED=1 $(GO) test -p $(JOBS) -race $(UNITFLAGS) $$($(GO) list ./... | grep -vE '/speaker/(bfd|member|pulse)$$') || rc=1; \
 	echo "the tests of liveness, which need the processors for themselves"; \
-	CGO_ENABLED=1 $(GO) test -p 1 -race $(UNITFLAGS) ./speaker/member ./speaker/pulse || rc=1; exit $$rc
+	CGO_ENABLED=1 $(GO) test -p 1 -race $(UNITFLAGS) ./speaker/bfd ./speaker/member ./speaker/pulse || rc=1; exit $$rc
 	@echo "the test that GoBGP's own variables keep from the race detector (speaker/bgp/plans_test.go)"
 	@$(GO) test $(UNITFLAGS) -run '^TestSpeakerFollowsPlans$$' ./speaker/bgp
 
