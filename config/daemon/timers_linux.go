@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -37,6 +38,11 @@ func GatherTimers() error {
 	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(timerSlack.Nanoseconds()), 0, 0, 0); err != nil {
 		return fmt.Errorf("set timer slack: %w", err)
+	}
+	// Kernels since 6.13 ignore it for real-time threads, without an error. The
+	// program would start over for ever.
+	if slack, err = unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); err != nil || time.Duration(slack) < timerSlack {
+		return errors.Join(fmt.Errorf("the kernel keeps the timer slack at %v", time.Duration(slack)), err)
 	}
 	return fmt.Errorf("execute %s again: %w", program, syscall.Exec(program, os.Args, os.Environ()))
 }

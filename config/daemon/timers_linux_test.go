@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,6 +33,25 @@ func TestGatherTimers(t *testing.T) {
 	}
 	if text := string(out); strings.Count(text, "slack ") < 4 || strings.Count(text, "slack ") != strings.Count(text, "slack 1ms\n") {
 		t.Errorf("threads without the slack:\n%s", text)
+	}
+}
+
+// A process whose threads are real-time ones, as a service manager can make
+// them, comes up whatever its kernel makes of the slack.
+func TestGatherTimersOfRealTimeThreads(t *testing.T) {
+	const asChild = "STEELYARD_TEST_GATHER_REAL_TIME"
+	if os.Getenv(asChild) != "" {
+		runtime.LockOSThread()
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
+		fmt.Printf("real-time: %v, gathered: %v\n", unix.SchedSetAttr(0, &attr, 0), GatherTimers())
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestGatherTimersOfRealTimeThreads$", "-test.v", "-test.count=1")
+	child.Env = append(os.Environ(), asChild+"=1")
+	if out, err := child.CombinedOutput(); err != nil || strings.Count(string(out), "gathered: ") != 1 {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
