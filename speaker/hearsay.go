@@ -43,10 +43,12 @@ func (a *Agent) hear(list []announce.Takeover) {
 		switch {
 		case !alive[t.Node] || !succeeds(t, base) || base != nil && alive[base.Owner]:
 			// not by what is known here: the record decides
+		case known && here.written():
+			// a record, which stays when nobody tells of it any more
 		case known && here.claim.Owner == t.Node:
 			here.heard = now
 			a.over[t.Addr] = here
-		case known && (here.written() || here.claim.Owner < t.Node):
+		case known && here.claim.Owner < t.Node:
 		default:
 			level.Info(a.log).Log("msg", "taken over by another node, the record is to follow", "addr", t.Addr, "owner", t.Node, "epoch", t.Epoch)
 			a.over[t.Addr] = local{claim: takeover(t, base, now), base: base, heard: now}

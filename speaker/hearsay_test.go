@@ -132,3 +132,27 @@ func TestTakeoversAreTold(t *testing.T) {
 		}
 	})
 }
+
+// A record that only a reading has shown outlasts what is told of it: the watch
+// may be late by more than that.
+func TestToldOfWhatWasRead(t *testing.T) {
+	apart(t, func(r *rig) {
+		free := r.nodes["n1"]
+		r.exclude("n1")
+		r.kill("n2")
+		r.pass(0)
+		before := r.records[addr4]
+		r.set(func() { r.api = ""; r.record(addr4, "n3", 5) })
+		r.beats(false, 1, "n0:up n3:up n4:up n5:up") // this node was not heard, so it reads
+		r.pass(settleTime + reviewEvery)
+		r.set(func() { r.api = "hang" })
+		r.hears("n3", 5)
+		r.set(func() { r.records[addr4] = before }) // as the watch has it
+		r.nodes["n1"] = free
+		r.publishAll()
+		r.pass(tellLasts + 2*retryAfter)
+		if got := r.shows("answer"); got != "" {
+			t.Errorf("answers %q, which the record gives to n3", got)
+		}
+	})
+}
