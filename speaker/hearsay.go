@@ -15,8 +15,12 @@ import (
 const tellLasts = 3 * time.Second
 
 // tellTakeovers tells the others for which addresses this node answers before
-// the record says so.
+// the record says so. One that may not answer tells nothing: the others would
+// leave the addresses to it, and nobody had them.
 func (a *Agent) tellTakeovers() {
+	if !a.rights.answer || a.namesake {
+		return
+	}
 	var list []announce.Takeover
 	for addr, mine := range a.over {
 		if mine.pending() {

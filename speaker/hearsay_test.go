@@ -156,3 +156,22 @@ func TestToldOfWhatWasRead(t *testing.T) {
 		}
 	})
 }
+
+// Who may not answer for what it took over does not keep others from it.
+func TestSilentNodesTellNothing(t *testing.T) {
+	apart(t, func(r *rig) {
+		r.kill("n2")
+		r.pass(0)
+		r.beats(false, 1, "n0:up n3:up n4:up n5:up") // this node was not heard
+		r.pass(0)
+		before := len(r.tellings())
+		r.pass(apiPatience - reviewEvery)
+		if got := r.shows("answer"); got != "" || len(r.tellings()) != before {
+			t.Errorf("answers %q, told %d times meanwhile", got, len(r.tellings())-before)
+		}
+		r.pass(2 * retryAfter)
+		if got := r.shows("answer"); got != "192.0.2.10" || len(r.tellings()) == before {
+			t.Errorf("answers %q, told %d times afterwards", got, len(r.tellings())-before)
+		}
+	})
+}
