@@ -1,6 +1,7 @@
 package member
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -37,6 +38,7 @@ type delegate struct {
 func newDelegate(self string, logger log.Logger, look chan struct{}) *delegate {
 	d := &delegate{self: self, log: logger, wake: make(chan struct{}, 1), look: look, view: view{},
 		takeovers: feed.NewLatest(addTakeovers)}
+	d.tidings.run = rand.Uint64()
 	d.tidings.queue = memberlist.TransmitLimitedQueue{NumNodes: d.size, RetransmitMult: passOn}
 	return d
 }

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/memberlist"
 
@@ -28,8 +27,9 @@ const (
 // the record says so.
 type tiding struct {
 	Node  string         `json:"n"`
+	Run   uint64         `json:"r"` // of the process that tells, drawn by lot
 	Part  int            `json:"p"`
-	Told  int64          `json:"s"` // grows with each telling
+	Told  int64          `json:"s"` // grows with each telling of that process
 	Taken []wireTakeover `json:"t"`
 }
 
@@ -38,10 +38,11 @@ type wireTakeover struct {
 	Epoch int64      `json:"e"`
 }
 
-// tidingsOf are list cut to pieces that fit.
-func tidingsOf(node string, list []announce.Takeover, now time.Time) (out []tiding) {
+// tidingsOf are list cut to pieces that fit, each like of.
+func tidingsOf(of tiding, list []announce.Takeover) (out []tiding) {
 	for part := range slices.Chunk(list, perTiding) {
-		t := tiding{Node: node, Part: len(out), Told: now.UnixNano()}
+		t := of
+		t.Part = len(out)
 		for _, o := range part {
 			t.Taken = append(t.Taken, wireTakeover{o.Addr, o.Epoch})
 		}
@@ -76,7 +77,9 @@ func addTakeovers(old, next []announce.Takeover) []announce.Takeover {
 	return slices.Concat(old, next)
 }
 
-func (t tiding) name() string { return fmt.Sprint(t.Node, "/", t.Part) }
+// name is what a newer telling of the same has too. That of another process is
+// something else: which of two was first no clock tells that can be set back.
+func (t tiding) name() string { return fmt.Sprint(t.Node, "/", t.Run, "/", t.Part) }
 
 // cast is a message on its way. It takes the place of an older one of its name.
 type cast struct {
@@ -100,9 +103,19 @@ func (c cast) Finished() {}
 // to it, so that all hear it within a few rounds.
 type tidings struct {
 	queue memberlist.TransmitLimitedQueue
+	run   uint64 // of this process
 
 	mu    sync.Mutex
-	heard map[string]int64 // by name: told when
+	told  int64            // by this process, how often
+	heard map[string]int64 // by name: the last Told
+}
+
+// next is the beginning of what node, this one, tells now.
+func (s *tidings) next(node string) tiding {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told++
+	return tiding{Node: node, Run: s.run, Told: s.told}
 }
 
 // pass queues t if it is news.
@@ -127,7 +140,7 @@ func (s *tidings) pass(t tiding, text []byte) bool {
 // list before the record says so. They believe it for some seconds: it is to be
 // told again for as long as it is true.
 func (m *Membership) TellTakeovers(list []announce.Takeover) {
-	for _, t := range tidingsOf(m.cfg.Node, list, time.Now()) {
+	for _, t := range tidingsOf(m.d.tidings.next(m.cfg.Node), list) {
 		text, _ := json.Marshal(t) // cannot fail
 		m.d.tidings.pass(t, text)
 	}
