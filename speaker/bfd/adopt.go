@@ -101,7 +101,8 @@ func (l *loop) forget(r *running) {
 	}
 }
 
-// listen opens the listeners that the sessions need and closes the others.
+// listen opens the listeners that the sessions need and closes the others, and
+// those whose VRF is gone.
 func (l *loop) listen() {
 	needed := map[place]bool{}
 	for _, list := range [][]*running{l.order, l.leaving} {
@@ -110,7 +111,7 @@ func (l *loop) listen() {
 		}
 	}
 	for at, s := range l.listeners {
-		if !needed[at] {
+		if !needed[at] || s.stray() {
 			s.close()
 			delete(l.listeners, at)
 		}

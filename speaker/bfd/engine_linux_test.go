@@ -1,9 +1,11 @@
 package bfd
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,14 +200,22 @@ func TestSessionsThatCannotBe(t *testing.T) {
 }
 
 // TestTheInterfaceComesBack as another: even one that waits to be spoken to
-// finds it.
+// finds it, and one that is in a VRF, whose listener is bound to it too.
 func TestTheInterfaceComesBack(t *testing.T) {
+	passive, inVRF := usual(routerLL), usual(router4)
+	passive.Passive, inVRF.VRF = true, "eth0" // to a socket a VRF is a device like others
+	for name, c := range map[string]struct{ ours, theirs Session }{
+		"interface": {passive, usual(nodeLL)}, "VRF": {inVRF, usual(node4)},
+	} {
+		t.Run(name, func(t *testing.T) { comesBack(t, c.ours, c.theirs) })
+	}
+}
+
+func comesBack(t *testing.T, ours, theirs Session) {
 	l := newLab(t)
-	passive := usual(routerLL)
-	passive.Passive = true
-	n := run(t, l.node, passive)
+	n := run(t, l.node, ours)
 	for range 2 {
-		peer := run(t, l.router, usual(nodeLL))
+		peer := run(t, l.router, theirs)
 		n.waitUp(1)
 		peer.end()
 		in(t, l.node, func() error {
@@ -227,9 +237,72 @@ func TestTheInterfaceComesBack(t *testing.T) {
 			return netlink.LinkDel(link)
 		})
 		link(t, l.node, "eth0", l.router, "eth0")
-		address(t, l.node, "eth0", nodeLL)
-		address(t, l.router, "eth0", routerLL)
+		address(t, l.node, "eth0", nodeLL, node4)
+		address(t, l.router, "eth0", routerLL, router4)
 	}
+}
+
+// TestForgedErrorsSilenceNothing: an ICMP error is not told of its way, so that
+// anybody can forge one, from anywhere, who guesses the source port.
+func TestForgedErrorsSilenceNothing(t *testing.T) {
+	l := newLab(t)
+	n, peer := run(t, l.node, usual(router4), usual(router6)), run(t, l.router, usual(node4), usual(node6))
+	n.waitUp(2)
+	peer.waitUp(2)
+	before := n.statuses()
+	for range 10 {
+		for _, s := range before {
+			l.forge(s.Source, netip.AddrPortFrom(s.Peer, singleHopPort))
+		}
+		time.Sleep(150 * ms)
+	}
+	for i, s := range n.statuses() {
+		if s.Source != before[i].Source || s.Problem != "" {
+			t.Errorf("another socket: %+v", s)
+		}
+	}
+	if d := append(n.downs(), peer.downs()...); len(d) > 0 {
+		t.Errorf("fell: %+v", d)
+	}
+}
+
+// forge tells the node that its packets from and to these are prohibited, which
+// the kernel takes for an error of the socket.
+func (l *lab) forge(from, to netip.AddrPort) {
+	l.t.Helper()
+	udp := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, from.Port()), to.Port())
+	udp = append(udp, 0, 32, 0, 0)
+	network, about := "ip4:icmp", append([]byte{0x45, 0, 0, 52, 0, 0, 0, 0, 255, unix.IPPROTO_UDP, 0, 0}, from.Addr().AsSlice()...)
+	head := []byte{3, 13, 0, 0, 0, 0, 0, 0} // communication administratively prohibited
+	if from.Addr().Is6() {
+		network, about = "ip6:ipv6-icmp", append([]byte{0x60, 0, 0, 0, 0, 32, unix.IPPROTO_UDP, 255}, from.Addr().AsSlice()...)
+		head[0], head[1] = 1, 1
+	}
+	b := slices.Concat(head, about, to.Addr().AsSlice(), udp)
+	if from.Addr().Is4() { // the kernel itself sums up ICMPv6
+		binary.BigEndian.PutUint16(b[2:], checksum(b))
+	}
+	in(l.t, l.router, func() error {
+		conn, err := net.Dial(network, from.Addr().String())
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write(b)
+		return err
+	})
+}
+
+// checksum is that of the Internet (RFC 1071), of an even number of bytes.
+func checksum(b []byte) uint16 {
+	sum := uint32(0)
+	for ; len(b) > 1; b = b[2:] {
+		sum += uint32(binary.BigEndian.Uint16(b))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
 }
 
 // TestAPortThatIsTaken is said, and taken over when it is free.

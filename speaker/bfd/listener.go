@@ -22,7 +22,8 @@ func placeOf(p Path) place { return place{p.Peer.Is4(), p.MultiHop, p.VRF} }
 // listener is a socket that the packets of many sessions come to.
 type listener struct {
 	place
-	fd int
+	fd      int
+	ifindex int // of the VRF's device; 0 if there is none
 }
 
 func listen(at place) (*listener, error) {
@@ -34,7 +35,7 @@ func listen(at place) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
-	l := &listener{at, fd}
+	l := &listener{place: at, fd: fd}
 	if err := l.prepare(addr); err != nil {
 		l.close()
 		return nil, err
@@ -56,6 +57,11 @@ func (l *listener) prepare(addr netip.Addr) error {
 		if err := unix.BindToDevice(l.fd, l.vrf); err != nil {
 			return fmt.Errorf("listen in VRF %s: %w", l.vrf, err)
 		}
+		index, err := indexOf(l.fd, l.vrf)
+		if err != nil {
+			return fmt.Errorf("listen in VRF: %w", err)
+		}
+		l.ifindex = index
 	}
 	err := unix.Bind(l.fd, sockaddr(netip.AddrPortFrom(addr, uint16(port(l.multiHop))), 0))
 	if errors.Is(err, unix.EADDRINUSE) {
@@ -80,5 +86,9 @@ func listenerOptions(is4 bool) []option {
 		{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1, "delivery of the destination"},
 	}
 }
+
+// stray tells whether the listener's VRF is gone: one that came back under the
+// name is another one to the kernel.
+func (l *listener) stray() bool { return l.vrf != "" && replaced(l.fd, l.vrf, l.ifindex) }
 
 func (l *listener) close() { _ = unix.Close(l.fd) }

@@ -56,10 +56,8 @@ func (r *running) open(now time.Time) {
 // mend opens a sender that is not there. An interface that came back is another
 // one to the kernel: while the peer is silent, that is looked for.
 func (r *running) mend(now time.Time) {
-	if r.out != nil && r.want.Interface != "" && r.machine.Status().State != packet.Up {
-		if index, err := indexOf(r.out.fd, r.want.Interface); err != nil || index != r.out.ifindex {
-			r.shut()
-		}
+	if device := r.want.device(); r.out != nil && device != "" && r.machine.Status().State != packet.Up && replaced(r.out.fd, device, r.out.ifindex) {
+		r.shut()
 	}
 	r.open(now)
 }

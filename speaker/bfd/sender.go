@@ -20,7 +20,7 @@ const (
 type sender struct {
 	fd      int
 	source  netip.AddrPort
-	ifindex int // of Path.Interface; 0 if there is none
+	ifindex int // of Path.device; 0 if there is none
 }
 
 // dial opens the sender of a path, at a port that is none of those taken.
@@ -49,9 +49,7 @@ func (s *sender) prepare(p Path, taken sourcePorts) error {
 		if err := unix.BindToDevice(s.fd, device); err != nil {
 			return fmt.Errorf("send by interface %s: %w", device, err)
 		}
-	}
-	if p.Interface != "" {
-		index, err := indexOf(s.fd, p.Interface)
+		index, err := indexOf(s.fd, device)
 		if err != nil {
 			return err
 		}
@@ -128,11 +126,13 @@ func (s *sender) bind(p Path, taken sourcePorts) error {
 	return nil
 }
 
-// send sends b. That nobody listens at the peer is no error: it says nothing
-// about the path, and is told of an earlier packet.
+// send sends b. The kernel tells of ICMP errors about an earlier packet, once,
+// and then has not sent b. They say nothing about the path: anybody may forge
+// them, from anywhere, and that must not silence the session. That nobody
+// listens at the peer is no error at all.
 func (s *sender) send(b []byte) error {
 	_, err := unix.Write(s.fd, b)
-	if errors.Is(err, unix.ECONNREFUSED) {
+	if err != nil {
 		_, err = unix.Write(s.fd, b)
 	}
 	switch {
@@ -154,6 +154,12 @@ func indexOf(fd int, name string) (int, error) {
 		return 0, fmt.Errorf("interface %s: %w", name, err)
 	}
 	return int(req.Uint32()), nil
+}
+
+// replaced tells whether an interface is not the one that had the number.
+func replaced(fd int, name string, index int) bool {
+	now, err := indexOf(fd, name)
+	return err != nil || now != index
 }
 
 // sockaddr is addr for the kernel; zone is of a link-local address.

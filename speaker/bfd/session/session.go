@@ -6,6 +6,9 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
 )
 
+// mostLeave bounds how long a session takes leave: a peer can ask for weeks.
+const mostLeave = time.Minute
+
 // slow is the least interval of a session that is not Up (RFC 5880, 6.8.3).
 const slow = time.Second
 
@@ -114,13 +117,14 @@ func (s *Session) Apply(set Settings, now time.Time, random uint32) Output {
 }
 
 // Leave ends the session. With notice the peer is told, so that it does not
-// have to find out, for as long as it takes it to do so (RFC 5880, 6.8.16);
-// without, it finds a silence. [Session.Gone] says when the owner may forget it.
+// have to find out, for as long as it takes it to do so (RFC 5880, 6.8.16), but
+// a minute at most; without, it finds a silence. [Session.Gone] says when the
+// owner may forget it.
 func (s *Session) Leave(notice bool, now time.Time, random uint32) Output {
 	was := s.state
 	s.set.AdminDown = true
 	if s.leaves = now; notice {
-		s.leaves = now.Add(max(s.Detection(), slow))
+		s.leaves = now.Add(min(max(s.Detection(), slow), mostLeave))
 	}
 	if s.state != packet.AdminDown {
 		s.enter(packet.AdminDown, packet.AdminDowned, now)

@@ -309,6 +309,21 @@ func TestLeave(t *testing.T) {
 	}
 }
 
+// TestLeaveOfAPeerThatAsksForWeeks: its wish does not keep the session.
+func TestLeaveOfAPeerThatAsksForWeeks(t *testing.T) {
+	r := newRig(t, usual).to(packet.Up)
+	p := from(packet.Up)
+	p.Multiplier, p.MinTx = 255, time.Hour
+	r.receive(p)
+	r.take(r.s.Leave(true, r.now, middle))
+	if r.s.Gone(r.now.Add(mostLeave - ms)) {
+		t.Error("gone early")
+	}
+	if !r.s.Gone(r.now.Add(mostLeave)) {
+		t.Errorf("not gone, the detection time is %v", r.s.Detection())
+	}
+}
+
 func TestRestartedPeer(t *testing.T) {
 	r := newRig(t, usual).to(packet.Up)
 	p := from(packet.Down)
