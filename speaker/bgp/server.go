@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -44,6 +45,9 @@ type event struct {
 // its peer's state. It leaves one parked goroutine behind when stopped:
 // GoBGP's Serve has no end.
 func startServer(s serverSettings, j *journal) (*server, error) {
+	if err := canListen(s.listen); err != nil {
+		return nil, err
+	}
 	startMu.Lock()
 	defer startMu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -56,15 +60,33 @@ func startServer(s serverSettings, j *journal) (*server, error) {
 	return srv, nil
 }
 
+// canListen tells why nobody can be waited for at addr, which may be invalid:
+// then nobody is. A server that finds out by itself is one that leaves a
+// goroutine behind, at every try.
+func canListen(addr netip.AddrPort) error {
+	if !addr.IsValid() {
+		return nil
+	}
+	network := "tcp4"
+	if addr.Addr().Is6() {
+		network = "tcp6"
+	}
+	l, err := net.Listen(network, addr.String())
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("wait for the router at %s: another program listens there; set peerPort or sourceAddress: %w", addr, err)
+	}
+	if err != nil {
+		return fmt.Errorf("wait for the router at %s: %w", addr, err)
+	}
+	return l.Close()
+}
+
 func (s *server) setUp(ctx context.Context, set serverSettings) error {
 	global := &api.Global{Asn: set.asn, RouterId: set.routerID.String(), ListenPort: noListener}
 	if set.listen.IsValid() {
 		global.ListenPort, global.ListenAddresses = int32(set.listen.Port()), []string{set.listen.Addr().String()}
 	}
 	err := s.bgp.StartBgp(ctx, &api.StartBgpRequest{Global: global})
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("wait for the router at %s: another program listens there; set peerPort or sourceAddress: %w", set.listen, err)
-	}
 	if err != nil {
 		return fmt.Errorf("start BGP as AS %d, router id %s: %w", set.asn, set.routerID, err)
 	}

@@ -2,6 +2,7 @@ package bgp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -95,7 +96,7 @@ func (s *session) run(others []<-chan struct{}) {
 		case <-s.journal.news:
 			s.noticed()
 		case <-s.rejoin:
-			s.join()
+			s.rejoined(s.join())
 		case <-s.overdue:
 			s.wait()
 		case bye := <-s.bye:
@@ -111,7 +112,7 @@ func (s *session) adopt(want announce.Session) {
 	again := sameList(s.wanted.Routes, want.Routes)
 	s.wanted = want
 	next := settingsOf(want, s.opts.ConnectTime)
-	if again && s.clean && s.srv != nil && s.set == next {
+	if again && s.clean && s.srv != nil && s.set == next && (s.srv.peer.IsValid() || s.rejoin != nil) {
 		return
 	}
 	err := s.converge(next)
@@ -157,7 +158,7 @@ func (s *session) converge(next settings) error {
 	err := s.edit()
 	switch {
 	case !s.srv.peer.IsValid() && (s.rejoin == nil || what > costNone): // other settings are worth another try
-		s.join()
+		err = errors.Join(err, s.join())
 	case what == costUpdate && s.srv.peer.IsValid():
 		if e := s.srv.updatePeer(next, s.restartSeconds()); e != nil {
 			s.set = last // so that the next try sees a difference
@@ -182,9 +183,14 @@ func (s *session) restart(next settings) error {
 }
 
 // join adds the peer, which makes GoBGP connect within one to two seconds.
-func (s *session) join() {
+func (s *session) join() error {
 	s.rejoin, s.overdue = nil, time.After(patience)
-	if err := s.srv.addPeer(s.set, s.restartSeconds()); err != nil {
+	return s.srv.addPeer(s.set, s.restartSeconds())
+}
+
+// rejoined takes note of a failed join after a fall; adopt tries it again.
+func (s *session) rejoined(err error) {
+	if err != nil {
 		s.problem(err)
 		s.publish()
 	}

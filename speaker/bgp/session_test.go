@@ -3,6 +3,7 @@ package bgp
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -146,6 +147,55 @@ func TestBadRouterIDIsAProblemAndTriedAgain(t *testing.T) {
 	}
 	sess.adopt(sessionTo(nowhere(), route(vip4)))
 	if sess.state.Problem != "" || len(rib(t, sess.srv)) != 1 {
+		t.Errorf("state %+v", sess.state)
+	}
+}
+
+// TestAPeerThatGoBGPRefusesIsTriedAgain: it is not said and forgotten.
+func TestAPeerThatGoBGPRefusesIsTriedAgain(t *testing.T) {
+	sess := oneSession(t)
+	want := sessionTo(nowhere(), route(vip4))
+	sess.adopt(want)
+	addr := sess.srv.peer
+	sess.srv.peer = netip.Addr{} // GoBGP takes none twice
+	sess.rejoined(sess.join())
+	for i := range 2 {
+		if st := sess.board.list(); len(st) != 1 || !strings.Contains(st[0].Problem, "add peer") || sess.retry == nil {
+			t.Fatalf("try %d: states %+v, retry %v", i, st, sess.retry)
+		}
+		sess.adopt(want)
+	}
+	sess.srv.peer = addr
+	if err := sess.srv.deletePeer(); err != nil {
+		t.Fatal(err)
+	}
+	if sess.adopt(want); sess.state.Problem != "" || !sess.srv.peer.IsValid() {
+		t.Errorf("state %+v", sess.state)
+	}
+}
+
+// TestTriesToListenLeaveNothingBehind, however long another program has the port.
+func TestTriesToListenLeaveNothingBehind(t *testing.T) {
+	other, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	at := netip.MustParseAddrPort(other.Addr().String())
+	passive := sessionTo(nowhere(func(p *config.Peer) { p.Passive, p.Source, p.Port = true, at.Addr(), at.Port() }), route(vip4))
+	sess := oneSession(t)
+	before := runtime.NumGoroutine()
+	for range 50 {
+		sess.adopt(passive)
+		if !strings.Contains(sess.state.Problem, "another program listens there") {
+			t.Fatalf("state %+v", sess.state)
+		}
+	}
+	if after := runtime.NumGoroutine(); after > before+10 {
+		t.Errorf("%d goroutines before 50 tries, %d after", before, after)
+	}
+	other.Close()
+	if sess.adopt(passive); sess.state.Problem != "" {
 		t.Errorf("state %+v", sess.state)
 	}
 }
