@@ -1,8 +1,13 @@
 package bgp
 
 import (
+	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,11 +53,11 @@ func drained(t *testing.T, conf routerConf, asn uint32) {
 		})
 		changes := l.monitor()
 		a.begin("stop")
-		eventually(t, 5*time.Second, "the other's routes alone, while the leaving one still offers its own", func() bool {
+		eventually(t, testDrain, "the other's routes alone, while the leaving one still offers its own", func() bool {
 			return l.leadsTo(vip4, node4b) && l.leadsTo(vip6, node6b) &&
 				lastChoice(r.route(vip4)) && lastChoice(r.route(vip6))
 		})
-		eventually(t, 10*time.Second, "withdrawal", func() bool {
+		eventually(t, testDrain+5*time.Second, "withdrawal", func() bool {
 			return !lastChoice(r.route(vip4)) && !lastChoice(r.route(vip6))
 		})
 		if err := a.cmd.Wait(); err != nil {
@@ -88,8 +93,8 @@ func TestRenamedPeerFollowsTheOldOne(t *testing.T) {
 		renamed := want
 		renamed.Peer = peer(func(p *config.Peer) { p.Name = "spine" })
 		sp.tell("apply", renamed)
-		eventually(t, 2*time.Second, "the old session's routes as the last choice", func() bool { return lastChoice(r.route(vip4)) })
-		eventually(t, 15*time.Second, "the new session alone", func() bool {
+		eventually(t, testDrain, "the old session's routes as the last choice", func() bool { return lastChoice(r.route(vip4)) })
+		eventually(t, testDrain+15*time.Second, "the new session alone", func() bool {
 			st := sp.tell("states")
 			return len(st) == 1 && st[0].Peer == "spine" && st[0].Up()
 		})
@@ -100,4 +105,59 @@ func TestRenamedPeerFollowsTheOldOne(t *testing.T) {
 			t.Errorf("state %+v", st)
 		}
 	})
+}
+
+// A router that has ceased to read holds up no leave, with more routes than
+// find room on the way to it.
+func TestLeavingARouterThatHangs(t *testing.T) {
+	forKinds(t, func(t *testing.T, l *lab, kind string) {
+		const count = 5000
+		in(t, l.node, func() error { return os.WriteFile("/proc/sys/net/ipv4/tcp_wmem", []byte("4096 8192 16384"), 0) })
+		in(t, l.router, func() error { return os.WriteFile("/proc/sys/net/ipv4/tcp_rmem", []byte("4096 8192 16384"), 0) })
+		r := l.startRouter(kind, routerConf{})
+		var routes []announce.Route
+		for i := range count {
+			routes = append(routes, route(fmt.Sprintf("10.50.%d.%d/32", i/250, i%250)))
+		}
+		sp := l.startSpeaker()
+		sp.tell("apply", sessionTo(peer(), routes...))
+		last := fmt.Sprintf("10.50.%d.%d/32", (count-1)/250, (count-1)%250)
+		eventually(t, 30*time.Second, "the last route", func() bool { return l.hasRoute(last, node4) })
+		r.freeze()
+		begin := time.Now()
+		sp.tell("stop")
+		if err := sp.cmd.Wait(); err != nil {
+			t.Errorf("not left after %v: %v", time.Since(begin), err)
+		}
+	})
+}
+
+// freeze makes the router's daemons hang: their sockets stay as they are.
+func (r *router) freeze() {
+	r.t.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", r.process.Pid))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	frozen := 0
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for _, field := range strings.Fields(string(text)) {
+			pid, err := strconv.Atoi(field)
+			if err == nil {
+				err = syscall.Kill(pid, syscall.SIGSTOP)
+			}
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			r.t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) }) // to be asked why a test failed
+			frozen++
+		}
+	}
+	if frozen == 0 {
+		r.t.Fatal("nothing to freeze")
+	}
 }

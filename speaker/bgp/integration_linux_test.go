@@ -58,7 +58,7 @@ func TestRoutesReachTheRoutersKernel(t *testing.T) {
 		}
 		editsReach(l, r, sp)
 		sp.tell("apply")
-		eventually(t, 5*time.Second, "withdrawal with the removed peer", func() bool {
+		eventually(t, testDrain+5*time.Second, "withdrawal with the removed peer", func() bool {
 			return len(l.gateways(vip4)) == 0 && len(l.gateways(vip6)) == 0
 		})
 		// the router acts on the first word of the farewell, the session ends with the last

@@ -27,6 +27,10 @@ const roleVar = "STEELYARD_BGP_TEST_ROLE"
 // restartVar is the RestartTime of the speaker process, if it is not to be the usual.
 const restartVar = "STEELYARD_BGP_TEST_RESTART"
 
+// testDrain is the DrainTime of the speaker process: long enough to be seen on
+// a machine that is busy with other tests.
+const testDrain = 5 * time.Second
+
 func TestMain(m *testing.M) {
 	var err error
 	switch os.Getenv(roleVar) {
@@ -57,7 +61,7 @@ type order struct {
 // each with the states.
 func playSpeaker() error {
 	logger := log.With(log.NewLogfmtLogger(log.NewSyncWriter(os.Stderr)), "ts", log.DefaultTimestamp)
-	var opts Options
+	opts := Options{DrainTime: testDrain}
 	if text := os.Getenv(restartVar); text != "" {
 		var err error
 		if opts.RestartTime, err = time.ParseDuration(text); err != nil {
@@ -81,7 +85,7 @@ func playSpeaker() error {
 		case "apply":
 			s.Apply(o.Sessions)
 		case "stop":
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
 			if err := s.Stop(ctx); err != nil {
 				return err

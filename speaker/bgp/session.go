@@ -15,6 +15,8 @@ import (
 const (
 	// leaveTime bounds the orderly end of a removed peer's session.
 	leaveTime = 2 * time.Second
+	// lastWordTime bounds what comes after it, of a router that has ceased to read.
+	lastWordTime = 500 * time.Millisecond
 	// retryTime is after what time something that failed is tried again.
 	retryTime = 10 * time.Second
 	// steadyTime is how long a session must have lived for its fall to be
@@ -231,6 +233,19 @@ func (s *session) publish() {
 	s.board.put(s.state)
 }
 
+// shut stops the server. Its last word would wait for a router that has ceased
+// to read, for as long as the hold time: that one's connection ends without it.
+func (s *session) shut() {
+	set, logger := s.set, s.logger
+	hung := time.AfterFunc(lastWordTime, func() {
+		if err := shutSockets(set); err != nil {
+			level.Warn(logger).Log("msg", "closing quietly failed", "err", err)
+		}
+	})
+	s.srv.stop()
+	hung.Stop()
+}
+
 // end closes the session for good.
 func (s *session) end(bye farewell) {
 	if s.srv != nil {
@@ -239,7 +254,7 @@ func (s *session) end(bye farewell) {
 		} else {
 			s.leave(bye)
 		}
-		s.srv.stop()
+		s.shut()
 	}
 	s.board.remove(s.name)
 	s.metrics.forget(s.name)
