@@ -13,9 +13,13 @@ import (
 // Linux lets an ordinary thread that wakes wait for the next tick, 4 ms on busy
 // processors, and a real-time one run at once. It is for short work only, and
 // for callers that wait in the kernel: a goroutine that waits in Go is woken by
-// another thread, which is not urgent.
+// another thread, which is not urgent. On a single processor it stays ordinary:
+// where it has to wait for another thread of the runtime, that could not run.
 func Urgent() {
 	runtime.LockOSThread()
+	if runtime.NumCPU() == 1 {
+		return
+	}
 	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
 	if unix.SchedSetAttr(0, &attr, 0) != nil {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20) // 0 is this thread
