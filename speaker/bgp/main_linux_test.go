@@ -90,6 +90,8 @@ func playSpeaker() error {
 			if err := s.Stop(ctx); err != nil {
 				return err
 			}
+		case "drop":
+			s.Drop("tor", Reason{KindBFD, "no life"})
 		case "abandon":
 			s.Abandon()
 		}

@@ -32,6 +32,7 @@ const (
 	KindSilent       = "silent"          // the router does not come, or does not answer our OPEN
 	KindMalformed    = "malformed"       // the router sent what is not BGP
 	KindTooMany      = "too_many"        // the router sent more prefixes than it may
+	KindBFD          = "bfd"             // found dead by BFD
 	KindLocal        = "local"           // closed from our side: changed or removed peer
 	KindOther        = "other"
 )

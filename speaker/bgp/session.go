@@ -47,6 +47,7 @@ type session struct {
 	metrics *metrics
 	board   *board
 	want    chan announce.Session // one slot, the newest wins
+	drops   chan Reason           // one slot
 	bye     chan farewell
 	done    chan struct{}
 
@@ -70,7 +71,7 @@ func (s *Speaker) newSession(name string) *session {
 	logger := log.With(s.logger, "peer", name)
 	return &session{
 		name: name, opts: s.opts, base: logger, logger: logger, metrics: s.metrics, board: s.board,
-		want: make(chan announce.Session, 1), bye: make(chan farewell, 1), done: make(chan struct{}),
+		want: make(chan announce.Session, 1), drops: make(chan Reason, 1), bye: make(chan farewell, 1), done: make(chan struct{}),
 		journal: newJournal(logger, settings{}),
 		state:   SessionState{Peer: name, State: idle, Since: time.Now()},
 	}
@@ -101,6 +102,8 @@ func (s *session) run(others []<-chan struct{}) {
 			s.rejoined(s.join())
 		case <-s.overdue:
 			s.wait()
+		case why := <-s.drops:
+			s.cutOff(why)
 		case bye := <-s.bye:
 			s.end(bye)
 			return

@@ -125,6 +125,18 @@ func (s *session) fell(why Reason) {
 	level.Info(s.logger).Log("msg", "session down", "reason", why.Text, "up", now.Sub(s.upSince).Round(time.Second))
 }
 
+// cutOff ends a time of being Established because the router is lost by other
+// means than BGP's own.
+func (s *session) cutOff(why Reason) {
+	if s.srv == nil || !s.state.Up() {
+		return
+	}
+	s.journal.blame(why)
+	s.fell(why)
+	s.comeBack()
+	s.publish()
+}
+
 // comeBack sees to a new connection after a fall. GoBGP would wait 5 s and
 // then connect; a peer deleted and added anew connects within one to two.
 // Sessions that keep falling soon after they rose are given time.

@@ -39,7 +39,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Speaker holds this node's BGP sessions. Apply, States, Stop and Abandon may
+// Speaker holds this node's BGP sessions. Apply, Drop, States, Stop and Abandon may
 // be called from any goroutine while Run runs; of concurrent Applies the last
 // one counts.
 type Speaker struct {
@@ -48,6 +48,7 @@ type Speaker struct {
 	metrics *metrics
 	board   *board
 	plans   chan []announce.Session // one slot, the newest wins
+	drops   chan drop
 	byes    chan farewell
 	done    chan struct{} // closed when Run has returned
 }
@@ -60,7 +61,7 @@ func New(logger log.Logger, registerer prometheus.Registerer, opts Options) (*Sp
 	}
 	return &Speaker{
 		logger: logger, opts: opts.withDefaults(), metrics: m, board: newBoard(),
-		plans: make(chan []announce.Session, 1), byes: make(chan farewell), done: make(chan struct{}),
+		plans: make(chan []announce.Session, 1), drops: make(chan drop), byes: make(chan farewell), done: make(chan struct{}),
 	}, nil
 }
 
@@ -69,6 +70,23 @@ func New(logger log.Logger, registerer prometheus.Registerer, opts Options) (*Sp
 // sessions and all they reach must not be changed afterwards. Handing over the
 // same again costs a comparison.
 func (s *Speaker) Apply(sessions []announce.Session) { post(s.plans, sessions) }
+
+// Drop ends the session of a peer at once, if it is up, because of what was
+// found out elsewhere; it comes back as after any fall. If the router can still
+// be reached it is told by a NOTIFICATION, so that it does not keep the routes
+// by graceful restart: it would go on sending where nothing arrives.
+func (s *Speaker) Drop(peer string, why Reason) {
+	select {
+	case s.drops <- drop{peer, why}:
+	case <-s.done:
+	}
+}
+
+// drop is a session that is to fall.
+type drop struct {
+	peer string
+	why  Reason
+}
 
 // States is the state of every session, sorted by peer.
 func (s *Speaker) States() []SessionState { return s.board.list() }
@@ -86,6 +104,10 @@ func (s *Speaker) Run(ctx context.Context) error {
 		select {
 		case plan := <-s.plans:
 			r.reconcile(plan)
+		case d := <-s.drops:
+			if m := r.live[d.peer]; m != nil {
+				post(m.drops, d.why)
+			}
 		case bye := <-s.byes:
 			r.end(bye)
 			return nil
