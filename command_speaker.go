@@ -18,6 +18,7 @@ import (
 	"github.com/steelyard-lb/steelyard/l4proxy/nft"
 	"github.com/steelyard-lb/steelyard/speaker"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/keyfile"
 	"github.com/steelyard-lb/steelyard/speaker/keys"
@@ -115,6 +116,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bgp: %w", err)
 	}
+	detector := bfd.New(p.reg)
 	lan := layer2.New(p.with("layer2"), p.reg, layer2.Options{Detection: pulse.DefaultTuning.Detection()})
 	links := host.Watch(p.with("host"))
 	source := kube.Watch(p.client, kube.WatchOptions{
@@ -125,10 +127,10 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		Node: o.node, Classes: o.classes, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
 		PulsePort: o.pulsePort, Metrics: p.reg,
 		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
-		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers,
+		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: detector,
 		Claims: p.client, Records: p.client, Reports: p.client, Events: events, Health: p.health,
 		Ask:   kube.Standing{Client: p.client, Namespace: o.namespace, DaemonSet: o.daemonSet, Node: o.node},
-		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, routers.Run, events.Run},
+		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, detector.Run, routers.Run, events.Run},
 	}
 	faults := []func() []config.Problem{keyFile.Problems, members.Problems}
 	switch o.forwarder {

@@ -134,7 +134,7 @@ func TestEveryBGPFieldIsProven(t *testing.T) {
 		t.Fatal("docs/bgp.md has no such chapter")
 	}
 	tests := ""
-	for _, pattern := range []string{"speaker/bgp/*_test.go", "speaker/announce/*_test.go", "config/*_test.go", "config/translate/*_test.go"} {
+	for _, pattern := range []string{"speaker/bgp/*_test.go", "speaker/announce/*_test.go", "speaker/*_test.go", "config/*_test.go", "config/translate/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -155,7 +155,7 @@ func TestEveryBGPFieldIsProven(t *testing.T) {
 			}
 		}
 	}
-	for _, spec := range []any{v1beta1.BGPPeerSpec{}, v1beta1.BGPAdvertisementSpec{}} {
+	for _, spec := range []any{v1beta1.BGPPeerSpec{}, v1beta1.BGPAdvertisementSpec{}, v1beta1.BFDProfileSpec{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(spec)) {
 			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); !proven[name] {
 				t.Errorf("docs/bgp.md names no proof of %T.%s", spec, name)

@@ -121,6 +121,7 @@ type Peer struct {
 	GracefulRestart bool
 	LongLived       time.Duration // longLivedGracefulRestart; 0: off
 	NodeSelectors   []Selector
+	BFD             *BFDProfile // bfdProfile; nil: not watched
 }
 
 // Listener is where p's router is waited for; invalid if it is not.

@@ -46,6 +46,7 @@ const (
 	KindIPReservation    Kind = "IPReservation"
 	KindL2Advertisement  Kind = "L2Advertisement"
 	KindBGPPeer          Kind = "BGPPeer"
+	KindBFDProfile       Kind = "BFDProfile"
 	KindBGPAdvertisement Kind = "BGPAdvertisement"
 	KindL2Claim          Kind = "L2Claim"
 	KindSpeakerStatus    Kind = "SpeakerStatus"

@@ -41,6 +41,14 @@ type SessionReport struct {
 	Since    time.Time
 	Prefixes int    // routes offered
 	LastDrop string // why it last went down, in words
+	BFD      BFDReport
+}
+
+// BFDReport is what BFD says of a session's router. The zero value is that of one
+// that is not watched.
+type BFDReport struct {
+	State string // as RFC 5880 names it: AdminDown, Down, Init, Up
+	Since time.Time
 }
 
 // ExceptionNoEndpoints is the reason of an [Exception] that holds for every

@@ -23,7 +23,8 @@ type Snapshot struct {
 	Former []*Pool             // ranges taken out of pools since this process began, see [Former]
 	L2     []*L2Advertisement  // sorted by name
 	BGP    []*BGPAdvertisement // sorted by name
-	Peers  []*Peer             // sorted by name
+	BFD    []*BFDProfile       // sorted by name
+	Peers  []*Peer             // sorted by name; each has its BFDProfile
 	Claims Table[netip.Addr, *L2Claim]
 
 	// Reservations are the readable ones, by their own key.

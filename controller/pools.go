@@ -35,6 +35,9 @@ func verdicts(snap *config.Snapshot, use []ipam.PoolUse, namespace string) map[c
 	for _, a := range snap.BGP {
 		valid(config.KindBGPAdvertisement, a.Name, config.PoolStatus{})
 	}
+	for _, p := range snap.BFD {
+		valid(config.KindBFDProfile, p.Name, config.PoolStatus{})
+	}
 	for _, p := range snap.Peers {
 		valid(config.KindBGPPeer, p.Name, config.PoolStatus{})
 	}
@@ -57,7 +60,7 @@ func faults(problems []config.Problem) map[config.Ref][]config.Problem {
 	out := map[config.Ref][]config.Problem{}
 	for _, p := range problems {
 		switch p.Object.Kind {
-		case config.KindIPAddressPool, config.KindL2Advertisement, config.KindBGPAdvertisement, config.KindBGPPeer, config.KindIPReservation:
+		case config.KindIPAddressPool, config.KindL2Advertisement, config.KindBGPAdvertisement, config.KindBGPPeer, config.KindBFDProfile, config.KindIPReservation:
 			out[p.Object] = append(out[p.Object], p)
 		}
 	}

@@ -29,6 +29,7 @@ type Agent struct {
 	claims  *claimer
 	records *reader
 	reports *reporter
+	guard   *guard
 	metrics *metrics
 	faults  *feed.Latest[[]config.Problem]
 	going   atomic.Bool // on the way out: tasks may end
@@ -80,6 +81,7 @@ func New(logger log.Logger, parts Parts) *Agent {
 	return &Agent{
 		Parts: parts, log: logger,
 		claims: newClaimer(parts.Claims, parts.Node), records: newReader(parts.Records), reports: newReporter(logger, parts.Reports),
+		guard:   newGuard(logger, parts.Detector, parts.Routers),
 		metrics: newMetrics(parts.Metrics), faults: feed.NewLatest[[]config.Problem](nil),
 		liveness: newLiveness(), ground: newGround(), rights: rights{answer: true, swap: true, seize: true},
 		over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, owners: owners{count: map[string]int{}}, since: aliveSince{}, outages: outages{},
@@ -127,6 +129,9 @@ func (a *Agent) loop(ctx context.Context) {
 		case a.ailing = <-a.faults.C():
 			again = false
 		case <-a.Routers.Changed():
+			a.watchRouters()
+			again = false
+		case <-a.guard.changed:
 			again = false
 		}
 		if !again {
@@ -239,6 +244,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 	}
 	a.LAN.Apply(a.claimed(), a.host)
 	a.LAN.Ask(a.plan.Probes, a.otherMembers(), a.host)
+	a.watchRouters() // before the sessions: they are to find BFD up
 	if a.Forwarder == nil || a.table.written {
 		// Not before: the first routes are to be complete, or routers drop what
 		// they kept of this node's former life.
@@ -251,6 +257,9 @@ func (a *Agent) reconcile(ctx context.Context) {
 	a.report()
 	a.fresh, a.changed = inputs{}, config.Changes{}
 }
+
+// watchRouters has the routers of the plan watched by BFD.
+func (a *Agent) watchRouters() { a.guard.Apply(a.plan.Sessions, a.Routers.States(), a.host) }
 
 // decide makes the plan.
 func (a *Agent) decide() {

@@ -14,6 +14,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/l4proxy"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
 	"github.com/steelyard-lb/steelyard/speaker/pulse"
@@ -145,12 +146,28 @@ func (f fakeRouters) States() []bgp.SessionState {
 	return slices.Clone(f.states)
 }
 
+func (f fakeRouters) Drop(peer string, why bgp.Reason) {
+	f.note("routers", "drop "+peer+": "+why.Kind+", "+why.Text)
+}
+
 func (f fakeRouters) Changed() <-chan struct{} { return f.changed }
 func (f fakeRouters) Abandon()                 { f.note("routers", "abandoned") }
 
 func (f fakeRouters) Stop(ctx context.Context) error {
 	f.note("routers", "stopped")
 	return f.stall(ctx)
+}
+
+type fakeDetector struct{ *rig }
+
+func (f fakeDetector) Updates() <-chan bfd.Update { return f.bfd.C() }
+
+func (f fakeDetector) Apply(sessions []bfd.Session) {
+	var out []string
+	for _, s := range sessions {
+		out = append(out, fmt.Sprintf("%s %v/%v×%d", s.Name(), s.MinTx, s.MinRx, s.Multiplier))
+	}
+	f.note("bfd", strings.Join(out, ", "))
 }
 
 // fakeAPI is the API server as far as an agent writes to it.

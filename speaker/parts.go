@@ -10,6 +10,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/l4proxy"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
 	"github.com/steelyard-lb/steelyard/speaker/pulse"
@@ -36,6 +37,7 @@ type Parts struct {
 	Forwarder Forwarder // nil: somebody else forwards
 	LAN       LAN
 	Routers   Routers
+	Detector  Detector
 	// Faults finds what is wrong beside the API's objects: with this host, with
 	// the gossip's keys; nil if nobody looks. It is called by one goroutine, every
 	// half minute.
@@ -104,10 +106,19 @@ type LAN interface {
 // Routers are the BGP sessions.
 type Routers interface {
 	Apply(sessions []announce.Session)
+	// Drop makes the session of a peer fall, if it is up; it comes back by itself.
+	Drop(peer string, why bgp.Reason)
 	States() []bgp.SessionState
 	Changed() <-chan struct{}
 	Stop(ctx context.Context) error
 	Abandon()
+}
+
+// Detector finds by BFD that routers are gone.
+type Detector interface {
+	// Apply makes sessions those that there should be.
+	Apply(sessions []bfd.Session)
+	Updates() <-chan bfd.Update
 }
 
 // reportStore keeps this node's SpeakerStatus.

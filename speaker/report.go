@@ -68,9 +68,12 @@ func (a *Agent) report() {
 	case a.table.fault != nil:
 		r.Forwarder, r.ForwarderMessage = config.ForwarderNotReady, a.table.fault.Error()
 	}
+	watched, blind := a.guard.Report()
+	r.Problems = append(r.Problems, blind...)
 	for _, s := range a.Routers.States() {
 		r.Sessions = append(r.Sessions, config.SessionReport{
 			Peer: s.Peer, Addr: s.Addr, State: s.State, Since: s.Since, Prefixes: s.Prefixes, LastDrop: cmp.Or(s.Why(), s.LastDrop.Text),
+			BFD: watched[s.Peer],
 		})
 		if s.Problem != "" {
 			r.Problems = append(r.Problems, s.Problem)

@@ -20,6 +20,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/l4proxy"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
 	"github.com/steelyard-lb/steelyard/speaker/pulse"
@@ -64,6 +65,7 @@ type rig struct {
 	leaves    bool
 	stuck     bool // peers and members hang
 	states    []bgp.SessionState
+	bfd       *feed.Latest[bfd.Update]
 	strangers map[netip.Addr]string // MACs on the LAN
 	found     layer2.Findings
 
@@ -85,7 +87,7 @@ func story(t *testing.T, nodes int, fn func(r *rig)) {
 func newRig(t *testing.T, nodes int) *rig {
 	r := &rig{
 		t: t, logs: &book{}, snaps: feed.NewLatest(config.MergeSnapshots), meets: feed.NewLatest[[]announce.Member](nil), pulses: feed.NewLatest[pulse.View](nil), rumours: feed.NewLatest[[]announce.Takeover](nil),
-		hosts: feed.NewLatest[host.State](nil), changed: make(chan struct{}, 1), heard: make(chan struct{}, 1), last: map[string]string{},
+		hosts: feed.NewLatest[host.State](nil), bfd: feed.NewLatest[bfd.Update](nil), changed: make(chan struct{}, 1), heard: make(chan struct{}, 1), last: map[string]string{},
 		services: map[config.Key]*config.Service{}, endpoints: map[config.Key]*config.Endpoints{},
 		nodes: map[string]*config.Node{}, records: map[netip.Addr]*config.L2Claim{}, end: make(chan error, 1),
 	}
@@ -98,7 +100,7 @@ func newRig(t *testing.T, nodes int) *rig {
 	r.Agent = New(log.NewLogfmtLogger(r.logs), Parts{
 		Node: "n1", Version: "test", GossipPort: 7956, PulsePort: 7957,
 		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Pulse: fakePulse{r}, Forwarder: fakeForwarder{r}, LAN: fakeLAN{r},
-		Routers: fakeRouters{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
+		Routers: fakeRouters{r}, Detector: fakeDetector{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
 	})
 	return r
 }

@@ -62,7 +62,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // tasks are all that runs beside the loop.
 func (a *Agent) tasks() []func(context.Context) error {
-	tasks := append([]func(context.Context) error{a.reports.Run, a.beat}, a.Tasks...)
+	tasks := append([]func(context.Context) error{a.reports.Run, a.guard.Run, a.beat}, a.Tasks...)
 	if a.Faults != nil {
 		tasks = append(tasks, a.watchFaults)
 	}

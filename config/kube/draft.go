@@ -14,6 +14,7 @@ type (
 	l2Object   = *v1beta1.L2Advertisement
 	bgpObject  = *v1beta1.BGPAdvertisement
 	peerObject = *v1beta1.BGPPeer
+	bfdObject  = *v1beta1.BFDProfile
 )
 
 // draft is a snapshot in the making. It shares everything with the one before

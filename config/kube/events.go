@@ -236,6 +236,7 @@ var apiOf = map[config.Kind]struct {
 	config.KindL2Advertisement:  {v1beta1.GroupVersion, "l2advertisements", restOurs},
 	config.KindBGPAdvertisement: {v1beta1.GroupVersion, "bgpadvertisements", restOurs},
 	config.KindBGPPeer:          {v1beta1.GroupVersion, "bgppeers", restOurs},
+	config.KindBFDProfile:       {v1beta1.GroupVersion, "bfdprofiles", restOurs},
 	config.KindL2Claim:          {v1beta1.GroupVersion, "l2claims", restOurs},
 	config.KindSpeakerStatus:    {v1beta1.GroupVersion, "speakerstatuses", restOurs},
 }

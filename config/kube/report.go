@@ -63,11 +63,18 @@ func speakerStatus(r config.SpeakerReport, now time.Time) v1beta1.SpeakerStatusS
 		}
 		s.Sessions = append(s.Sessions, v1beta1.SessionStatus{
 			Peer: p.Peer, Address: p.Addr.String(), State: p.State, Since: metav1.NewTime(p.Since),
-			Prefixes: int32(p.Prefixes), LastDrop: p.LastDrop,
+			Prefixes: int32(p.Prefixes), LastDrop: p.LastDrop, BFD: bfdStatus(p.BFD),
 		})
 	}
 	if len(r.Sessions) > 0 {
 		s.SessionSummary = fmt.Sprintf("%d/%d", up, len(r.Sessions))
 	}
 	return s
+}
+
+func bfdStatus(r config.BFDReport) *v1beta1.BFDStatus {
+	if r == (config.BFDReport{}) {
+		return nil
+	}
+	return &v1beta1.BFDStatus{State: r.State, Since: metav1.NewTime(r.Since)}
 }

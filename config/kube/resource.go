@@ -15,8 +15,8 @@ import (
 // Parts is the set of things that a process wants to know of the cluster.
 type Parts uint
 
-// The parts of a snapshot. Config is pools, advertisements and peers with the
-// Secrets of Steelyard's namespace that hold their passwords, and the Service
+// The parts of a snapshot. Config is pools, advertisements and peers with
+// their BFD profiles and the Secrets of Steelyard's namespace that hold their passwords, and the Service
 // ranges; Ingresses include their classes. Conditions are those of Services:
 // without that part a Service whose conditions alone change counts as unchanged.
 const (
@@ -60,6 +60,7 @@ const (
 	kindL2
 	kindBGP
 	kindPeers
+	kindBFD
 	kindPasswords
 	kindServiceCIDRs
 	kindRead // no resource: [Source.Refresh] was done
@@ -103,6 +104,7 @@ var resources = []*resource{
 	{kind: kindL2, part: Config, plural: "l2advertisements", object: &v1beta1.L2Advertisement{}, rest: restOurs, cut: cutAnnotations},
 	{kind: kindBGP, part: Config, plural: "bgpadvertisements", object: &v1beta1.BGPAdvertisement{}, rest: restOurs, cut: cutAnnotations},
 	{kind: kindPeers, part: Config, plural: "bgppeers", object: &v1beta1.BGPPeer{}, rest: restOurs, cut: cutAnnotations},
+	{kind: kindBFD, part: Config, plural: "bfdprofiles", object: &v1beta1.BFDProfile{}, rest: restOurs, cut: cutAnnotations},
 	// Not only those of the right type, so that a Secret of the wrong type can
 	// be named as such; Helm's own, which are large, stay out.
 	{kind: kindPasswords, part: Config, plural: "secrets", object: &corev1.Secret{}, rest: restCore, own: true,

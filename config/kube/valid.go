@@ -20,6 +20,7 @@ var plurals = map[config.Kind]string{
 	config.KindL2Advertisement:  "l2advertisements",
 	config.KindBGPAdvertisement: "bgpadvertisements",
 	config.KindBGPPeer:          "bgppeers",
+	config.KindBFDProfile:       "bfdprofiles",
 }
 
 // PatchPool writes the status of the IPAddressPool of that key.

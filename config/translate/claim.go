@@ -49,6 +49,7 @@ func Speaker(o *v1beta1.SpeakerStatus) *config.SpeakerStatus {
 		addr, _ := parseAddr(r.Address) // only shown
 		s.Sessions = append(s.Sessions, config.SessionReport{
 			Peer: r.Peer, Addr: addr, State: r.State, Since: r.Since.UTC(), Prefixes: int(r.Prefixes), LastDrop: r.LastDrop,
+			BFD: bfdReport(r.BFD),
 		})
 	}
 	for _, l := range o.Status.Interfaces {
@@ -75,4 +76,11 @@ func ClaimedAddr(name string) (netip.Addr, error) {
 		name = strings.ReplaceAll(name, "-", ":")
 	}
 	return parseAddr(name)
+}
+
+func bfdReport(s *v1beta1.BFDStatus) config.BFDReport {
+	if s == nil {
+		return config.BFDReport{}
+	}
+	return config.BFDReport{State: s.State, Since: s.Since.UTC()}
 }

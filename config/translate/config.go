@@ -18,6 +18,7 @@ type Objects struct {
 	Pools     []*v1beta1.IPAddressPool
 	L2        []*v1beta1.L2Advertisement
 	BGP       []*v1beta1.BGPAdvertisement
+	BFD       []*v1beta1.BFDProfile
 	Peers     []*v1beta1.BGPPeer
 	Secrets   map[config.Key]*corev1.Secret // for the passwords of peers
 
@@ -31,6 +32,7 @@ type Settings struct {
 	Pools    []*config.Pool
 	L2       []*config.L2Advertisement
 	BGP      []*config.BGPAdvertisement
+	BFD      []*config.BFDProfile
 	Peers    []*config.Peer
 	Problems []config.Problem
 }
@@ -41,10 +43,12 @@ type Settings struct {
 func Config(in Objects) Settings {
 	b := &assembly{in: in}
 	b.pools()
+	b.profiles()
 	b.peers()
 	b.l2()
 	b.bgp()
 	byName(b.out.Pools, func(p *config.Pool) string { return p.Name })
+	byName(b.out.BFD, func(p *config.BFDProfile) string { return p.Name })
 	byName(b.out.Peers, func(p *config.Peer) string { return p.Name })
 	byName(b.out.L2, func(a *config.L2Advertisement) string { return a.Name })
 	byName(b.out.BGP, func(a *config.BGPAdvertisement) string { return a.Name })
@@ -127,6 +131,9 @@ func (b *assembly) peers() {
 			b.note(f.problems)
 			continue
 		}
+		f := faultsOf(config.KindBGPPeer, o)
+		b.watch(f, p, o.Spec.BFDProfile)
+		b.note(f.problems)
 		b.out.Peers = append(b.out.Peers, p)
 	}
 }

@@ -53,6 +53,10 @@ func world(t *testing.T, text string) Objects {
 			o := &v1beta1.BGPPeer{}
 			read(o)
 			in.Peers = append(in.Peers, o)
+		case "BFDProfile":
+			o := &v1beta1.BFDProfile{}
+			read(o)
+			in.BFD = append(in.BFD, o)
 		case "Secret":
 			o := &corev1.Secret{}
 			read(o)
@@ -77,6 +81,7 @@ func world(t *testing.T, text string) Objects {
 // The parts of manifests that the cases below are made of.
 func pool(name, spec string) string { return doc("IPAddressPool", name, spec) }
 func peer(name, spec string) string { return doc("BGPPeer", name, spec) }
+func bfdp(name, spec string) string { return doc("BFDProfile", name, spec) }
 func badv(name, spec string) string { return doc("BGPAdvertisement", name, spec) }
 func l2av(name, spec string) string { return doc("L2Advertisement", name, spec) }
 func doc(kind, name, spec string) string {
@@ -188,6 +193,11 @@ var configCases = []struct {
 	{"same router, other nodes", node1 + "\n---\n" + node2 + "\n---\n" + peer("a", tor+", nodeSelectors: [{matchLabels: {rack: a}}]") + "\n---\n" + peer("b", tor+", nodeSelectors: [{matchLabels: {rack: b}}]"), nil, "a b"},
 	{"same router, other port", node1 + "\n---\n" + peer("a", tor) + "\n---\n" + peer("b", tor+", peerPort: 1179"), nil, "a b"},
 
+	{"watched", bfdp("fast", "receiveInterval: 50, transmitInterval: 50") + "\n---\n" + peer("t", tor+", bfdProfile: fast"), nil, "t fast"},
+	{"no such profile", bfdp("fast", "") + "\n---\n" + peer("t", tor+", bfdProfile: slow"), []string{"BGPPeer t spec.bfdProfile NotFound ~ no BFDProfile \"slow\""}, "t fast"},
+	{"profile with a problem", bfdp("fast", "transmitInterval: 20") + "\n---\n" + peer("t", tor+", bfdProfile: fast"), []string{"BFDProfile fast spec.transmitInterval Invalid ~ 20", "BGPPeer t spec.bfdProfile NotUsed ~ goes on without BFD"}, "t"},
+	{"echo mode", bfdp("fast", "echoMode: true") + "\n---\n" + peer("t", tor+", bfdProfile: fast"), []string{"BFDProfile fast spec.echoMode NoEffect ~ no echo mode"}, "t fast"},
+
 	{"another namespace", "kind: IPAddressPool\nmetadata: {name: a, namespace: default}\nspec: {addresses: [198.51.100.0/24]}\n---\n" + l2av("l", "ipAddressPools: [a]"), []string{"IPAddressPool default/a metadata.namespace WrongNamespace ~ \"steelyard-system\"", "L2Advertisement l spec.ipAddressPools[0] NotFound ~ a"}, "l"},
 }
 
@@ -234,6 +244,9 @@ func names(s Settings) []string {
 	}
 	for _, a := range s.BGP {
 		out = append(out, a.Name)
+	}
+	for _, p := range s.BFD {
+		out = append(out, p.Name)
 	}
 	for _, p := range s.Peers {
 		out = append(out, p.Name)

@@ -114,6 +114,7 @@ func tryAll(t *testing.T, f filler) {
 		L2:    several(f, func(o *v1beta1.L2Advertisement) { f.place(o) }),
 		BGP:   several(f, func(o *v1beta1.BGPAdvertisement) { f.place(o) }),
 		Peers: several(f, func(o *v1beta1.BGPPeer) { f.place(o) }),
+		BFD:   several(f, func(o *v1beta1.BFDProfile) { f.place(o) }),
 	}
 	for _, o := range several(f, func(o *corev1.Secret) { f.place(o) }) {
 		in.Secrets[keyOf(o)] = o

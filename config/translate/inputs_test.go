@@ -131,6 +131,9 @@ func addTo(t *testing.T, w *Objects, in input) metav1.Object {
 	case "BGPAdvertisement":
 		o := decoded[v1beta1.BGPAdvertisement](t, in)
 		object, w.BGP = o, append(w.BGP, o)
+	case "BFDProfile":
+		o := decoded[v1beta1.BFDProfile](t, in)
+		object, w.BFD = o, append(w.BFD, o)
 	case "BGPPeer":
 		o := decoded[v1beta1.BGPPeer](t, in)
 		object, w.Peers = o, append(w.Peers, o)
@@ -162,7 +165,7 @@ func TestEveryFieldHasABadInput(t *testing.T) {
 	for kind, spec := range map[string]any{
 		"IPAddressPool": v1beta1.IPAddressPoolSpec{}, "IPReservation": v1beta1.IPReservationSpec{},
 		"L2Advertisement": v1beta1.L2AdvertisementSpec{}, "BGPAdvertisement": v1beta1.BGPAdvertisementSpec{},
-		"BGPPeer": v1beta1.BGPPeerSpec{},
+		"BGPPeer": v1beta1.BGPPeerSpec{}, "BFDProfile": v1beta1.BFDProfileSpec{},
 	} {
 		fields := fieldsOf("spec", reflect.TypeOf(spec))
 		if kind == "IPAddressPool" {

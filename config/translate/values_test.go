@@ -198,3 +198,13 @@ func TestSpeakerStates(t *testing.T) {
 		}
 	}
 }
+
+func TestBFDProfileValue(t *testing.T) {
+	out := Config(world(t, bfdp("all", "receiveInterval: 60, transmitInterval: 70, detectMultiplier: 4, passiveMode: true, minimumTtl: 200")+"\n---\n"+
+		bfdp("none", "")+"\n---\n"+peer("a", tor+", bfdProfile: all")+"\n---\n"+peer("b", tor+", peerPort: 1790, bfdProfile: none")+"\n---\n"+peer("c", tor+", peerPort: 1791")))
+	all := config.BFDProfile{Name: "all", Receive: 60 * time.Millisecond, Transmit: 70 * time.Millisecond, Multiplier: 4, Passive: true, MinTTL: 200}
+	none := config.BFDProfile{Name: "none", Receive: 300 * time.Millisecond, Transmit: 300 * time.Millisecond, Multiplier: 3, MinTTL: 254}
+	if len(out.Problems) > 0 || *out.Peers[0].BFD != all || *out.Peers[1].BFD != none || out.Peers[2].BFD != nil {
+		t.Errorf("%+v\nprofiles %+v", out, out.BFD)
+	}
+}

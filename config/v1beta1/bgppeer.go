@@ -13,6 +13,7 @@ import (
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.peerAddress`
 // +kubebuilder:printcolumn:name="ASN",type=string,JSONPath=`.spec.peerASN`
 // +kubebuilder:printcolumn:name="My ASN",type=string,JSONPath=`.spec.myASN`
+// +kubebuilder:printcolumn:name="BFD Profile",type=string,JSONPath=`.spec.bfdProfile`
 // +kubebuilder:printcolumn:name="Multi Hops",type=boolean,JSONPath=`.spec.ebgpMultiHop`
 // +kubebuilder:printcolumn:name="Valid",type=string,JSONPath=`.status.conditions[?(@.type=="Valid")].status`
 // +kubebuilder:printcolumn:name="Established",type=string,JSONPath=`.status.conditions[?(@.type=="Established")].status`
@@ -144,6 +145,11 @@ type BGPPeerSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(0|([0-9]+([.][0-9]*)?(ns|us|µs|ms|s|m|h))+)$') && duration(self) >= duration('1s') && duration(self) <= duration('4660h')",message="must be a duration between 1s and 4660h"
 	LongLivedGracefulRestart *metav1.Duration `json:"longLivedGracefulRestart,omitempty"`
+	// BFDProfile names the BFDProfile by which the router is watched; default:
+	// it is not.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	BFDProfile string `json:"bfdProfile,omitempty"`
 	// NodeSelectors choose the nodes that peer; none means all.
 	// +optional
 	NodeSelectors []metav1.LabelSelector `json:"nodeSelectors,omitempty"`

@@ -16,6 +16,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&IPReservation{}, &IPReservationList{},
 		&L2Advertisement{}, &L2AdvertisementList{},
 		&BGPPeer{}, &BGPPeerList{},
+		&BFDProfile{}, &BFDProfileList{},
 		&BGPAdvertisement{}, &BGPAdvertisementList{},
 		&L2Claim{}, &L2ClaimList{},
 		&SpeakerStatus{}, &SpeakerStatusList{},

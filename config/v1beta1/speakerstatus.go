@@ -84,6 +84,19 @@ type SessionStatus struct {
 	// LastDrop is why the session last went down, in words.
 	// +optional
 	LastDrop string `json:"lastDrop,omitempty"`
+	// BFD is the state of the BFD session that watches the router, if the
+	// BGPPeer names a BFDProfile.
+	// +optional
+	BFD *BFDStatus `json:"bfd,omitempty"`
+}
+
+// BFDStatus is the state of a BFD session.
+type BFDStatus struct {
+	// State is AdminDown, Down, Init or Up, as RFC 5880 names them.
+	State string `json:"state"`
+	// Since is when the state began.
+	// +optional
+	Since metav1.Time `json:"since,omitempty"`
 }
 
 // InterfaceStatus is an interface of a node.

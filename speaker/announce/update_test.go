@@ -267,6 +267,9 @@ func (d *drift) advertise() {
 		for _, name := range []string{"a", "b", "c"}[:d.IntN(4)] {
 			p := &config.Peer{Name: name, Addr: netip.MustParseAddr([]string{"192.0.2.254", "2001:db8::fe"}[d.IntN(2)]),
 				OneFamily: d.chance(4), MyASN: 64512, PeerASN: 64512 + uint32(d.IntN(2))}
+			if d.chance(2) {
+				p.BFD = &config.BFDProfile{Name: "x", Multiplier: uint8(3 + d.IntN(2))}
+			}
 			d.snap.Peers = append(d.snap.Peers, p)
 		}
 	}
