@@ -128,6 +128,7 @@ var resources = map[string]schema.GroupVersionResource{
 	"ipreservation":    {Group: "steelyard.io", Version: "v1beta1", Resource: "ipreservations"},
 	"l2advertisement":  {Group: "steelyard.io", Version: "v1beta1", Resource: "l2advertisements"},
 	"bgppeer":          {Group: "steelyard.io", Version: "v1beta1", Resource: "bgppeers"},
+	"bfdprofile":       {Group: "steelyard.io", Version: "v1beta1", Resource: "bfdprofiles"},
 	"bgpadvertisement": {Group: "steelyard.io", Version: "v1beta1", Resource: "bgpadvertisements"},
 }
 

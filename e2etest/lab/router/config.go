@@ -12,7 +12,7 @@ type Config struct {
 	Local []netip.Addr
 	ASN   uint32
 	Peers []Peer
-	BFD   bool // sessions are guarded by BFD (RFC 5882)
+	BFD   bool // sessions of nodes that speak BFD are guarded by it (RFC 5882), at 100 ms × 3
 }
 
 // Peer is one node that may connect.
@@ -43,6 +43,7 @@ func FRRConfig(c Config) string {
 			line(" neighbor %v passive", addr)
 			if c.BFD {
 				line(" neighbor %v bfd", addr)
+				line(" neighbor %v bfd profile node", addr)
 			}
 		}
 	}
@@ -53,6 +54,12 @@ func FRRConfig(c Config) string {
 		}
 		line("  maximum-paths 16")
 		line(" exit-address-family")
+	}
+	if c.BFD { // last: what bgpd does not know must not be in its way
+		line("bfd")
+		line(" profile node")
+		line("  transmit-interval 100")
+		line("  receive-interval 100")
 	}
 	return b.String()
 }
@@ -67,7 +74,7 @@ func BIRDConfig(c Config) string {
 	line("protocol kernel k4 { ipv4 { export all; import none; }; merge paths on limit 16; }")
 	line("protocol kernel k6 { ipv6 { export all; import none; }; merge paths on limit 16; }")
 	if c.BFD {
-		line("protocol bfd { }")
+		line("protocol bfd { interface \"*\" { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }; }")
 	}
 	line("template bgp node {")
 	line("  local as %d; passive; hold time 90; graceful restart on;", c.ASN)

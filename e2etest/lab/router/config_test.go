@@ -18,7 +18,8 @@ func TestFRRConfig(t *testing.T) {
 	got := FRRConfig(sample)
 	for _, want := range []string{
 		"router bgp 64500\n bgp router-id 172.31.0.1\n",
-		" neighbor fd00:31::11 remote-as 64512\n neighbor fd00:31::11 description n1\n neighbor fd00:31::11 passive\n neighbor fd00:31::11 bfd\n",
+		" neighbor fd00:31::11 remote-as 64512\n neighbor fd00:31::11 description n1\n neighbor fd00:31::11 passive\n neighbor fd00:31::11 bfd\n neighbor fd00:31::11 bfd profile node\n",
+		"bfd\n profile node\n  transmit-interval 100\n  receive-interval 100\n",
 		" address-family ipv6 unicast\n  neighbor 172.31.0.11 activate\n  neighbor fd00:31::11 activate\n  neighbor 172.31.0.12 activate\n  maximum-paths 16\n exit-address-family\n",
 	} {
 		if !strings.Contains(got, want) {
@@ -31,6 +32,7 @@ func TestBIRDConfig(t *testing.T) {
 	got := BIRDConfig(sample)
 	for _, want := range []string{
 		"router id 172.31.0.1;\n",
+		"protocol bfd { interface \"*\" { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }; }\n",
 		"protocol bgp n1_1 from node { neighbor fd00:31::11 as 64512; bfd on; }\n",
 		"protocol bgp node_2_x_0 from node { neighbor 172.31.0.12 as 64512; bfd on; }\n",
 		"  ipv6 { import filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }; export none; };\n",
