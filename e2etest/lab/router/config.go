@@ -78,7 +78,7 @@ func BIRDConfig(c Config) string {
 	}
 	line("template bgp node {")
 	line("  local as %d; passive; hold time 90; graceful restart on;", c.ASN)
-	line("  error wait time 1, 3;") // after BFD found a node lost; 60 s by default
+	line("  error wait time 1, 3;")                                                          // after BFD found a node lost; 60 s by default
 	const last = "filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }" // RFC 8326; FRR does so unasked
 	line("  ipv4 { import %s; export none; extended next hop on; };", last)                  // RFC 8950
 	line("  ipv6 { import %s; export none; };", last)
