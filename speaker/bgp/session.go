@@ -236,16 +236,20 @@ func (s *session) publish() {
 	s.board.put(s.state)
 }
 
-// shut stops the server. Its last word would wait for a router that has ceased
-// to read, for as long as the hold time: that one's connection ends without it.
-func (s *session) shut() {
+// shut stops the server.
+func (s *session) shut() { s.lastWord(s.srv.stop) }
+
+// lastWord ends the connection by what says a last word to the router. That would
+// wait for one that has ceased to read, for as long as the hold time: its
+// connection ends without it.
+func (s *session) lastWord(say func()) {
 	set, logger := s.set, s.logger
 	hung := time.AfterFunc(lastWordTime, func() {
 		if err := shutSockets(set); err != nil {
 			level.Warn(logger).Log("msg", "closing quietly failed", "err", err)
 		}
 	})
-	s.srv.stop()
+	say()
 	hung.Stop()
 }
 

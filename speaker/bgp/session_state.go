@@ -132,6 +132,11 @@ func (s *session) cutOff(why Reason) {
 		return
 	}
 	s.journal.blame(why)
+	s.lastWord(func() {
+		if err := s.srv.deletePeer(); err != nil {
+			level.Warn(s.logger).Log("msg", "closing failed", "err", err)
+		}
+	})
 	s.fell(why)
 	s.comeBack()
 	s.publish()
