@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/session"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 func TestBFDFlags(t *testing.T) {
@@ -67,51 +67,26 @@ type labHost struct {
 	ns netns.NsHandle
 }
 
-// newHosts makes two hosts with a link between them; the test's thread is at
-// home afterwards.
+// newHosts makes two hosts with a link between them.
 func newHosts(t *testing.T, addrs ...string) [2]labHost {
 	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer home.Close()
-	defer func() {
-		if err := netns.Set(home); err != nil {
-			panic(err) // a thread in the wrong namespace must not go on
-		}
-	}()
-	var out [2]labHost
-	for i := range out {
-		ns, err := netns.New()
-		if err != nil {
-			t.Fatalf("make a network namespace (are you root?): %v", err)
-		}
-		t.Cleanup(func() { ns.Close() })
-		out[i] = labHost{t, ns}
-	}
-	err = netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth0", PeerNamespace: netlink.NsFd(out[0].ns)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := [2]labHost{{t, testlab.NewNS(t)}, {t, testlab.NewNS(t)}}
+	testlab.In(t, out[0].ns, func() error {
+		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth0", PeerNamespace: netlink.NsFd(out[1].ns)})
+	})
 	for i, h := range out {
-		if err := netns.Set(h.ns); err != nil {
-			t.Fatal(err)
-		}
-		link, err := netlink.LinkByName("eth0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := netip.MustParsePrefix(addrs[i])
-		err = netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: at.Addr().AsSlice(), Mask: net.CIDRMask(at.Bits(), 32)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := netlink.LinkSetUp(link); err != nil {
-			t.Fatal(err)
-		}
+		testlab.In(t, h.ns, func() error {
+			link, err := netlink.LinkByName("eth0")
+			if err != nil {
+				return err
+			}
+			at := netip.MustParsePrefix(addrs[i])
+			err = netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: at.Addr().AsSlice(), Mask: net.CIDRMask(at.Bits(), 32)}})
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetUp(link)
+		})
 	}
 	return out
 }
@@ -125,13 +100,6 @@ type program struct {
 
 func (h labHost) start(args ...string) *program {
 	h.t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer home.Close()
 	p := &program{t: h.t, cmd: exec.Command("/proc/self/exe", args...), lines: make(chan string, 100)}
 	p.cmd.Env = append(os.Environ(), asMain+"=1")
 	p.cmd.Stderr = os.Stderr
@@ -139,20 +107,7 @@ func (h labHost) start(args ...string) *program {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if err := netns.Set(h.ns); err != nil {
-		h.t.Fatal(err)
-	}
-	err = p.cmd.Start()
-	if err := netns.Set(home); err != nil {
-		panic(err)
-	}
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.t.Cleanup(func() {
-		p.cmd.Process.Kill()
-		p.cmd.Wait()
-	})
+	testlab.Spawn(h.t, h.ns, p.cmd)
 	go func() {
 		defer close(p.lines)
 		for s := bufio.NewScanner(stdout); s.Scan(); {

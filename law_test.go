@@ -67,6 +67,7 @@ var laws = map[string]law{
 		doors: join(logging, metrics, "github.com/hashicorp/memberlist", "golang.org/x/sync"), why: "the only door to memberlist"},
 	"speaker/pulse": {own: []string{"config/feed", "config/thread", "speaker/keys"},
 		doors: join(logging, metrics, "golang.org/x/sys"), why: "heartbeats between speakers: a pure core and one UDP socket"},
+	"speaker/testlab": {doors: []string{"github.com/vishvananda/netns"}, why: "hosts and routers for tests: no package may import it but in its tests"},
 	"speaker/bgp": {own: []string{"config", "config/feed", "speaker/announce"},
 		doors: join(logging, metrics, "github.com/osrg/gobgp/v3", "google.golang.org/protobuf", "golang.org/x/sys"), why: "the only door to GoBGP"},
 	"l4proxy/nft": {own: []string{"config", "config/feed", "l4proxy"},

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // stranger sends what the test wants from an address of the lab's router.
@@ -26,7 +27,7 @@ type stranger struct {
 func (l *lab) stranger(from, to string, port int, ttl int) *stranger {
 	l.t.Helper()
 	s := &stranger{t: l.t}
-	in(l.t, l.router, func() (err error) {
+	testlab.In(l.t, l.router, func() (err error) {
 		s.conn, err = net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(from)}, &net.UDPAddr{IP: net.ParseIP(to), Port: port})
 		if err != nil {
 			return err
@@ -64,7 +65,7 @@ var hello = packet.Packet{State: packet.Down, Multiplier: 3, Mine: 4711, MinTx: 
 // TestWhatIsNoPacketOfThePeer: each is counted by its reason and moves nothing.
 func TestWhatIsNoPacketOfThePeer(t *testing.T) {
 	l := newLab(t)
-	in(t, l.router, func() error {
+	testlab.In(t, l.router, func() error {
 		link, err := netlink.LinkByName("eth0")
 		if err != nil {
 			return err
@@ -72,7 +73,7 @@ func TestWhatIsNoPacketOfThePeer(t *testing.T) {
 		return netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: net.IP{10, 9, 0, 2}, Mask: net.CIDRMask(24, 32)}})
 	})
 	n := run(t, l.node, usual(router4), usual(router6), usual(far4))
-	eventually(t, 5*time.Second, "three sessions", func() bool { return len(n.statuses()) == 3 && n.only().Sent > 0 })
+	testlab.Eventually(t, 5*time.Second, "three sessions", func() bool { return len(n.statuses()) == 3 && n.only().Sent > 0 })
 	guessed := hello
 	guessed.Yours = n.only().Mine
 	unknown := hello
@@ -98,7 +99,7 @@ func TestWhatIsNoPacketOfThePeer(t *testing.T) {
 	} {
 		before := n.discarded(c.want)
 		c.from.send(c.b)
-		eventually(t, 5*time.Second, fmt.Sprintf("%s is counted as %v", c.name, c.want), func() bool { return n.discarded(c.want) > before })
+		testlab.Eventually(t, 5*time.Second, fmt.Sprintf("%s is counted as %v", c.name, c.want), func() bool { return n.discarded(c.want) > before })
 	}
 	for _, s := range n.statuses() {
 		if s.State != packet.Down || s.Received != 0 || s.Yours != 0 {
@@ -106,7 +107,7 @@ func TestWhatIsNoPacketOfThePeer(t *testing.T) {
 		}
 	}
 	l.stranger(router4, node4, singleHopPort, 255).send(hello.Append(nil, packet.Key{}))
-	eventually(t, 5*time.Second, "the peer itself is heard", func() bool { return n.only().State == packet.Init && n.only().Yours == 4711 })
+	testlab.Eventually(t, 5*time.Second, "the peer itself is heard", func() bool { return n.only().State == packet.Init && n.only().Yours == 4711 })
 }
 
 // TestAFloodKeepsNothingOff: of others' packets, as fast as one process can.
@@ -146,7 +147,7 @@ func TestHundredsOfSessions(t *testing.T) {
 	}
 	for ns, sessions := range map[netns.NsHandle][]Session{l.node: ours, l.router: theirs} {
 		route(t, ns, map[netns.NsHandle]string{l.node: router4, l.router: node4}[ns])
-		in(t, ns, func() error {
+		testlab.In(t, ns, func() error {
 			lo, err := netlink.LinkByName("lo")
 			if err != nil {
 				return err
@@ -177,7 +178,7 @@ func TestHundredsOfSessions(t *testing.T) {
 		t.Errorf("%d source ports", len(ports))
 	}
 	b.end() // all at once
-	eventually(t, 10*time.Second, "all are down", func() bool { return len(a.downs()) == count })
+	testlab.Eventually(t, 10*time.Second, "all are down", func() bool { return len(a.downs()) == count })
 }
 
 // TestSessionsThatCannotBe are seen with what is wrong, and disturb no other.
@@ -191,7 +192,7 @@ func TestSessionsThatCannotBe(t *testing.T) {
 	n, peer := run(t, l.node, usual(router4), short, usual(router4), away, missing, wrong), run(t, l.router, usual(node4))
 	peer.waitUp(1)
 	want := []string{"", "cannot assign", "interface eth7", "transmit interval 10ms", "another session with this path", "name the interface"}
-	eventually(t, 5*time.Second, "six sessions", func() bool { return len(n.statuses()) == 6 && n.statuses()[1].Problem != "" })
+	testlab.Eventually(t, 5*time.Second, "six sessions", func() bool { return len(n.statuses()) == 6 && n.statuses()[1].Problem != "" })
 	for i, s := range n.statuses() {
 		if !strings.Contains(s.Problem, want[i]) || want[i] == "" && s.Problem != "" {
 			t.Errorf("%s: %q, want %q", s.Name(), s.Problem, want[i])
@@ -218,18 +219,18 @@ func comesBack(t *testing.T, ours, theirs Session) {
 		peer := run(t, l.router, theirs)
 		n.waitUp(1)
 		peer.end()
-		in(t, l.node, func() error {
+		testlab.In(t, l.node, func() error {
 			link, err := netlink.LinkByName("eth0")
 			if err != nil {
 				return err
 			}
 			return netlink.LinkDel(link)
 		})
-		eventually(t, 10*time.Second, "the loss is told", func() bool {
+		testlab.Eventually(t, 10*time.Second, "the loss is told", func() bool {
 			return n.only().State == packet.Down && strings.Contains(n.only().Problem, "eth0")
 		})
 		link(t, l.node, "other", l.router, "unused") // so that the next has another number
-		in(t, l.node, func() error {
+		testlab.In(t, l.node, func() error {
 			link, err := netlink.LinkByName("other")
 			if err != nil {
 				return err
@@ -282,7 +283,7 @@ func (l *lab) forge(from, to netip.AddrPort) {
 	if from.Addr().Is4() { // the kernel itself sums up ICMPv6
 		binary.BigEndian.PutUint16(b[2:], checksum(b))
 	}
-	in(l.t, l.router, func() error {
+	testlab.In(l.t, l.router, func() error {
 		conn, err := net.Dial(network, from.Addr().String())
 		if err != nil {
 			return err
@@ -312,7 +313,7 @@ func TestAPortThatIsTaken(t *testing.T) {
 	run(t, l.router, usual(node4))
 	first.waitUp(1)
 	second := run(t, l.node, usual(router4))
-	eventually(t, 5*time.Second, "the reason", func() bool { return strings.Contains(second.only().Problem, "UDP port 3784") })
+	testlab.Eventually(t, 5*time.Second, "the reason", func() bool { return strings.Contains(second.only().Problem, "UDP port 3784") })
 	first.end()
 	second.waitUp(1)
 	if p := second.only().Problem; p != "" {
@@ -326,8 +327,8 @@ func TestWantedAgain(t *testing.T) {
 	n, peer := run(t, l.node, usual(router4)), run(t, l.router, usual(node4))
 	n.waitUp(1)
 	n.engine.Apply(nil)
-	eventually(t, 5*time.Second, "leaving", func() bool { return n.only().Leaving })
-	eventually(t, 5*time.Second, "the peer is told", func() bool {
+	testlab.Eventually(t, 5*time.Second, "leaving", func() bool { return n.only().Leaving })
+	testlab.Eventually(t, 5*time.Second, "the peer is told", func() bool {
 		d := peer.downs()
 		return len(d) > 0 && d[0].Remote == packet.AdminDown
 	})
@@ -337,7 +338,7 @@ func TestWantedAgain(t *testing.T) {
 		t.Errorf("session_up is %v", up)
 	}
 	n.engine.Apply(nil)
-	eventually(t, 10*time.Second, "gone", func() bool { return len(n.statuses()) == 0 })
+	testlab.Eventually(t, 10*time.Second, "gone", func() bool { return len(n.statuses()) == 0 })
 	if out := n.metric("steelyard_bfd_control_packet_output", router4); out != 0 {
 		t.Error("series of a session that is gone")
 	}

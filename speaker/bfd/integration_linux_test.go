@@ -8,6 +8,7 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // slack is what a machine that is busy with other tests may be late by.
@@ -20,7 +21,7 @@ func TestSessionsComeUpAndStay(t *testing.T) {
 		n := run(t, l.node, usual(router4), usual(router6), usual(routerLL))
 		n.waitUp(3)
 		r.waitAll("up")
-		eventually(t, 5*time.Second, "times agreed", func() bool {
+		testlab.Eventually(t, 5*time.Second, "times agreed", func() bool {
 			for _, s := range n.statuses() {
 				if s.Interval != 300*ms || s.Detection != 900*ms {
 					return false
@@ -33,7 +34,7 @@ func TestSessionsComeUpAndStay(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		}
-		eventually(t, 15*time.Second, "packets are received at the pace agreed", func() bool {
+		testlab.Eventually(t, 15*time.Second, "packets are received at the pace agreed", func() bool {
 			for _, s := range n.statuses() {
 				if s.Gap < 220*ms || s.Gap > 400*ms {
 					return false
@@ -60,7 +61,7 @@ func TestMultiHop(t *testing.T) {
 		r.waitAll("up")
 		four.MinTTL = 255 // from two hops away 254 is what is left
 		n.engine.Apply([]Session{four, six})
-		eventually(t, 10*time.Second, "packets from too far away are no sign of life", func() bool {
+		testlab.Eventually(t, 10*time.Second, "packets from too far away are no sign of life", func() bool {
 			s := n.statuses()
 			return len(s) == 2 && s[0].State == packet.Down && s[1].State == packet.Up && n.discarded(packet.BadTTL) > 0
 		})
@@ -79,7 +80,7 @@ func TestAuthentication(t *testing.T) {
 			wrong := usual(router4)
 			wrong.Key = packet.Key{Type: kind, ID: 5, Secret: "another"}
 			n := run(t, l.node, wrong)
-			eventually(t, 10*time.Second, "packets with another key are no sign of life", func() bool {
+			testlab.Eventually(t, 10*time.Second, "packets with another key are no sign of life", func() bool {
 				return n.discarded(packet.BadDigest) > 0 && n.only().Received == 0
 			})
 			right := wrong
@@ -121,14 +122,14 @@ func TestTimersAreRenegotiated(t *testing.T) {
 			s := usual(router4)
 			s.MinTx, s.MinRx = tx, tx
 			n.engine.Apply([]Session{s})
-			eventually(t, 10*time.Second, "ours changed", func() bool {
+			testlab.Eventually(t, 10*time.Second, "ours changed", func() bool {
 				got := n.only()
 				return got.Interval == tx && got.Detection == 3*tx
 			})
 		}
 		conf.interval = 700
 		r.reload(conf)
-		eventually(t, 10*time.Second, "theirs changed", func() bool {
+		testlab.Eventually(t, 10*time.Second, "theirs changed", func() bool {
 			got := n.only()
 			return got.Interval == 700*ms && got.Detection == 2100*ms
 		})
@@ -146,16 +147,16 @@ func TestTheRouterDies(t *testing.T) {
 		n := run(t, l.node, to(router4), to(router6))
 		n.waitUp(2)
 		// A machine that is busy with other tests may take them down before that.
-		eventually(t, 20*time.Second, "times agreed", func() bool {
+		testlab.Eventually(t, 20*time.Second, "times agreed", func() bool {
 			s := n.statuses()
 			return n.allUp(2) && s[0].Detection == 150*ms && s[1].Detection == 150*ms
 		})
 		killed := time.Now()
-		r.kill()
+		r.Kill()
 		after := func() []Change {
 			return slices.DeleteFunc(n.downs(), func(c Change) bool { return c.At.Before(killed) })
 		}
-		eventually(t, 5*time.Second, "both are down", func() bool {
+		testlab.Eventually(t, 5*time.Second, "both are down", func() bool {
 			s := n.statuses()
 			return len(after()) > 0 && s[0].State == packet.Down && s[1].State == packet.Down
 		})
@@ -181,7 +182,7 @@ func TestTheLinkIsCut(t *testing.T) {
 			n.waitUp(1)
 			r.waitAll("up")
 			setLink(t, end, false)
-			eventually(t, 5*time.Second, "down", func() bool { return len(n.downs()) == i+1 })
+			testlab.Eventually(t, 5*time.Second, "down", func() bool { return len(n.downs()) == i+1 })
 			setLink(t, end, true)
 		}
 		n.waitUp(1)
@@ -225,13 +226,13 @@ func TestWeAreAdminDown(t *testing.T) {
 		s.AdminDown = true
 		n.engine.Apply([]Session{s})
 		r.waitAll("down")
-		eventually(t, 5*time.Second, "AdminDown here", func() bool { return n.only().State == packet.AdminDown })
+		testlab.Eventually(t, 5*time.Second, "AdminDown here", func() bool { return n.only().State == packet.AdminDown })
 		s.AdminDown = false
 		n.engine.Apply([]Session{s})
 		n.waitUp(1)
 		n.engine.Apply(nil)
 		r.waitAll("down")
-		eventually(t, 5*time.Second, "no session left", func() bool { return len(n.statuses()) == 0 })
+		testlab.Eventually(t, 5*time.Second, "no session left", func() bool { return len(n.statuses()) == 0 })
 	})
 }
 
@@ -242,7 +243,7 @@ func TestTheRouterIsAdminDown(t *testing.T) {
 	n.waitUp(1)
 	peer := "configure terminal\nbfd\npeer " + frrPeer(node4) + "\n"
 	r.try(peer+"shutdown", "")
-	eventually(t, 5*time.Second, "the router's AdminDown is seen", func() bool {
+	testlab.Eventually(t, 5*time.Second, "the router's AdminDown is seen", func() bool {
 		d := n.downs() // it says so, and no more: a moment later it is merely silent
 		return len(d) == 1 && d[0].To == packet.Down && d[0].Remote == packet.AdminDown && d[0].Diag == packet.NeighborDown
 	})

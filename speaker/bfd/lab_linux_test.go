@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/session"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 const ms = time.Millisecond
@@ -40,7 +40,7 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{t: t, node: newNS(t), router: newNS(t)}
+	l := &lab{t: t, node: testlab.NewNS(t), router: testlab.NewNS(t)}
 	link(t, l.node, "eth0", l.router, "eth0")
 	address(t, l.node, "eth0", node4, node6, nodeLL)
 	address(t, l.router, "eth0", router4, router6, routerLL)
@@ -50,15 +50,15 @@ func newLab(t *testing.T) *lab {
 // newLongLab is a lab whose router is two hops away.
 func newLongLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{t: t, node: newNS(t), router: newNS(t)}
-	between := newNS(t)
+	l := &lab{t: t, node: testlab.NewNS(t), router: testlab.NewNS(t)}
+	between := testlab.NewNS(t)
 	link(t, l.node, "eth0", between, "eth0")
 	link(t, l.router, "eth0", between, "eth1")
 	address(t, l.node, "eth0", node4, node6)
 	address(t, between, "eth0", router4, router6)
 	address(t, between, "eth1", "10.8.0.1", "2001:db8:8::1")
 	address(t, l.router, "eth0", far4, far6)
-	in(t, between, func() error {
+	testlab.In(t, between, func() error {
 		if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
 			return err
 		}
@@ -69,53 +69,10 @@ func newLongLab(t *testing.T) *lab {
 	return l
 }
 
-// newNS makes a network namespace that lives as long as the test.
-func newNS(t *testing.T) netns.NsHandle {
-	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer home.Close()
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatalf("make a network namespace (are you root?): %v", err)
-	}
-	if err := netns.Set(home); err != nil {
-		panic(err) // a thread in the wrong namespace must not go on
-	}
-	t.Cleanup(func() { ns.Close() })
-	return ns
-}
-
-// in runs f on a thread that is in ns.
-func in(t *testing.T, ns netns.NsHandle, f func() error) {
-	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer home.Close()
-	if err := netns.Set(ns); err != nil {
-		t.Fatal(err)
-	}
-	err = f()
-	if err := netns.Set(home); err != nil {
-		panic(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // link makes a link between two namespaces.
 func link(t *testing.T, a netns.NsHandle, nameA string, b netns.NsHandle, nameB string) {
 	t.Helper()
-	in(t, a, func() error {
+	testlab.In(t, a, func() error {
 		err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: nameA}, PeerName: nameB, PeerNamespace: netlink.NsFd(b)})
 		if err != nil {
 			return fmt.Errorf("add veth: %w", err)
@@ -128,7 +85,7 @@ func link(t *testing.T, a netns.NsHandle, nameA string, b netns.NsHandle, nameB 
 // kernel makes.
 func address(t *testing.T, ns netns.NsHandle, name string, addrs ...string) {
 	t.Helper()
-	in(t, ns, func() error {
+	testlab.In(t, ns, func() error {
 		if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/addr_gen_mode", []byte("1"), 0); err != nil {
 			return err
 		}
@@ -162,7 +119,7 @@ func address(t *testing.T, ns netns.NsHandle, name string, addrs ...string) {
 // route gives a namespace default routes.
 func route(t *testing.T, ns netns.NsHandle, gateways ...string) {
 	t.Helper()
-	in(t, ns, func() error {
+	testlab.In(t, ns, func() error {
 		for _, g := range gateways {
 			dst := &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}
 			if netip.MustParseAddr(g).Is6() {
@@ -179,7 +136,7 @@ func route(t *testing.T, ns netns.NsHandle, gateways ...string) {
 // setLink brings an end of the lab's link up or down.
 func setLink(t *testing.T, end netns.NsHandle, up bool) {
 	t.Helper()
-	in(t, end, func() error {
+	testlab.In(t, end, func() error {
 		link, err := netlink.LinkByName("eth0")
 		if err != nil {
 			return err
@@ -213,7 +170,7 @@ func run(t *testing.T, ns netns.NsHandle, sessions ...Session) *node {
 	var wg sync.WaitGroup
 	// The thread comes home and lives on: a router dies with the thread that
 	// started it.
-	wg.Go(func() { in(t, ns, func() error { return n.engine.Run(ctx) }) })
+	wg.Go(func() { testlab.In(t, ns, func() error { return n.engine.Run(ctx) }) })
 	wg.Go(func() { n.read(ctx, n.engine.Updates()) })
 	n.end = func() {
 		cancel()
@@ -269,7 +226,7 @@ func (n *node) allUp(count int) bool {
 
 func (n *node) waitUp(count int) {
 	n.t.Helper()
-	eventually(n.t, 20*time.Second, fmt.Sprintf("%d sessions up", count), func() bool { return n.allUp(count) })
+	testlab.Eventually(n.t, 20*time.Second, fmt.Sprintf("%d sessions up", count), func() bool { return n.allUp(count) })
 }
 
 // downs are the times that sessions fell.
@@ -306,17 +263,6 @@ func (n *node) metric(name, value string) float64 {
 		}
 	}
 	return 0
-}
-
-// eventually waits until ok, and fails the test when it takes longer than limit.
-func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(10 * ms) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("not within %v: %s", limit, what)
 }
 
 // fast are the shortest settings that we allow.

@@ -1,19 +1,13 @@
 package bfd
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // routerConf is how a router is set up.
@@ -26,16 +20,11 @@ type routerConf struct {
 }
 
 // router is FRR's bfdd or BIRD in the lab's router namespace.
-type router struct {
-	t    *testing.T
-	kind string
-	dir  string
-	cmd  *exec.Cmd
-}
+type router struct{ *testlab.Router }
 
 // forKinds shows a behaviour against each router.
 func forKinds(t *testing.T, f func(t *testing.T, kind string)) {
-	for _, kind := range []string{"frr", "bird"} {
+	for _, kind := range testlab.Kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			f(t, kind)
@@ -48,93 +37,32 @@ func (l *lab) startRouter(kind string, conf routerConf) *router {
 	if conf.interval == 0 {
 		conf.interval = 50
 	}
-	dir, err := os.MkdirTemp("", "bfd") // short, for socket paths
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	l.t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &router{t: l.t, kind: kind, dir: dir}
-	text, commands := conf.bird(), r.bird()
+	text := conf.bird()
 	if kind == "frr" {
-		text, commands = conf.frr(), r.frr()
+		text = conf.frr()
 	}
-	r.write(text)
-	r.cmd = exec.Command("/proc/self/exe", commands...)
-	r.cmd.Env = append(os.Environ(), roleVar+"=router")
-	// A PID namespace: daemons that change their user lose the parent-death
-	// signal, but not their init.
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
-	out := &syncBuffer{}
-	r.cmd.Stdout, r.cmd.Stderr = out, out
-	in(l.t, l.router, r.cmd.Start)
+	r := &router{testlab.StartRouter(l.t, l.router, kind, testlab.Setup{Text: text, Daemon: "bfdd", Env: roleVar + "=router",
+		Flags: func(dir string) []string { return []string{"--bfdctl", dir + "/bfdd.sock"} }})}
 	l.t.Cleanup(func() {
 		if l.t.Failed() {
-			l.t.Logf("%s said:\n%s\n%s", kind, out, r.try("show bfd peers\nshow bfd peers counters", "show bfd sessions"))
+			l.t.Logf("%s said:\n%s\n%s", kind, r.Out, r.try("show bfd peers\nshow bfd peers counters", "show bfd sessions"))
 		}
-		r.kill()
 	})
-	eventually(l.t, 20*time.Second, kind+" answers", func() bool {
+	testlab.Eventually(l.t, 20*time.Second, kind+" answers", func() bool {
 		return len(r.sessions()) == len(conf.peers)
 	})
 	return r
 }
 
-func (r *router) write(text string) {
-	r.t.Helper()
-	if err := os.WriteFile(filepath.Join(r.dir, "conf"), []byte(text), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
 // reload gives the router another configuration.
 func (r *router) reload(conf routerConf) {
-	r.t.Helper()
-	if r.kind == "bird" {
-		r.write(conf.bird())
+	r.T.Helper()
+	if r.Kind == "bird" {
+		r.Write(conf.bird())
 		r.try("", "configure")
 		return
 	}
 	r.try(fmt.Sprintf("configure terminal\nbfd\nprofile p\ntransmit-interval %d\nreceive-interval %d", conf.interval, conf.interval), "")
-}
-
-// kill is kill -9; the daemons go with their init.
-func (r *router) kill() {
-	r.cmd.Process.Kill()
-	r.cmd.Wait()
-}
-
-func need(t *testing.T, path, pkg string) {
-	t.Helper()
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%s is missing: install the Debian package %q", path, pkg)
-	}
-}
-
-func (r *router) frr() []string {
-	for _, path := range []string{"/usr/lib/frr/zebra", "/usr/lib/frr/bfdd", "/usr/bin/vtysh"} {
-		need(r.t, path, "frr")
-	}
-	owner, err := user.Lookup("frr")
-	if err != nil {
-		r.t.Fatalf("user frr is missing: install the Debian package \"frr\": %v", err)
-	}
-	uid, _ := strconv.Atoi(owner.Uid)
-	gid, _ := strconv.Atoi(owner.Gid)
-	if err := os.Chown(r.dir, uid, gid); err != nil {
-		r.t.Fatal(err)
-	}
-	common := func(after, daemon string, more ...string) []string {
-		return append([]string{after, "/usr/lib/frr/" + daemon, "-u", "frr", "-g", "frr", "--vty_socket", r.dir,
-			"-i", r.dir + "/" + daemon + ".pid", "-f", r.dir + "/conf", "-A", "127.0.0.1", "-P", "0",
-			"-z", r.dir + "/zserv.api"}, more...)
-	}
-	return append(append(common("/", "zebra"), "--"), common(r.dir+"/zserv.api", "bfdd", "--bfdctl", r.dir+"/bfdd.sock")...)
-}
-
-func (r *router) bird() []string {
-	need(r.t, "/usr/sbin/bird", "bird2")
-	need(r.t, "/usr/sbin/birdc", "bird2")
-	return []string{"/", "/usr/sbin/bird", "-f", "-c", r.dir + "/conf", "-s", r.dir + "/ctl", "-P", r.dir + "/pid"}
 }
 
 // local is the router's address on the way to the node's.
@@ -204,25 +132,21 @@ func (c routerConf) bird() string {
 
 // try gives the router the command of its own language, and returns what it says.
 func (r *router) try(frr, bird string) string {
-	cmd := exec.Command("/usr/sbin/birdc", append([]string{"-s", r.dir + "/ctl"}, strings.Fields(bird)...)...)
-	if r.kind == "frr" {
-		args := []string{"--vty_socket", r.dir}
-		for _, line := range strings.Split(frr, "\n") {
-			args = append(args, "-c", line)
-		}
-		cmd = exec.Command("/usr/bin/vtysh", args...)
+	command := bird
+	if r.Kind == "frr" {
+		command = frr
 	}
-	out, err := cmd.CombinedOutput()
+	out, err := r.Try(command)
 	if err != nil {
 		return fmt.Sprintf("%s%v", out, err)
 	}
-	return string(out)
+	return out
 }
 
 // sessions are the states that the router sees, in lower case, by peer.
 func (r *router) sessions() map[string]string {
 	text, out := r.try("show bfd peers json", "show bfd sessions"), map[string]string{}
-	if r.kind == "frr" {
+	if r.Kind == "frr" {
 		var peers []struct{ Peer, Status string }
 		if json.Unmarshal([]byte(text), &peers) != nil {
 			return nil
@@ -243,8 +167,8 @@ func (r *router) sessions() map[string]string {
 
 // waitAll waits until the router sees all its sessions in a state.
 func (r *router) waitAll(state string) {
-	r.t.Helper()
-	eventually(r.t, 15*time.Second, r.kind+" sees sessions "+state, func() bool {
+	r.T.Helper()
+	testlab.Eventually(r.T, 15*time.Second, r.Kind+" sees sessions "+state, func() bool {
 		all := r.sessions()
 		for _, s := range all {
 			if s != state {
@@ -253,22 +177,4 @@ func (r *router) waitAll(state string) {
 		}
 		return len(all) > 0
 	})
-}
-
-// syncBuffer is a buffer that may be read while it is written.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

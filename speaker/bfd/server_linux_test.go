@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // serve runs an engine with a server at path in ns, until the test or its end.
@@ -25,7 +26,7 @@ func serve(t *testing.T, ns netns.NsHandle, path string) (end func()) {
 	e := New(nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { in(t, ns, func() error { return e.Run(ctx) }) })
+	wg.Go(func() { testlab.In(t, ns, func() error { return e.Run(ctx) }) })
 	wg.Go(func() {
 		if err := NewServer(e).Run(ctx, l); err != nil {
 			t.Error(err)
@@ -88,7 +89,7 @@ func TestSessionsOutliveTheSpeaker(t *testing.T) {
 	peer.end()
 	time.Sleep(2 * time.Second)
 	_, n = speaker(t, path)
-	eventually(t, 5*time.Second, "the fall that nobody heard of is told", func() bool {
+	testlab.Eventually(t, 5*time.Second, "the fall that nobody heard of is told", func() bool {
 		d := n.downs()
 		return len(d) == 1 && d[0].Path == want.Path && d[0].Diag == packet.DetectionExpired
 	})
@@ -106,7 +107,7 @@ func TestTheBFDProcessRestarts(t *testing.T) {
 		defer n.mu.Unlock()
 		return n.last.Problem
 	}
-	eventually(t, 5*time.Second, "nobody there", func() bool { return strings.Contains(problem(), path) })
+	testlab.Eventually(t, 5*time.Second, "nobody there", func() bool { return strings.Contains(problem(), path) })
 	for range 2 {
 		end := serve(t, l.node, path)
 		n.waitUp(1)
@@ -114,7 +115,7 @@ func TestTheBFDProcessRestarts(t *testing.T) {
 			t.Error(p)
 		}
 		end()
-		eventually(t, 5*time.Second, "away", func() bool { return problem() != "" && len(n.statuses()) == 0 })
+		testlab.Eventually(t, 5*time.Second, "away", func() bool { return problem() != "" && len(n.statuses()) == 0 })
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // fromNode is a session of one of the node's two speakers, with the routes of
@@ -48,16 +49,16 @@ func drained(t *testing.T, conf routerConf, asn uint32) {
 		a, b := l.startSpeaker(), l.startSpeaker()
 		a.tell("apply", fromNode(node4, node6, as))
 		b.tell("apply", fromNode(node4b, node6b, as))
-		eventually(t, 20*time.Second, "routes by both speakers", func() bool {
+		testlab.Eventually(t, 20*time.Second, "routes by both speakers", func() bool {
 			return l.leadsTo(vip4, node4, node4b) && l.leadsTo(vip6, node6, node6b)
 		})
 		changes := l.monitor()
 		a.begin("stop")
-		eventually(t, testDrain, "the other's routes alone, while the leaving one still offers its own", func() bool {
+		testlab.Eventually(t, testDrain, "the other's routes alone, while the leaving one still offers its own", func() bool {
 			return l.leadsTo(vip4, node4b) && l.leadsTo(vip6, node6b) &&
 				lastChoice(r.route(vip4)) && lastChoice(r.route(vip6))
 		})
-		eventually(t, testDrain+5*time.Second, "withdrawal", func() bool {
+		testlab.Eventually(t, testDrain+5*time.Second, "withdrawal", func() bool {
 			return !lastChoice(r.route(vip4)) && !lastChoice(r.route(vip6))
 		})
 		if err := a.cmd.Wait(); err != nil {
@@ -72,8 +73,8 @@ func drained(t *testing.T, conf routerConf, asn uint32) {
 			}
 		}
 		if kind == "bird" {
-			eventually(t, 2*time.Second, "the text of the shutdown", func() bool {
-				return strings.Contains(r.out.String(), "Steelyard leaves this node")
+			testlab.Eventually(t, 2*time.Second, "the text of the shutdown", func() bool {
+				return strings.Contains(r.Out.String(), "Steelyard leaves this node")
 			})
 		}
 	})
@@ -93,12 +94,12 @@ func TestRenamedPeerFollowsTheOldOne(t *testing.T) {
 		renamed := want
 		renamed.Peer = peer(func(p *config.Peer) { p.Name = "spine" })
 		sp.tell("apply", renamed)
-		eventually(t, testDrain, "the old session's routes as the last choice", func() bool { return lastChoice(r.route(vip4)) })
-		eventually(t, testDrain+15*time.Second, "the new session alone", func() bool {
+		testlab.Eventually(t, testDrain, "the old session's routes as the last choice", func() bool { return lastChoice(r.route(vip4)) })
+		testlab.Eventually(t, testDrain+15*time.Second, "the new session alone", func() bool {
 			st := sp.tell("states")
 			return len(st) == 1 && st[0].Peer == "spine" && st[0].Up()
 		})
-		eventually(t, 5*time.Second, "its routes", func() bool {
+		testlab.Eventually(t, 5*time.Second, "its routes", func() bool {
 			return l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6) && !lastChoice(r.route(vip4))
 		})
 		if st := sp.state(); st.Flaps != 0 || st.Failing != (Reason{}) {
@@ -112,8 +113,8 @@ func TestRenamedPeerFollowsTheOldOne(t *testing.T) {
 func TestLeavingARouterThatHangs(t *testing.T) {
 	forKinds(t, func(t *testing.T, l *lab, kind string) {
 		const count = 5000
-		in(t, l.node, func() error { return os.WriteFile("/proc/sys/net/ipv4/tcp_wmem", []byte("4096 8192 16384"), 0) })
-		in(t, l.router, func() error { return os.WriteFile("/proc/sys/net/ipv4/tcp_rmem", []byte("4096 8192 16384"), 0) })
+		testlab.In(t, l.node, func() error { return os.WriteFile("/proc/sys/net/ipv4/tcp_wmem", []byte("4096 8192 16384"), 0) })
+		testlab.In(t, l.router, func() error { return os.WriteFile("/proc/sys/net/ipv4/tcp_rmem", []byte("4096 8192 16384"), 0) })
 		r := l.startRouter(kind, routerConf{})
 		var routes []announce.Route
 		for i := range count {
@@ -122,7 +123,7 @@ func TestLeavingARouterThatHangs(t *testing.T) {
 		sp := l.startSpeaker()
 		sp.tell("apply", sessionTo(peer(), routes...))
 		last := fmt.Sprintf("10.50.%d.%d/32", (count-1)/250, (count-1)%250)
-		eventually(t, 30*time.Second, "the last route", func() bool { return l.hasRoute(last, node4) })
+		testlab.Eventually(t, 30*time.Second, "the last route", func() bool { return l.hasRoute(last, node4) })
 		r.freeze()
 		begin := time.Now()
 		sp.tell("stop")
@@ -134,16 +135,16 @@ func TestLeavingARouterThatHangs(t *testing.T) {
 
 // freeze makes the router's daemons hang: their sockets stay as they are.
 func (r *router) freeze() {
-	r.t.Helper()
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", r.process.Pid))
+	r.T.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", r.Pid()))
 	if err != nil {
-		r.t.Fatal(err)
+		r.T.Fatal(err)
 	}
 	frozen := 0
 	for _, list := range lists {
 		text, err := os.ReadFile(list)
 		if err != nil {
-			r.t.Fatal(err)
+			r.T.Fatal(err)
 		}
 		for _, field := range strings.Fields(string(text)) {
 			pid, err := strconv.Atoi(field)
@@ -151,13 +152,13 @@ func (r *router) freeze() {
 				err = syscall.Kill(pid, syscall.SIGSTOP)
 			}
 			if err != nil {
-				r.t.Fatal(err)
+				r.T.Fatal(err)
 			}
-			r.t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) }) // to be asked why a test failed
+			r.T.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) }) // to be asked why a test failed
 			frozen++
 		}
 	}
 	if frozen == 0 {
-		r.t.Fatal("nothing to freeze")
+		r.T.Fatal("nothing to freeze")
 	}
 }

@@ -3,6 +3,8 @@ package bgp
 import (
 	"testing"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // A session that falls by what others found out takes its routes along, in spite
@@ -13,7 +15,7 @@ func TestDroppedSessionTakesItsRoutesAlong(t *testing.T) {
 		sp, _ := usual(l)
 		changes := l.monitor()
 		sp.tell("drop")
-		eventually(t, 5*time.Second, "routes gone at "+kind, func() bool { return len(changes()) >= 3 })
+		testlab.Eventually(t, 5*time.Second, "routes gone at "+kind, func() bool { return len(changes()) >= 3 })
 		sp.waitUp()
 		if st := sp.state(); st.LastDrop != (Reason{KindBFD, "no life"}) || st.Flaps != 1 {
 			t.Errorf("state %+v", st)
@@ -35,5 +37,5 @@ func TestDropOfWhatIsNotUp(t *testing.T) {
 	if st := sp.state(); st.Flaps != 0 || st.LastDrop != (Reason{}) {
 		t.Errorf("state %+v", st)
 	}
-	r.stop()
+	r.Kill()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netns"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // The addresses of the host between, on the router's side.
@@ -20,15 +21,15 @@ const hop4, hop6 = "10.9.2.1", "2001:db8:92::1"
 // host between them that forwards.
 func newFarLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{t: t, node: newNS(t), router: newNS(t)}
-	hop := newNS(t)
+	l := &lab{t: t, node: testlab.NewNS(t), router: testlab.NewNS(t)}
+	hop := testlab.NewNS(t)
 	for i, end := range []netns.NsHandle{l.node, l.router} {
 		link := fmt.Sprintf("eth%d", i)
-		in(t, hop, func() error {
+		testlab.In(t, hop, func() error {
 			return netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: link}, PeerName: "eth0", PeerNamespace: netlink.NsFd(end)})
 		})
 	}
-	in(t, hop, func() error {
+	testlab.In(t, hop, func() error {
 		for _, name := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
 			if err := os.WriteFile("/proc/sys/net/"+name, []byte("1"), 0o644); err != nil {
 				return err
@@ -38,11 +39,11 @@ func newFarLab(t *testing.T) *lab {
 			addressOf("eth0", "10.9.1.1/30", "2001:db8:91::1/64"), addressOf("eth1", hop4+"/30", hop6+"/64"),
 			routeVia(node4, "10.9.1.2"), routeVia(node6, "2001:db8:91::2"), routeVia(router4, "10.9.2.2"), routeVia(router6, "2001:db8:92::2"))
 	})
-	in(t, l.node, func() error {
+	testlab.In(t, l.node, func() error {
 		return errorsOf(addressOf("lo", node4+"/32", node6+"/128"), addressOf("eth0", "10.9.1.2/30", "2001:db8:91::2/64"),
 			routeVia(router4, "10.9.1.1"), routeVia(router6, "2001:db8:91::1"))
 	})
-	in(t, l.router, func() error {
+	testlab.In(t, l.router, func() error {
 		return errorsOf(addressOf("lo", router4+"/32", router6+"/128"), addressOf("eth0", "10.9.2.2/30", "2001:db8:92::2/64"),
 			routeVia(node4, hop4), routeVia(node6, hop6))
 	})
@@ -65,7 +66,7 @@ func TestRouterSeveralHopsAway(t *testing.T) {
 		"ebgpMultiHop": {routerConf{hops: 2}, far, func(*config.Peer) {}},
 		"ttlSecurity":  {routerConf{hops: 2, gtsm: true}, func(p *config.Peer) { p.Hops = 2 }, func(p *config.Peer) { p.Hops = 1 }},
 	} {
-		for _, kind := range kinds {
+		for _, kind := range testlab.Kinds {
 			for _, ends := range [][3]string{{router4, node4, hop4}, {router6, node6, hop6}} {
 				t.Run(name+" "+kind+" "+ends[0], func(t *testing.T) {
 					t.Parallel()
@@ -84,7 +85,7 @@ func TestRouterSeveralHopsAway(t *testing.T) {
 					}
 					sp.tell("apply")
 					sp.tell("apply", sessionTo(peer(over, c.yes), route(mine)))
-					eventually(t, 20*time.Second, "the route", func() bool { return l.hasRoute(mine, ends[2]) })
+					testlab.Eventually(t, 20*time.Second, "the route", func() bool { return l.hasRoute(mine, ends[2]) })
 				})
 			}
 		}

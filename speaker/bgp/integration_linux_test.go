@@ -9,6 +9,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 const (
@@ -36,7 +37,7 @@ func route(prefix string) announce.Route {
 // forKinds runs a test against each router, in a lab of its own.
 func forKinds(t *testing.T, f func(t *testing.T, l *lab, kind string)) {
 	t.Parallel() // they mostly wait
-	for _, kind := range kinds {
+	for _, kind := range testlab.Kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			f(t, newLab(t), kind)
@@ -49,7 +50,7 @@ func TestRoutesReachTheRoutersKernel(t *testing.T) {
 		r := l.startRouter(kind, routerConf{})
 		sp := l.startSpeaker()
 		sp.tell("apply", sessionTo(peer(), route(vip4), route(vip4b), route(vip6)))
-		eventually(t, 15*time.Second, "all routes in the kernel", func() bool {
+		testlab.Eventually(t, 15*time.Second, "all routes in the kernel", func() bool {
 			return l.hasRoute(vip4, node4) && l.hasRoute(vip4b, node4) && l.hasRoute(vip6, node6)
 		})
 		st := sp.state()
@@ -58,11 +59,11 @@ func TestRoutesReachTheRoutersKernel(t *testing.T) {
 		}
 		editsReach(l, r, sp)
 		sp.tell("apply")
-		eventually(t, testDrain+5*time.Second, "withdrawal with the removed peer", func() bool {
+		testlab.Eventually(t, testDrain+5*time.Second, "withdrawal with the removed peer", func() bool {
 			return len(l.gateways(vip4)) == 0 && len(l.gateways(vip6)) == 0
 		})
 		// the router acts on the first word of the farewell, the session ends with the last
-		eventually(t, 5*time.Second, "no state of the removed peer", func() bool { return len(sp.tell("states")) == 0 })
+		testlab.Eventually(t, 5*time.Second, "no state of the removed peer", func() bool { return len(sp.tell("states")) == 0 })
 	})
 }
 
@@ -77,8 +78,8 @@ func editsReach(l *lab, r *router, sp *process) {
 	tagged.Large = []config.LargeCommunity{{Global: 64512, Local1: 1, Local2: 2}}
 	tagged.MED = 33
 	sp.tell("apply", sessionTo(peer(), tagged, route(vip6)))
-	eventually(t, 5*time.Second, "withdrawal of the removed route", func() bool { return len(l.gateways(vip4b)) == 0 })
-	eventually(t, 5*time.Second, "attributes of the changed route", func() bool {
+	testlab.Eventually(t, 5*time.Second, "withdrawal of the removed route", func() bool { return len(l.gateways(vip4b)) == 0 })
+	testlab.Eventually(t, 5*time.Second, "attributes of the changed route", func() bool {
 		text := strings.NewReplacer("(", "", ")", "", ", ", ":", ",", ":").Replace(r.route(vip4))
 		return strings.Contains(text, "64512:7") && strings.Contains(text, "64512:1:2") && strings.Contains(text, "33")
 	})
@@ -101,7 +102,7 @@ func TestSessionOverIPv6(t *testing.T) {
 		sp := l.startSpeaker()
 		over6 := peer(func(p *config.Peer) { p.Addr = netip.MustParseAddr(router6) })
 		sp.tell("apply", sessionTo(over6, route(vip4), route(vip6)))
-		eventually(t, 15*time.Second, "IPv6 and IPv4 (RFC 8950) routes in the kernel", func() bool {
+		testlab.Eventually(t, 15*time.Second, "IPv6 and IPv4 (RFC 8950) routes in the kernel", func() bool {
 			return l.hasRoute(vip4, node6) && l.hasRoute(vip6, node6)
 		})
 	})
@@ -115,7 +116,7 @@ func TestInternalPeerGetsLocalPref(t *testing.T) {
 		preferred.LocalPref = 4321
 		internal := peer(func(p *config.Peer) { p.PeerASN = 64512 })
 		sp.tell("apply", sessionTo(internal, preferred))
-		eventually(t, 15*time.Second, "route with local preference", func() bool {
+		testlab.Eventually(t, 15*time.Second, "route with local preference", func() bool {
 			return l.hasRoute(vip4, node4) && strings.Contains(r.route(vip4), "4321")
 		})
 	})
@@ -126,7 +127,7 @@ func TestWrongASIsNamed(t *testing.T) {
 		l.startRouter(kind, routerConf{})
 		sp := l.startSpeaker()
 		sp.tell("apply", sessionTo(peer(func(p *config.Peer) { p.PeerASN = 64999 }), route(vip4)))
-		eventually(t, 10*time.Second, "reason of the mismatch", func() bool {
+		testlab.Eventually(t, 10*time.Second, "reason of the mismatch", func() bool {
 			return sp.state().Failing == Reason{KindASMismatch, "AS mismatch: expected 64999, got 64501"}
 		})
 		if len(l.gateways(vip4)) != 0 {
@@ -144,7 +145,7 @@ func TestDynamicASLetsNoRouteOutToTheWrongKind(t *testing.T) {
 			return peer(func(p *config.Peer) { p.PeerASN, p.Dynamic = 0, kind })
 		}
 		sp.tell("apply", sessionTo(dynamic("internal"), route(vip4)))
-		eventually(t, 10*time.Second, "reason of the mismatch", func() bool {
+		testlab.Eventually(t, 10*time.Second, "reason of the mismatch", func() bool {
 			return sp.state().Failing == Reason{KindASMismatch, "AS mismatch: expected an internal peer of AS 64512, got 64501"}
 		})
 		time.Sleep(time.Second)
@@ -155,7 +156,7 @@ func TestDynamicASLetsNoRouteOutToTheWrongKind(t *testing.T) {
 			t.Errorf("state %+v", st)
 		}
 		sp.tell("apply", sessionTo(dynamic("external"), route(vip4)))
-		eventually(t, 20*time.Second, "route to an external peer", func() bool { return l.hasRoute(vip4, node4) })
+		testlab.Eventually(t, 20*time.Second, "route to an external peer", func() bool { return l.hasRoute(vip4, node4) })
 		if st := sp.state(); st.ASN != 64501 {
 			t.Errorf("learnt AS %d", st.ASN)
 		}
@@ -170,11 +171,11 @@ func TestPassword(t *testing.T) {
 			return peer(func(p *config.Peer) { p.Password = password })
 		}
 		sp.tell("apply", sessionTo(with("wrong"), route(vip4)))
-		eventually(t, 10*time.Second, "reason of the timeout", func() bool {
+		testlab.Eventually(t, 10*time.Second, "reason of the timeout", func() bool {
 			return sp.state().Failing == Reason{KindTimeout, "wrong password or firewall (dial timeout)"}
 		})
 		sp.tell("apply", sessionTo(with("s3cret"), route(vip4)))
-		eventually(t, 15*time.Second, "route once the password is right", func() bool { return l.hasRoute(vip4, node4) })
+		testlab.Eventually(t, 15*time.Second, "route once the password is right", func() bool { return l.hasRoute(vip4, node4) })
 		if strings.Contains(sp.log.String(), "s3cret") {
 			t.Error("the log tells the password")
 		}
@@ -189,8 +190,8 @@ func TestRefusedConnectionIsNamedAndOthersGoOn(t *testing.T) {
 	deaf := peer(func(p *config.Peer) { p.Name, p.Port = "deaf", 1790 })
 	lost := peer(func(p *config.Peer) { p.Name, p.Source = "lost", netip.MustParseAddr("10.9.0.77") })
 	sp.tell("apply", sessionTo(deaf, route(vip4)), sessionTo(lost, route(vip4)), sessionTo(peer(), route(vip4)))
-	eventually(t, 15*time.Second, "route by the good session", func() bool { return l.hasRoute(vip4, node4) })
-	eventually(t, 10*time.Second, "reasons of the others", func() bool {
+	testlab.Eventually(t, 15*time.Second, "route by the good session", func() bool { return l.hasRoute(vip4, node4) })
+	testlab.Eventually(t, 10*time.Second, "reasons of the others", func() bool {
 		st := sp.tell("states")
 		return len(st) == 3 && st[0].Failing.Kind == KindRefused && st[1].Failing.Kind == KindUnreachable && st[2].Up()
 	})

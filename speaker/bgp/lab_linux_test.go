@@ -1,22 +1,19 @@
 package bgp
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // The addresses of the lab's one link.
@@ -42,8 +39,8 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{t: t, node: newNS(t), router: newNS(t)}
-	in(t, l.node, func() error {
+	l := &lab{t: t, node: testlab.NewNS(t), router: testlab.NewNS(t)}
+	testlab.In(t, l.node, func() error {
 		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth0",
 			PeerNamespace: netlink.NsFd(l.router)}
 		if err := netlink.LinkAdd(veth); err != nil {
@@ -51,7 +48,7 @@ func newLab(t *testing.T) *lab {
 		}
 		return address(node4, node6)
 	})
-	in(t, l.router, func() error { return address(router4, router6) })
+	testlab.In(t, l.router, func() error { return address(router4, router6) })
 	var err error
 	if l.at, err = netlink.NewHandleAt(l.router); err != nil {
 		t.Fatal(err)
@@ -64,50 +61,7 @@ func newLab(t *testing.T) *lab {
 // speaker processes on it look like those of two nodes.
 func (l *lab) twoSpeakers() {
 	l.t.Helper()
-	in(l.t, l.node, func() error { return address(node4b, node6b) })
-}
-
-// newNS makes a network namespace that lives as long as the test.
-func newNS(t *testing.T) netns.NsHandle {
-	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer home.Close()
-	ns, err := netns.New()
-	if err != nil {
-		t.Fatalf("make a network namespace (are you root?): %v", err)
-	}
-	if err := netns.Set(home); err != nil {
-		panic(err) // a thread in the wrong namespace must not go on
-	}
-	t.Cleanup(func() { ns.Close() })
-	return ns
-}
-
-// in runs f on a thread that is in ns.
-func in(t *testing.T, ns netns.NsHandle, f func() error) {
-	t.Helper()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	home, err := netns.Get()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer home.Close()
-	if err := netns.Set(ns); err != nil {
-		t.Fatal(err)
-	}
-	err = f()
-	if err := netns.Set(home); err != nil {
-		panic(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	testlab.In(l.t, l.node, func() error { return address(node4b, node6b) })
 }
 
 // address gives the present namespace's eth0 its addresses, usable at once.
@@ -208,7 +162,7 @@ func (l *lab) hasRoute(prefix, via string) bool {
 func (l *lab) nodeRoutes() string {
 	l.t.Helper()
 	var text strings.Builder
-	in(l.t, l.node, func() error {
+	testlab.In(l.t, l.node, func() error {
 		routes, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
 		for _, r := range routes {
 			fmt.Fprintln(&text, r)
@@ -244,47 +198,4 @@ func (l *lab) monitor() func() []string {
 		defer mu.Unlock()
 		return append([]string(nil), seen...)
 	}
-}
-
-// spawn starts cmd in ns; it dies with this process, and with the test.
-func spawn(t *testing.T, ns netns.NsHandle, cmd *exec.Cmd) {
-	t.Helper()
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	in(t, ns, cmd.Start)
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-}
-
-// eventually waits until ok, and fails the test when it takes longer than limit.
-func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("not within %v: %s", limit, what)
-}
-
-// syncBuffer is a buffer that may be read while it is written.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -7,9 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"os/signal"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // roleVar makes a copy of the test binary play a part of its own: GoBGP opens
@@ -37,7 +35,7 @@ func TestMain(m *testing.M) {
 	case "speaker":
 		err = playSpeaker()
 	case "router":
-		err = playInit(os.Args[1:])
+		err = testlab.PlayInit(os.Args[1:])
 	default:
 		flag.Parse()
 		err = flag.Set("test.parallel", "4") // they wait for routers' timers, not for processors
@@ -100,40 +98,6 @@ func playSpeaker() error {
 		}
 		if o.Op == "stop" || o.Op == "abandon" {
 			return <-ended
-		}
-	}
-}
-
-// playInit is the first process of a PID namespace: it starts daemons, one per
-// argument list separated by "--", and takes them along when it goes. Each
-// list begins with a file that must exist before, "/" for none.
-func playInit(args []string) error {
-	for len(args) > 0 {
-		n := 0
-		for n < len(args) && args[n] != "--" {
-			n++
-		}
-		if err := waitFile(args[0]); err != nil {
-			return err
-		}
-		cmd := exec.Command(args[1], args[2:n]...)
-		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-		if err := cmd.Start(); err != nil {
-			return err
-		}
-		args = args[min(n+1, len(args)):]
-	}
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM)
-	<-stop
-	return nil
-}
-
-func waitFile(path string) error {
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		_, err := os.Stat(path)
-		if err == nil || time.Now().After(end) {
-			return err
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // overBoth runs a test against each router, over IPv4 and over IPv6; via is the
@@ -19,7 +20,7 @@ import (
 func overBoth(t *testing.T, f func(t *testing.T, l *lab, kind string, over func(*config.Peer), via string)) {
 	t.Parallel()
 	for router, via := range map[string]string{router4: node4, router6: node6} {
-		for _, kind := range kinds {
+		for _, kind := range testlab.Kinds {
 			t.Run(kind+" at "+router, func(t *testing.T) {
 				t.Parallel()
 				f(t, newLab(t), kind, func(p *config.Peer) { p.Addr = netip.MustParseAddr(router) }, via)
@@ -34,17 +35,17 @@ func TestTTLSecurity(t *testing.T) {
 		sp := l.startSpeaker()
 		lax := l.startRouter(kind, routerConf{})
 		sp.tell("apply", sessionTo(peer(over, secure), route(vip4)))
-		eventually(t, 15*time.Second, "the reason why a router that sends with a low TTL has no session", func() bool {
+		testlab.Eventually(t, 15*time.Second, "the reason why a router that sends with a low TTL has no session", func() bool {
 			return strings.Contains(sp.state().Failing.Text, "GTSM")
 		})
 		if st := sp.state(); st.Up() || len(l.gateways(vip4)) != 0 {
 			t.Errorf("a session: %+v", st)
 		}
-		lax.stop()
+		lax.Kill()
 		l.startRouter(kind, routerConf{gtsm: true})
 		sp.tell("apply")
 		sp.tell("apply", sessionTo(peer(over, secure), route(vip4), route(vip6)))
-		eventually(t, 20*time.Second, "routes at a router with TTL security", func() bool {
+		testlab.Eventually(t, 20*time.Second, "routes at a router with TTL security", func() bool {
 			return l.hasRoute(vip4, via) && l.hasRoute(vip6, node6)
 		})
 	})
@@ -55,7 +56,7 @@ func TestLocalASN(t *testing.T) {
 		r := l.startRouter(kind, routerConf{nodeASN: 64999})
 		sp := l.startSpeaker()
 		sp.tell("apply", sessionTo(peer(func(p *config.Peer) { p.LocalASN = 64999 }), route(vip4), route(vip6)))
-		eventually(t, 15*time.Second, "routes from the local AS", func() bool {
+		testlab.Eventually(t, 15*time.Second, "routes from the local AS", func() bool {
 			return l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6)
 		})
 		for _, prefix := range []string{vip4, vip6} {
@@ -75,11 +76,11 @@ func TestMaxPrefixes(t *testing.T) {
 		few := peer(func(p *config.Peer) { p.Name, p.MaxPrefixes, p.Addr = "few", 4, netip.MustParseAddr(router6) })
 		many := sessionTo(peer(func(p *config.Peer) { p.MaxPrefixes = 6 }), route(vip4)) // FRR sends the other session's route too
 		sp.tell("apply", sessionTo(few, route(vip6)), many)
-		eventually(t, 20*time.Second, "the fall with its reason", func() bool {
+		testlab.Eventually(t, 20*time.Second, "the fall with its reason", func() bool {
 			st := sp.tell("states")
 			return len(st) == 2 && st[0].LastDrop.Kind == KindTooMany && strings.Contains(st[0].Why(), "maxPrefixes")
 		})
-		eventually(t, 15*time.Second, "the other session's route alone", func() bool {
+		testlab.Eventually(t, 15*time.Second, "the other session's route alone", func() bool {
 			return l.hasRoute(vip4, node4) && len(l.gateways(vip6)) == 0
 		})
 		time.Sleep(4 * time.Second) // it would be back in two
@@ -88,7 +89,7 @@ func TestMaxPrefixes(t *testing.T) {
 		}
 		few.MaxPrefixes = 100
 		sp.tell("apply", sessionTo(few, route(vip6)), many)
-		eventually(t, 15*time.Second, "a session when the limit is raised", func() bool { return l.hasRoute(vip6, node6) })
+		testlab.Eventually(t, 15*time.Second, "a session when the limit is raised", func() bool { return l.hasRoute(vip6, node6) })
 		if text := l.nodeRoutes(); strings.Contains(text, "10.200.") || strings.Contains(text, "2001:db8:200:") {
 			t.Errorf("received routes are in the kernel:\n%s", text)
 		}
@@ -104,7 +105,7 @@ func TestOneFamily(t *testing.T) {
 		if via == node6 {
 			mine, other, family = vip6, vip4, "ipv6"
 		}
-		eventually(t, 15*time.Second, "the session's own family", func() bool { return l.hasRoute(mine, via) })
+		testlab.Eventually(t, 15*time.Second, "the session's own family", func() bool { return l.hasRoute(mine, via) })
 		time.Sleep(time.Second)
 		if st := sp.state(); len(l.gateways(other)) != 0 || !slices.Equal(st.Families, []string{family}) || st.Prefixes != 1 {
 			t.Errorf("the other family too: %v, state %+v", l.gateways(other), st)
@@ -120,23 +121,23 @@ func TestLongLivedGracefulRestart(t *testing.T) {
 		want := sessionTo(peer(func(p *config.Peer) { p.LongLived = time.Hour }), route(vip4), route(vip6))
 		sp := l.startSpeaker(restartVar + "=3s")
 		sp.tell("apply", want)
-		eventually(t, 15*time.Second, "routes", func() bool { return l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6) })
+		testlab.Eventually(t, 15*time.Second, "routes", func() bool { return l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6) })
 		time.Sleep(1500 * time.Millisecond) // End-of-RIB in both directions
 		sp.kill()
-		eventually(t, 15*time.Second, "the routes as stale ones", func() bool {
+		testlab.Eventually(t, 15*time.Second, "the routes as stale ones", func() bool {
 			return stale(r.route(vip4)) && stale(r.route(vip6)) && l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6)
 		})
 		next := l.startSpeaker(restartVar + "=3s")
 		next.tell("apply", want)
 		next.waitUp()
-		eventually(t, 5*time.Second, "fresh routes", func() bool { return !stale(r.route(vip4)) && !stale(r.route(vip6)) })
+		testlab.Eventually(t, 5*time.Second, "fresh routes", func() bool { return !stale(r.route(vip4)) && !stale(r.route(vip6)) })
 		want.Peer = peer()
 		next.tell("apply", want)
-		eventually(t, 5*time.Second, "the old connection's end", func() bool { return !next.state().Up() })
+		testlab.Eventually(t, 5*time.Second, "the old connection's end", func() bool { return !next.state().Up() })
 		next.waitUp()
 		time.Sleep(1500 * time.Millisecond)
 		next.kill()
-		eventually(t, 15*time.Second, "no routes without it", func() bool {
+		testlab.Eventually(t, 15*time.Second, "no routes without it", func() bool {
 			return len(l.gateways(vip4)) == 0 && len(l.gateways(vip6)) == 0
 		})
 	})
@@ -159,13 +160,13 @@ func TestPassive(t *testing.T) {
 		}
 		sp := l.startSpeaker(mptcpOff)
 		sp.tell("apply", passive("wrong"))
-		eventually(t, 15*time.Second, "the reason why nobody comes in with a wrong password", func() bool {
+		testlab.Eventually(t, 15*time.Second, "the reason why nobody comes in with a wrong password", func() bool {
 			st := sp.state()
 			return st.Failing.Kind == KindSilent && !st.Up() && st.Problem == ""
 		})
 		sp.tell("apply", passive("s3cret"))
 		routes := func() bool { return l.hasRoute(vip4, via) && l.hasRoute(vip6, node6) }
-		eventually(t, 20*time.Second, "routes over the router's connection", routes)
+		testlab.Eventually(t, 20*time.Second, "routes over the router's connection", routes)
 		time.Sleep(1500 * time.Millisecond) // End-of-RIB in both directions
 		changes := l.monitor()
 		sp.kill()
@@ -193,7 +194,7 @@ func TestPassiveWhereAnotherListens(t *testing.T) {
 	sp.tell("apply", wait("tor", router4, 179))
 	sp.waitUp()
 	sp.tell("apply", wait("late", "10.9.0.99", 179), wait("other", "10.9.0.98", 1790), wait("tor", router4, 179))
-	eventually(t, 5*time.Second, "the problem of the late one alone", func() bool {
+	testlab.Eventually(t, 5*time.Second, "the problem of the late one alone", func() bool {
 		st := sp.tell("states")
 		return len(st) == 3 && strings.Contains(st[0].Problem, "another program listens there") && st[1].Problem == "" && st[2].Up()
 	})
@@ -225,7 +226,7 @@ func TestConnectTime(t *testing.T) {
 // failedConnects is how many connections from the node were refused.
 func (l *lab) failedConnects() (n int) {
 	l.t.Helper()
-	in(l.t, l.node, func() error {
+	testlab.In(l.t, l.node, func() error {
 		text, err := os.ReadFile("/proc/thread-self/net/snmp")
 		if err != nil {
 			return err

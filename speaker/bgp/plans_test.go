@@ -12,6 +12,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // GoBGP's StartBgp writes package variables that other servers of the process
@@ -27,7 +28,7 @@ func TestSpeakerFollowsPlans(t *testing.T) {
 	go func() { ended <- s.Run(context.Background()) }()
 	other := nowhere(func(p *config.Peer) { p.Name = "other" })
 	s.Apply([]announce.Session{sessionTo(nowhere(), route(vip4)), sessionTo(other)})
-	eventually(t, 10*time.Second, "two sessions that are refused", func() bool {
+	testlab.Eventually(t, 10*time.Second, "two sessions that are refused", func() bool {
 		st := s.States()
 		return len(st) == 2 && st[0].Peer == "other" && st[0].Failing.Kind == KindRefused && st[1].Failing.Kind == KindRefused
 	})
@@ -37,7 +38,7 @@ func TestSpeakerFollowsPlans(t *testing.T) {
 		t.Error("no word of a change")
 	}
 	s.Apply([]announce.Session{sessionTo(nowhere(), route(vip4))})
-	eventually(t, 10*time.Second, "one session", func() bool { return len(s.States()) == 1 })
+	testlab.Eventually(t, 10*time.Second, "one session", func() bool { return len(s.States()) == 1 })
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := s.Stop(ctx); err != nil {

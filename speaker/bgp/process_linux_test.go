@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // process is a speaker process in the lab's node.
@@ -16,12 +17,12 @@ type process struct {
 	cmd     *exec.Cmd
 	orders  *json.Encoder
 	answers *json.Decoder
-	log     *syncBuffer
+	log     *testlab.Buffer
 }
 
 func (l *lab) startSpeaker(env ...string) *process {
 	l.t.Helper()
-	p := &process{t: l.t, cmd: exec.Command("/proc/self/exe"), log: &syncBuffer{}}
+	p := &process{t: l.t, cmd: exec.Command("/proc/self/exe"), log: &testlab.Buffer{}}
 	p.cmd.Env = append(os.Environ(), roleVar+"=speaker")
 	p.cmd.Env = append(p.cmd.Env, env...)
 	stdin, err := p.cmd.StdinPipe()
@@ -34,7 +35,7 @@ func (l *lab) startSpeaker(env ...string) *process {
 	}
 	p.cmd.Stderr = p.log
 	p.orders, p.answers = json.NewEncoder(stdin), json.NewDecoder(stdout)
-	spawn(l.t, l.node, p.cmd)
+	testlab.Spawn(l.t, l.node, p.cmd)
 	l.t.Cleanup(func() {
 		if l.t.Failed() {
 			l.t.Logf("speaker's log:\n%s", p.log)
@@ -67,7 +68,7 @@ func (p *process) state() SessionState {
 
 func (p *process) waitUp() {
 	p.t.Helper()
-	eventually(p.t, 15*time.Second, "session established", func() bool { return p.state().Up() })
+	testlab.Eventually(p.t, 15*time.Second, "session established", func() bool { return p.state().Up() })
 }
 
 // kill is kill -9.

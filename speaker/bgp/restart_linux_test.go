@@ -11,6 +11,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // usual is the state from which restarts are tried: three routes installed.
@@ -25,7 +26,7 @@ func usual(l *lab) (*process, announce.Session) {
 
 func waitRoutes(l *lab) {
 	l.t.Helper()
-	eventually(l.t, 15*time.Second, "routes in the kernel", func() bool {
+	testlab.Eventually(l.t, 15*time.Second, "routes in the kernel", func() bool {
 		return l.hasRoute(vip4, node4) && l.hasRoute(vip4b, node4) && l.hasRoute(vip6, node6)
 	})
 	time.Sleep(1500 * time.Millisecond) // End-of-RIB in both directions
@@ -50,7 +51,7 @@ func TestKilledSpeakerChangesNoRoute(t *testing.T) {
 		}
 		// Proof that the monitor sees: a real change.
 		next.tell("apply", sessionTo(peer(), route(vip4)))
-		eventually(t, 5*time.Second, "a change seen by the monitor", func() bool { return len(changes()) > 0 })
+		testlab.Eventually(t, 5*time.Second, "a change seen by the monitor", func() bool { return len(changes()) > 0 })
 	})
 }
 
@@ -80,7 +81,7 @@ func TestStoppedSpeakerTakesItsRoutesAlong(t *testing.T) {
 		sp, _ := usual(l)
 		begin := time.Now()
 		sp.tell("stop")
-		eventually(t, 10*time.Second, "routes gone in spite of graceful restart", func() bool {
+		testlab.Eventually(t, 10*time.Second, "routes gone in spite of graceful restart", func() bool {
 			return len(l.gateways(vip4)) == 0 && len(l.gateways(vip6)) == 0
 		})
 		t.Logf("stopped in %v", time.Since(begin).Round(time.Millisecond))
@@ -97,7 +98,7 @@ func TestResetConnectionComesBackSoonAndSilently(t *testing.T) {
 		changes := l.monitor()
 		l.reset()
 		begin := time.Now()
-		eventually(t, 2*time.Second, "the fall", func() bool { return !sp.state().Up() })
+		testlab.Eventually(t, 2*time.Second, "the fall", func() bool { return !sp.state().Up() })
 		if st := sp.state(); st.LastDrop.Kind != KindLost || st.Flaps != 1 {
 			t.Errorf("state after the reset %+v", st)
 		}
@@ -117,7 +118,7 @@ func TestResetConnectionComesBackSoonAndSilently(t *testing.T) {
 // reset aborts the router's BGP connections; the node gets a TCP RST.
 func (l *lab) reset() {
 	l.t.Helper()
-	in(l.t, l.router, func() error {
+	testlab.In(l.t, l.router, func() error {
 		socks, err := netlink.SocketDiagTCP(unix.AF_INET)
 		if err != nil {
 			return err
@@ -163,7 +164,7 @@ func TestChangedConnectionKeepsRoutesByGracefulRestart(t *testing.T) {
 		changes := l.monitor()
 		want.Peer = peer(func(p *config.Peer) { p.Source = want.RouterID })
 		sp.tell("apply", want)
-		eventually(t, 2*time.Second, "the old connection's end", func() bool { return !sp.state().Up() })
+		testlab.Eventually(t, 2*time.Second, "the old connection's end", func() bool { return !sp.state().Up() })
 		if st := sp.state(); st.LastDrop.Kind != KindLocal || st.Flaps != 1 {
 			t.Errorf("state %+v", st)
 		}
@@ -190,8 +191,8 @@ func TestPasswordChangesByGracefulRestart(t *testing.T) {
 		waitRoutes(l)
 		changes := l.monitor()
 		sp.tell("apply", with("second"))
-		eventually(t, 5*time.Second, "the old connection's end", func() bool { return !sp.state().Up() })
-		eventually(t, 10*time.Second, "the reason", func() bool { return sp.state().Failing.Kind == KindTimeout })
+		testlab.Eventually(t, 5*time.Second, "the old connection's end", func() bool { return !sp.state().Up() })
+		testlab.Eventually(t, 10*time.Second, "the reason", func() bool { return sp.state().Failing.Kind == KindTimeout })
 		if seen := changes(); len(seen) != 0 {
 			t.Errorf("route changes by our half at %s: %v", kind, seen)
 		}
@@ -217,13 +218,13 @@ func TestShutdownTextAndHoldTimerAreNamed(t *testing.T) {
 		if got := sp.state().HoldTime; got != 6*time.Second {
 			t.Errorf("hold time %v", got)
 		}
-		in(t, l.router, func() error { return link("eth0", netlink.LinkSetDown) })
-		eventually(t, 10*time.Second, "hold timer named", func() bool { return sp.state().LastDrop.Kind == KindHoldTimer })
-		in(t, l.router, func() error { return errorsOf(link("eth0", netlink.LinkSetUp), address(router6)) })
-		eventually(t, 30*time.Second, "session back", func() bool { return sp.state().Up() })
+		testlab.In(t, l.router, func() error { return link("eth0", netlink.LinkSetDown) })
+		testlab.Eventually(t, 10*time.Second, "hold timer named", func() bool { return sp.state().LastDrop.Kind == KindHoldTimer })
+		testlab.In(t, l.router, func() error { return errorsOf(link("eth0", netlink.LinkSetUp), address(router6)) })
+		testlab.Eventually(t, 30*time.Second, "session back", func() bool { return sp.state().Up() })
 		time.Sleep(1500 * time.Millisecond) // both tables sent: data still on its way would hide the NOTIFICATION
-		r.do(shut[kind])
-		eventually(t, 5*time.Second, "shutdown named", func() bool {
+		r.Do(shut[kind])
+		testlab.Eventually(t, 5*time.Second, "shutdown named", func() bool {
 			d := sp.state().LastDrop
 			return d.Kind == KindShutdown && strings.Contains(d.Text, "administrative shutdown") && strings.Contains(d.Text, "rack move")
 		})

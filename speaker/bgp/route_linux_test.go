@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 func TestASPathGrows(t *testing.T) {
@@ -15,7 +16,7 @@ func TestASPathGrows(t *testing.T) {
 		long := route(vip4)
 		long.Prepend, long.MED = 2, 77
 		sp.tell("apply", sessionTo(peer(over), long, route(vip6)))
-		eventually(t, 15*time.Second, "routes", func() bool { return len(l.gateways(vip4)) == 1 && len(l.gateways(vip6)) == 1 })
+		testlab.Eventually(t, 15*time.Second, "routes", func() bool { return len(l.gateways(vip4)) == 1 && len(l.gateways(vip6)) == 1 })
 		if text := r.route(vip4); !strings.Contains(text, "64512 64512 64512") || !strings.Contains(text, "77") {
 			t.Errorf("three times our AS and a MED of 77 expected in\n%s", text)
 		}
@@ -36,7 +37,7 @@ func TestWeightsAreSharedOut(t *testing.T) {
 		}
 		l.startSpeaker().tell("apply", a)
 		l.startSpeaker().tell("apply", b)
-		eventually(t, 20*time.Second, "routes by both speakers", func() bool {
+		testlab.Eventually(t, 20*time.Second, "routes by both speakers", func() bool {
 			return l.leadsTo(vip4, node4, node4b) && l.leadsTo(vip6, node6, node6b)
 		})
 		if kind == "bird" {
@@ -48,7 +49,7 @@ func TestWeightsAreSharedOut(t *testing.T) {
 			return
 		}
 		for prefix, via := range map[string][2]string{vip4: {node4, node4b}, vip6: {node6, node6b}} {
-			eventually(t, 5*time.Second, "shares of 3 to 1 for "+prefix, func() bool {
+			testlab.Eventually(t, 5*time.Second, "shares of 3 to 1 for "+prefix, func() bool {
 				w := l.weights(prefix)
 				return w[via[1]] > 0 && w[via[0]] == 3*w[via[1]]
 			})

@@ -2,15 +2,10 @@ package bgp
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
-	"testing"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // routerConf is how a router is set up. Every router is AS 64501 unless told,
@@ -52,109 +47,38 @@ func (c routerConf) neighbors() []string {
 }
 
 // router is FRR or BIRD in the lab's router namespace.
-type router struct {
-	t    *testing.T
-	kind string
-	dir  string
-	out  *syncBuffer // what it said
-
-	process *os.Process
-}
-
-// stop ends the router at once.
-func (r *router) stop() {
-	r.t.Helper()
-	if err := r.process.Kill(); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// kinds are the routers that every behaviour is shown against.
-var kinds = []string{"frr", "bird"}
+type router struct{ *testlab.Router }
 
 func (l *lab) startRouter(kind string, conf routerConf) *router {
 	l.t.Helper()
 	conf = conf.withDefaults()
-	dir, err := os.MkdirTemp("", "bgp") // short, for socket paths
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	l.t.Cleanup(func() { os.RemoveAll(dir) })
-	r := &router{t: l.t, kind: kind, dir: dir, out: &syncBuffer{}}
-	text, commands := conf.bird(), r.bird()
+	text := conf.bird()
 	if kind == "frr" {
-		text, commands = conf.frr(), r.frr()
+		text = conf.frr()
 	}
-	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(text), 0o644); err != nil {
-		l.t.Fatal(err)
-	}
-	cmd := exec.Command("/proc/self/exe", commands...)
-	cmd.Env = append(os.Environ(), roleVar+"=router")
-	// A PID namespace: daemons that change their user lose the parent-death
-	// signal, but not their init.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
-	cmd.Stdout, cmd.Stderr = r.out, r.out
-	spawn(l.t, l.router, cmd)
-	r.process = cmd.Process
+	r := &router{testlab.StartRouter(l.t, l.router, kind, testlab.Setup{Text: text, Daemon: "bgpd", Env: roleVar + "=router"})}
 	l.t.Cleanup(func() {
 		if l.t.Failed() {
-			l.t.Logf("%s said:\n%s\n%s", kind, r.out, r.status())
+			l.t.Logf("%s said:\n%s\n%s", kind, r.Out, r.status())
 		}
 	})
-	eventually(l.t, 20*time.Second, kind+" answers", func() bool { _, err := r.try(r.hello()); return err == nil })
+	testlab.Eventually(l.t, 20*time.Second, kind+" answers", func() bool { _, err := r.Try(r.hello()); return err == nil })
 	return r
 }
 
 // configure gives the running router another password.
 func (r *router) configure(conf routerConf) {
-	r.t.Helper()
-	if r.kind == "bird" {
-		if err := os.WriteFile(filepath.Join(r.dir, "conf"), []byte(conf.withDefaults().bird()), 0o644); err != nil {
-			r.t.Fatal(err)
-		}
-		r.do("configure")
+	r.T.Helper()
+	if r.Kind == "bird" {
+		r.Write(conf.withDefaults().bird())
+		r.Do("configure")
 		return
 	}
 	lines := "configure terminal\nrouter bgp 64501"
 	for _, n := range conf.neighbors() {
 		lines += "\nneighbor " + n + " password " + conf.password
 	}
-	r.do(lines)
-}
-
-func need(t *testing.T, path, pkg string) {
-	t.Helper()
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%s is missing: install the Debian package %q", path, pkg)
-	}
-}
-
-func (r *router) frr() []string {
-	for _, path := range []string{"/usr/lib/frr/zebra", "/usr/lib/frr/bgpd", "/usr/bin/vtysh"} {
-		need(r.t, path, "frr")
-	}
-	owner, err := user.Lookup("frr")
-	if err != nil {
-		r.t.Fatalf("user frr is missing: install the Debian package \"frr\": %v", err)
-	}
-	uid, _ := strconv.Atoi(owner.Uid)
-	gid, _ := strconv.Atoi(owner.Gid)
-	if err := os.Chown(r.dir, uid, gid); err != nil {
-		r.t.Fatal(err)
-	}
-	common := func(after, daemon string) []string {
-		return []string{after, "/usr/lib/frr/" + daemon, "-u", "frr", "-g", "frr", "--vty_socket", r.dir,
-			"-i", r.dir + "/" + daemon + ".pid", "-f", r.dir + "/conf", "-A", "127.0.0.1", "-P", "0",
-			"-z", r.dir + "/zserv.api"}
-	}
-	// A bgpd that finds no zebra tries again only after 10 s.
-	return append(append(common("/", "zebra"), "--"), common(r.dir+"/zserv.api", "bgpd")...)
-}
-
-func (r *router) bird() []string {
-	need(r.t, "/usr/sbin/bird", "bird2")
-	need(r.t, "/usr/sbin/birdc", "bird2")
-	return []string{"/", "/usr/sbin/bird", "-f", "-c", r.dir + "/conf", "-s", r.dir + "/ctl", "-P", r.dir + "/pid"}
+	r.Do(lines)
 }
 
 func (c routerConf) frr() string {
@@ -238,57 +162,31 @@ func (c routerConf) bird() string {
 }
 
 func (r *router) hello() string {
-	if r.kind == "frr" {
+	if r.Kind == "frr" {
 		return "show bgp summary"
 	}
 	return "show status"
 }
 
-// try gives the router a command of its own language.
-func (r *router) try(command string) (string, error) {
-	cmd := exec.Command("/usr/sbin/birdc", append([]string{"-s", r.dir + "/ctl"}, strings.Fields(command)...)...)
-	if r.kind == "frr" {
-		args := []string{"--vty_socket", r.dir}
-		for _, line := range strings.Split(command, "\n") {
-			args = append(args, "-c", line)
-		}
-		cmd = exec.Command("/usr/bin/vtysh", args...)
-	}
-	out, err := cmd.CombinedOutput()
-	if err == nil && r.kind == "frr" && strings.Contains(string(out), "failed to connect") {
-		err = fmt.Errorf("vtysh: %s", out)
-	}
-	return string(out), err
-}
-
-func (r *router) do(command string) string {
-	r.t.Helper()
-	out, err := r.try(command)
-	if err != nil {
-		r.t.Fatalf("%s: %q: %v\n%s", r.kind, command, err, out)
-	}
-	return out
-}
-
 // route is what the router says of a prefix, with all attributes.
 func (r *router) route(prefix string) string {
-	r.t.Helper()
-	if r.kind == "bird" {
-		return r.do("show route for " + prefix + " all")
+	r.T.Helper()
+	if r.Kind == "bird" {
+		return r.Do("show route for " + prefix + " all")
 	}
 	family := "ipv4"
 	if strings.Contains(prefix, ":") {
 		family = "ipv6"
 	}
-	return r.do("show bgp " + family + " unicast " + prefix)
+	return r.Do("show bgp " + family + " unicast " + prefix)
 }
 
 // status is for the log of a failed test.
 func (r *router) status() string {
 	command := "show bgp neighbors\nshow ip route\nshow ipv6 route"
-	if r.kind == "bird" {
+	if r.Kind == "bird" {
 		command = "show protocols all"
 	}
-	out, _ := r.try(command)
+	out, _ := r.Try(command)
 	return out
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
 // nowhere is a peer that is never reached: nothing listens on its port.
@@ -80,7 +81,7 @@ func TestCancelledRunEnds(t *testing.T) {
 	s.Apply([]announce.Session{sessionTo(nowhere(), route(vip4))})
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	eventually(t, 10*time.Second, "a session", func() bool { return len(s.States()) == 1 })
+	testlab.Eventually(t, 10*time.Second, "a session", func() bool { return len(s.States()) == 1 })
 	cancel()
 	select {
 	case err := <-ended:
