@@ -21,7 +21,7 @@ const timerSlack = time.Millisecond
 //
 // Threads inherit the slack from the one that starts them and Go's monitor has
 // started already, so the process executes its program once more, with the
-// same arguments. It returns in there, or with an error and nothing changed.
+// same arguments. It returns in there, or here with an error.
 func GatherTimers() error {
 	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
 	if err != nil {

@@ -15,10 +15,11 @@ import (
 // Parts is the set of things that a process wants to know of the cluster.
 type Parts uint
 
-// The parts of a snapshot. Config is pools, advertisements and peers with
-// their BFD profiles and the Secrets of Steelyard's namespace that hold their passwords, and the Service
-// ranges; Ingresses include their classes. Conditions are those of Services:
-// without that part a Service whose conditions alone change counts as unchanged.
+// The parts of a snapshot. Config is pools, advertisements and peers with their
+// BFD profiles and the Secrets of Steelyard's namespace that hold their
+// passwords, and the Service ranges; Ingresses include their classes. Conditions
+// are those of Services: without that part a Service whose conditions alone
+// change counts as unchanged.
 const (
 	Services Parts = 1 << iota
 	Endpoints
