@@ -83,6 +83,11 @@ func (t *trouble) Measure(ctx context.Context, _ bench.Side, _ int) (bench.Metri
 	}
 	changes := now - t.before
 	t.before = now
+	if changes > 0 { // a figure, not a failure, but what happened is to be known
+		if kept, err := t.world.setup.KeepLogs("stability", namespace); err == nil {
+			t.world.env.Say("%d changes of ownership: logs of all processes kept in %s", changes, kept)
+		}
+	}
 	return bench.Metrics{MetricChanges: float64(changes)}, nil
 }
 
