@@ -158,7 +158,7 @@ func (o *bfdFlags) key() (packet.Key, error) {
 	if err != nil {
 		return packet.Key{}, fmt.Errorf("--auth-key-file: %w", err)
 	}
-	key := packet.Key{Type: kind, ID: o.keyID, Secret: strings.TrimSpace(string(text))}
+	key := packet.Key{Type: kind, ID: o.keyID, Secret: packet.Secret(strings.TrimSpace(string(text)))}
 	if err := key.Check(); err != nil {
 		return packet.Key{}, fmt.Errorf("--auth-key-file %s: %w", o.keyFile, err)
 	}

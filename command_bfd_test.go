@@ -179,7 +179,7 @@ func TestBFDForTheSpeaker(t *testing.T) {
 	path := t.TempDir() + "/bfd"
 	server := hosts[0].start("bfd", "--listen="+path)
 	watcher := hosts[1].start("bfd", "--peer=10.9.0.1")
-	client := bfd.NewClient(path)
+	client := bfd.NewClient(path, nil)
 	client.Apply([]bfd.Session{{Path: bfd.Path{Peer: addr("10.9.0.2")}, Settings: session.Settings{
 		MinTx: 300 * time.Millisecond, MinRx: 300 * time.Millisecond, Multiplier: 3, Independent: true}}})
 	ctx, cancel := context.WithCancel(t.Context())

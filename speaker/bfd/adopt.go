@@ -49,7 +49,7 @@ func (l *loop) start(want Session, now time.Time) *running {
 		l.forget(l.leaving[i])
 	}
 	discriminator, seq := l.numbers()
-	r := &running{want: want, ports: l.ports, counters: l.metrics.of(want.Path), machine: session.New(want.Settings, discriminator, seq, now)}
+	r := &running{want: want, ports: l.ports, machine: session.New(want.Settings, discriminator, seq, now)}
 	l.table.add(r)
 	l.agenda.add(r, now)
 	return r
@@ -96,9 +96,6 @@ func (l *loop) forget(r *running) {
 	l.agenda.remove(r)
 	r.shut()
 	l.news = true
-	if !slices.ContainsFunc(l.order, func(o *running) bool { return o.want.label() == r.want.label() && o.want.VRF == r.want.VRF }) {
-		l.metrics.forget(r.want.Path)
-	}
 }
 
 // listen opens the listeners that the sessions need and closes the others, and

@@ -2,12 +2,13 @@ package bfd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/config/feed"
 )
@@ -19,6 +20,7 @@ const redial = 500 * time.Millisecond
 // the same way; its end does not end the sessions.
 type Client struct {
 	path    string
+	metrics *metrics
 	updates *feed.Latest[Update]
 	news    *feed.Latest[[]Session]
 
@@ -26,9 +28,9 @@ type Client struct {
 	wanted []Session  // nil: nothing was applied yet
 }
 
-// NewClient makes a client of the server that listens at path.
-func NewClient(path string) *Client {
-	return &Client{path: path, updates: feed.NewLatest(mergeUpdates), news: feed.NewLatest[[]Session](nil)}
+// NewClient makes a client of the server that listens at path. reg may be nil.
+func NewClient(path string, reg prometheus.Registerer) *Client {
+	return &Client{path: path, metrics: newMetrics(reg), updates: feed.NewLatest(mergeUpdates), news: feed.NewLatest[[]Session](nil)}
 }
 
 // Updates yields what is known of the sessions. It has one reader.
@@ -47,8 +49,9 @@ func (c *Client) Apply(sessions []Session) {
 	c.news.Put(own)
 }
 
-// Run talks to the process until ctx ends. When that cannot be reached it says
-// so in an update, and tries again; when it comes back it is told what is wanted.
+// Run talks to the process until ctx ends. When that cannot be reached, says
+// nothing for five seconds or speaks another protocol, an update says so; it is
+// tried again, and told what is wanted.
 func (c *Client) Run(ctx context.Context) error {
 	said := ""
 	for ctx.Err() == nil {
@@ -58,7 +61,7 @@ func (c *Client) Run(ctx context.Context) error {
 		}
 		if why := fmt.Sprint(err); why != said {
 			said = why
-			c.updates.Put(Update{Problem: why})
+			c.show(Update{Problem: why})
 		}
 		pause := time.NewTimer(redial)
 		select {
@@ -70,29 +73,55 @@ func (c *Client) Run(ctx context.Context) error {
 	return nil
 }
 
-// talk connects, and talks until the connection ends, which is an error.
-func (c *Client) talk(ctx context.Context, connected func()) error {
+// talk connects, and talks until the connection ends, which is an error; heard
+// is called when the process has said what it knows.
+func (c *Client) talk(ctx context.Context, heard func()) error {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", c.path)
 	if err != nil {
 		return fmt.Errorf("reach the BFD process: %w", err)
 	}
-	connected()
+	defer func() { _ = conn.Close() }()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	c.mu.Lock()
-	if c.wanted != nil {
-		c.news.Put(c.wanted)
+	in := linesOf(conn, silence)
+	var met greeting
+	if err := in.next(&met); err != nil {
+		return fmt.Errorf("listen to the BFD process: %w", err)
 	}
-	c.mu.Unlock()
+	if met.Protocol != protocol {
+		return fmt.Errorf("the BFD process is of another version, protocol %d and not %d: replace the pod", met.Protocol, protocol)
+	}
 	var orders sync.WaitGroup
 	defer orders.Wait()
 	defer stop() // before the wait
 	orders.Go(func() {
 		defer stop()
-		_ = tell(ctx, conn, c.news.C())
+		c.order(ctx, conn)
 	})
-	err = lines(conn, c.updates.Put)
-	return fmt.Errorf("the BFD process has gone: %w", errors.Join(err, net.ErrClosed))
+	for {
+		var u Update
+		if err := in.next(&u); err != nil {
+			return fmt.Errorf("listen to the BFD process: %w", err)
+		}
+		heard()
+		c.show(u)
+	}
+}
+
+// order tells the process what is wanted until ctx ends or it reads no more.
+func (c *Client) order(ctx context.Context, conn net.Conn) {
+	c.mu.Lock()
+	if c.wanted != nil {
+		c.news.Put(c.wanted)
+	}
+	c.mu.Unlock()
+	_ = pass(ctx, conn, c.news.C()) // the reader says why
+}
+
+// show hands on what is known.
+func (c *Client) show(u Update) {
+	c.metrics.take(u)
+	c.updates.Put(u)
 }

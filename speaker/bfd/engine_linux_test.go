@@ -390,3 +390,46 @@ func TestMergedUpdates(t *testing.T) {
 		t.Errorf("%d changes, %d lost", len(u.Changes), u.Lost)
 	}
 }
+
+// TestAMomentWithoutARoute is shorter than the peer's patience: it must not be
+// made longer by the pause after an error.
+func TestAMomentWithoutARoute(t *testing.T) {
+	l := newLab(t)
+	mine := usual(router4)
+	mine.MinTx, mine.Multiplier = 100*ms, 8 // less than reopenAfter
+	theirs := usual(node4)
+	theirs.MinRx, theirs.Multiplier = 100*ms, 255
+	n, peer := run(t, l.node, mine), run(t, l.router, theirs)
+	n.waitUp(1)
+	testlab.Eventually(t, 20*time.Second, "the peer's patience", func() bool { return peer.only().Detection == 800*ms })
+	nowhere := &netlink.Route{Dst: &net.IPNet{IP: net.ParseIP(router4).To4(), Mask: net.CIDRMask(32, 32)}, Type: unix.RTN_UNREACHABLE}
+	testlab.In(t, l.node, func() error { return netlink.RouteAdd(nowhere) })
+	testlab.Eventually(t, 5*time.Second, "nothing can be sent", func() bool { return n.only().Problem != "" })
+	testlab.In(t, l.node, func() error { return netlink.RouteDel(nowhere) })
+	sent := n.only().Sent
+	testlab.Eventually(t, 5*time.Second, "a second of packets", func() bool { return n.only().Sent > sent+12 })
+	if d := peer.downs(); len(d) > 0 {
+		t.Errorf("fell: %+v", d)
+	}
+}
+
+// TestTwoSessionsWithOnePeer have series of their own.
+func TestTwoSessionsWithOnePeer(t *testing.T) {
+	l := newLab(t)
+	far := usual(router4)
+	far.MultiHop = true
+	n := run(t, l.node, usual(router4), far)
+	run(t, l.router, usual(node4))
+	testlab.Eventually(t, 20*time.Second, "one of two up", func() bool {
+		s := n.statuses()
+		return len(s) == 2 && s[0].State == packet.Up && s[1].State == packet.Down
+	})
+	for hops, want := range map[string]float64{"false": 1, "true": 0} {
+		if up := n.metric("steelyard_bfd_session_up", hops); up != want {
+			t.Errorf("multihop=%s: %v, want %v", hops, up, want)
+		}
+		if sent := n.metric("steelyard_bfd_control_packet_output", hops); sent == 0 {
+			t.Errorf("multihop=%s: no packets sent", hops)
+		}
+	}
+}

@@ -38,6 +38,8 @@ type loop struct {
 	fds     []unix.PollFd
 	news    bool
 	changes []Change
+	lost    []uint64 // packets, by the reason
+	stalls  uint64
 	told    time.Time // last update
 	looked  time.Time // last chores
 }
@@ -46,6 +48,7 @@ func newLoop(e *Engine, alarm int) *loop {
 	return &loop{
 		Engine: e, alarm: alarm, paths: map[Path]*running{}, table: newTable(), ports: sourcePorts{}, listeners: map[place]*listener{},
 		deaf: map[place]string{}, batch: new(batch), buf: make([]byte, 0, packet.MaxSize), news: true,
+		lost: make([]uint64, len(packet.Discards())+1),
 	}
 }
 
@@ -55,7 +58,7 @@ func (l *loop) run(ctx context.Context) {
 		due := l.due(time.Now())
 		l.wait(woken.Add(leastGap), due)
 		if woken = time.Now(); woken.Sub(due) > stall {
-			l.metrics.stalls.Inc()
+			l.stalls++
 		}
 		if wanted := l.wanted.Swap(nil); wanted != nil {
 			l.adopt(*wanted, woken)
@@ -113,7 +116,7 @@ func (l *loop) drain() {
 			now := time.Now()
 			for i := range n {
 				if why := l.take(at, l.batch.at(i), now); why != packet.Kept {
-					l.metrics.discards[why].Inc()
+					l.lost[why]++
 				}
 			}
 			if n < batchSize {
@@ -188,7 +191,15 @@ func (l *loop) tell(now time.Time) {
 	if since < chores && (!l.news || since < updateGap) {
 		return
 	}
-	u := Update{Statuses: make([]Status, 0, len(l.order)+len(l.refused)+len(l.leaving)), Changes: l.changes}
+	u := Update{
+		Statuses: make([]Status, 0, len(l.order)+len(l.refused)+len(l.leaving)), Changes: l.changes,
+		Discarded: map[string]uint64{}, Stalls: l.stalls,
+	}
+	for _, why := range packet.Discards() {
+		if n := l.lost[why]; n > 0 {
+			u.Discarded[why.String()] = n
+		}
+	}
 	for _, r := range l.order {
 		u.Statuses = append(u.Statuses, l.status(r))
 	}
@@ -196,6 +207,7 @@ func (l *loop) tell(now time.Time) {
 	for _, r := range l.leaving {
 		u.Statuses = append(u.Statuses, l.status(r))
 	}
+	l.metrics.take(u)
 	l.updates.Put(u)
 	l.news, l.changes, l.told = false, nil, now
 }
@@ -215,7 +227,6 @@ func (l *loop) close() {
 	for _, list := range [][]*running{l.order, l.leaving} {
 		for _, r := range list {
 			r.shut()
-			l.metrics.forget(r.want.Path)
 		}
 	}
 }

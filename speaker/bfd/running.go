@@ -3,14 +3,16 @@ package bfd
 import (
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/session"
 )
 
-// reopenAfter paces attempts to send where sending fails.
-const reopenAfter = time.Second
+// reopenAfter paces attempts to send where sending fails. While the session is
+// up no packet is left out for it: the peer waits for no more than a few.
+const (
+	reopenAfter   = time.Second
+	reopenAfterUp = session.LeastInterval / 2
+)
 
 // running is a session that runs.
 type running struct {
@@ -25,18 +27,12 @@ type running struct {
 	tryAt   time.Time
 	problem string
 
-	counters counters
 	sent     uint64
 	received uint64
 	ups      uint64
 	downs    uint64
 	heard    time.Time
 	gap      time.Duration
-}
-
-type counters struct {
-	sent, received, ups, downs prometheus.Counter
-	up                         prometheus.Gauge
 }
 
 // open opens the sender if that is due.
@@ -77,7 +73,11 @@ func (r *running) next(now time.Time) time.Time {
 // fail notes why nothing can be sent. A new socket is tried after a while: the
 // interface or the address may have come back as another.
 func (r *running) fail(err error, now time.Time) {
-	r.problem, r.tryAt = err.Error(), now.Add(reopenAfter)
+	pause := reopenAfter
+	if r.machine.Status().State == packet.Up {
+		pause = reopenAfterUp
+	}
+	r.problem, r.tryAt = err.Error(), now.Add(pause)
 	r.shut()
 }
 
@@ -99,12 +99,8 @@ func (r *running) heed(o session.Output, buf []byte, now time.Time) {
 	case o.To == packet.Up:
 		r.ups++
 		r.gap = 0 // was of the slow packets before
-		r.counters.ups.Inc()
-		r.counters.up.Set(1)
 	case o.From == packet.Up:
 		r.downs++
-		r.counters.downs.Inc()
-		r.counters.up.Set(0)
 	}
 }
 
@@ -117,13 +113,11 @@ func (r *running) send(p packet.Packet, buf []byte, now time.Time) {
 		return
 	}
 	r.sent++
-	r.counters.sent.Inc()
 }
 
 // kept counts a packet of the peer.
 func (r *running) kept(now time.Time) {
 	r.received++
-	r.counters.received.Inc()
 	if gap := now.Sub(r.heard); !r.heard.IsZero() {
 		if r.gap == 0 {
 			r.gap = gap

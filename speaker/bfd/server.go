@@ -1,21 +1,12 @@
 package bfd
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"sync"
-	"time"
-)
-
-const (
-	maxOrder   = 16 << 20        // bytes of one order: tens of thousands of sessions
-	writeLimit = 5 * time.Second // a client that reads no more is given up
 )
 
 // Listen opens the socket that a [Server] answers at. What an earlier process
@@ -38,8 +29,10 @@ func Listen(path string) (net.Listener, error) {
 }
 
 // Server lets another process, the speaker, say which sessions an engine has.
-// Both ways travel JSON values, one per line: slices of [Session], each of which
-// replaces the one before, to the engine, and [Update]s from it.
+// Both ways travel JSON values, one per line: first the number of the protocol,
+// by which a client of another version knows, and then [Update]s from the engine,
+// and to it slices of [Session], each of which replaces the one before. All
+// sessions have the C bit: this process is not the one that uses them.
 //
 // When the speaker goes, the sessions stay; what happens meanwhile is told to
 // the next. Of two speakers the one that came last counts.
@@ -86,37 +79,23 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 	defer stop() // before the wait
 	orders.Go(func() {
 		defer stop()
-		_ = lines(conn, s.engine.Apply)
+		s.obey(conn)
 	})
-	_ = tell(ctx, conn, s.engine.Updates())
-}
-
-// lines reads values, one per line, until conn ends or says something else.
-func lines[T any](conn net.Conn, take func(T)) error {
-	in := bufio.NewScanner(conn)
-	in.Buffer(nil, maxOrder)
-	for in.Scan() {
-		var v T
-		if err := json.Unmarshal(in.Bytes(), &v); err != nil {
-			return fmt.Errorf("read from %v: %w", conn.RemoteAddr(), err)
-		}
-		take(v)
+	if say(conn, greeting{protocol}) == nil {
+		_ = pass(ctx, conn, s.engine.Updates())
 	}
-	return in.Err()
 }
 
-// tell writes the values that come, one per line, until ctx ends or nobody
-// reads them.
-func tell[T any](ctx context.Context, conn net.Conn, values <-chan T) error {
-	out := json.NewEncoder(conn)
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case v := <-values:
-			if err := errors.Join(conn.SetWriteDeadline(time.Now().Add(writeLimit)), out.Encode(v)); err != nil {
-				return fmt.Errorf("write to %v: %w", conn.RemoteAddr(), err)
-			}
+// obey applies what a speaker wants until it goes or says something else.
+func (s *Server) obey(conn net.Conn) {
+	for in := linesOf(conn, 0); ; {
+		var sessions []Session
+		if in.next(&sessions) != nil {
+			return
 		}
+		for i := range sessions {
+			sessions[i].Independent = true
+		}
+		s.engine.Apply(sessions)
 	}
 }

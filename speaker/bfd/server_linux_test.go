@@ -2,6 +2,8 @@ package bfd
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vishvananda/netns"
 
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
@@ -43,8 +46,9 @@ func serve(t *testing.T, ns netns.NsHandle, path string) (end func()) {
 // speaker is a client, and the book of what it was told.
 func speaker(t *testing.T, path string) (*Client, *node) {
 	t.Helper()
-	c := NewClient(path)
-	n := &node{t: t}
+	reg := prometheus.NewRegistry()
+	c := NewClient(path, reg)
+	n := &node{t: t, reg: reg}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -102,20 +106,83 @@ func TestTheBFDProcessRestarts(t *testing.T) {
 	run(t, l.router, usual(node4))
 	c, n := speaker(t, path)
 	c.Apply([]Session{usual(router4)})
-	problem := func() string {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		return n.last.Problem
-	}
-	testlab.Eventually(t, 5*time.Second, "nobody there", func() bool { return strings.Contains(problem(), path) })
+	testlab.Eventually(t, 5*time.Second, "nobody there", func() bool { return strings.Contains(n.problem(), path) })
 	for range 2 {
 		end := serve(t, l.node, path)
 		n.waitUp(1)
-		if p := problem(); p != "" {
+		if p := n.problem(); p != "" {
 			t.Error(p)
 		}
+		if up := n.metric("steelyard_bfd_session_up", router4); up != 1 {
+			t.Errorf("steelyard_bfd_session_up is %v", up)
+		}
 		end()
-		testlab.Eventually(t, 5*time.Second, "away", func() bool { return problem() != "" && len(n.statuses()) == 0 })
+		testlab.Eventually(t, 5*time.Second, "away", func() bool { return n.problem() != "" && len(n.statuses()) == 0 })
+		if up := n.metric("steelyard_bfd_session_up", router4); up != 0 {
+			t.Errorf("steelyard_bfd_session_up is %v, of a process that is away", up)
+		}
+	}
+}
+
+// problem is why nothing is known; "" if something is.
+func (n *node) problem() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.last.Problem
+}
+
+// TestWhatCrossesTheSocket: a key that is no text, and the C bit, whatever the
+// speaker says of it.
+func TestWhatCrossesTheSocket(t *testing.T) {
+	l, path := newLab(t), filepath.Join(t.TempDir(), "bfd")
+	serve(t, l.node, path)
+	mine, theirs := usual(router4), usual(node4)
+	mine.Independent, theirs.Independent = false, false
+	mine.Key = packet.Key{Type: packet.AuthSHA1, ID: 1, Secret: "\xff\x00\xfe"}
+	theirs.Key = mine.Key
+	peer := run(t, l.router, theirs)
+	c, _ := speaker(t, path)
+	c.Apply([]Session{mine})
+	peer.waitUp(1)
+	testlab.Eventually(t, 5*time.Second, "the C bit of a process of its own", func() bool { return peer.only().RemoteIndependent })
+}
+
+// TestServersThatAreNone: one that hangs and one of another version are told of,
+// and the next one is used.
+func TestServersThatAreNone(t *testing.T) {
+	l, path := newLab(t), filepath.Join(t.TempDir(), "bfd")
+	run(t, l.router, usual(node4))
+	c, n := speaker(t, path)
+	c.Apply([]Session{usual(router4)})
+	for what, words := range map[string]string{"": "nothing was said", fmt.Sprintf(`{"Protocol":%d}`+"\n", protocol+1): "another version"} {
+		listener, err := Listen(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var conns sync.WaitGroup
+		conns.Go(func() {
+			for {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				conns.Go(func() {
+					defer conn.Close()
+					_, _ = io.WriteString(conn, what)
+					if n, _ := io.Copy(io.Discard, conn); n > 0 {
+						t.Errorf("%q: orders were given", what)
+					}
+				})
+			}
+		})
+		testlab.Eventually(t, 20*time.Second, words, func() bool { return strings.Contains(n.problem(), words) })
+		listener.Close()
+		conns.Wait()
+	}
+	serve(t, l.node, path)
+	n.waitUp(1)
+	if p := n.problem(); p != "" {
+		t.Error(p)
 	}
 }
 
@@ -135,7 +202,7 @@ func TestTheLastSpeakerCounts(t *testing.T) {
 		}
 		go conn.Write([]byte(nonsense))
 		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-		if err := lines(conn, func(Update) {}); err != nil && !strings.Contains(err.Error(), "reset") {
+		if _, err := io.Copy(io.Discard, conn); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("%.20q: %v", nonsense, err)
 		}
 		conn.Close()

@@ -15,6 +15,11 @@ type Update struct {
 	// more than a thousand the oldest are dropped, and counted in Lost.
 	Changes []Change
 	Lost    int
+	// Discarded counts the packets that were not kept, by the text of their
+	// [packet.Discard], and Stalls the times that the engine did not run for 25 ms
+	// or longer when it had to; both since it was started.
+	Discarded map[string]uint64
+	Stalls    uint64
 	// Problem says why nothing is known: the process that has the sessions
 	// cannot be reached. They may well be up. "" if all is well.
 	Problem string

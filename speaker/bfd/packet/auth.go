@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 )
 
@@ -61,7 +62,23 @@ func (t AuthType) size() int {
 type Key struct {
 	Type   AuthType
 	ID     uint8
-	Secret string // 1 to 16 bytes for MD5, 1 to 20 for SHA1
+	Secret Secret // 1 to 16 bytes for MD5, 1 to 20 for SHA1
+}
+
+// Secret is any bytes, which need not be text.
+type Secret string
+
+// MarshalText writes the bytes as hexadecimal digits.
+func (s Secret) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, []byte(s)), nil }
+
+// UnmarshalText reads what [Secret.MarshalText] writes.
+func (s *Secret) UnmarshalText(text []byte) error {
+	b, err := hex.AppendDecode(nil, text)
+	if err != nil {
+		return fmt.Errorf("secret of a BFD key: %w", err)
+	}
+	*s = Secret(b)
+	return nil
 }
 
 // Check tells what is wrong with the key.

@@ -10,9 +10,9 @@ import (
 
 var keys = []Key{
 	{Type: AuthMD5, ID: 1, Secret: "secret"},
-	{Type: AuthMeticulousMD5, ID: 255, Secret: strings.Repeat("k", 16)},
+	{Type: AuthMeticulousMD5, ID: 255, Secret: Secret(strings.Repeat("k", 16))},
 	{Type: AuthSHA1, ID: 0, Secret: "s"},
-	{Type: AuthMeticulousSHA1, ID: 7, Secret: strings.Repeat("k", 20)},
+	{Type: AuthMeticulousSHA1, ID: 7, Secret: Secret(strings.Repeat("k", 20))},
 }
 
 func TestAuthenticatedPackets(t *testing.T) {
@@ -81,8 +81,8 @@ func TestCheck(t *testing.T) {
 	for want, k := range map[string]Key{
 		"in the clear": {Type: AuthPassword, Secret: "a"},
 		"unknown":      {Type: 9, Secret: "a"},
-		"1 to 16":      {Type: AuthMD5, Secret: strings.Repeat("k", 17)},
-		"1 to 20":      {Type: AuthMeticulousSHA1, Secret: strings.Repeat("k", 21)},
+		"1 to 16":      {Type: AuthMD5, Secret: Secret(strings.Repeat("k", 17))},
+		"1 to 20":      {Type: AuthMeticulousSHA1, Secret: Secret(strings.Repeat("k", 21))},
 		"not 0":        {Type: AuthSHA1, ID: 3},
 		"none":         {ID: 3},
 	} {
