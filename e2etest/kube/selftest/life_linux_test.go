@@ -48,6 +48,27 @@ spec:
 	}
 }
 
+// A sidecar is there until the main container has ended. The finalizer keeps the
+// object, so that its last status can be read.
+func TestSidecarEndsLast(t *testing.T) {
+	k := space(t)
+	k("apply", `
+apiVersion: v1
+kind: Pod
+metadata: {name: p, finalizers: [steelyard.io/test]}
+spec:
+  terminationGracePeriodSeconds: 20
+  initContainers:
+  - {name: side, image: "lab/web:1", args: ["9090"], restartPolicy: Always, startupProbe: {tcpSocket: {port: 9090}, periodSeconds: 1}}
+  containers:
+  - {name: main, image: "lab/sh:1", args: ["-c", "trap 'sleep 1; curl -sf http://127.0.0.1:9090/ > /dev/null && printf both > /dev/termination-log; exit' TERM; while :; do sleep 0.1; done"]}
+`)
+	t.Cleanup(func() { k("patch", "pod", "p", "--type=merge", "-p", `{"metadata":{"finalizers":null}}`) })
+	k("wait", "--for=condition=Ready", "pod/p", "--timeout=20s")
+	k("delete", "pod", "p", "--wait=false")
+	until(t, k, "both/Succeeded", "get", "pod", "p", "-o", "jsonpath={.status.containerStatuses[0].state.terminated.message}/{.status.phase}")
+}
+
 func TestCrashLoopAndFaults(t *testing.T) {
 	k := space(t)
 	k("apply", `
