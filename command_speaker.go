@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -35,6 +36,7 @@ type speakerFlags struct {
 	gossipPort, pulsePort      uint16
 	exclude                    []string
 	ignoreExcludeLabel         bool
+	bfdSocket                  string
 }
 
 func speakerCommand() *cobra.Command {
@@ -64,6 +66,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	f.Uint16Var(&o.pulsePort, "pulse-port", 0, "port for heartbeats between speakers, UDP, the same on all nodes (0: the one after --gossip-port)")
 	f.StringVar(&o.gossipKeyFile, "gossip-key-file", "", "file with the keys of gossip, one per line: the first encrypts, all are accepted; read again when it changes (required)")
 	f.StringArrayVar(&o.exclude, "exclude-interface", announce.DefaultExcludedLinks, "interfaces not to announce on, as a regular expression; repeat for more")
+	f.StringVar(&o.bfdSocket, "bfd-socket", "", "socket of a \"steelyard bfd --listen\" that watches the routers; empty: this process does")
 	f.BoolVar(&o.ignoreExcludeLabel, "ignore-exclude-label", false, "announce from nodes labelled "+config.ExcludeLabel+" too")
 	o.register(cmd, "127.0.0.1:17480", "127.0.0.1:9150")
 	daemon.DescribeEnv(f)
@@ -116,7 +119,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bgp: %w", err)
 	}
-	detector := bfd.New(p.reg)
+	watching := o.detector(p.reg)
 	lan := layer2.New(p.with("layer2"), p.reg, layer2.Options{Detection: pulse.DefaultTuning.Detection()})
 	links := host.Watch(p.with("host"))
 	source := kube.Watch(p.client, kube.WatchOptions{
@@ -124,13 +127,13 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	})
 	events := kube.NewEvents(p.client, "steelyard-speaker", o.node, p.with("events"))
 	parts := speaker.Parts{
-		Node: o.node, Classes: o.classes, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
+		Node: o.node, Namespace: o.namespace, Classes: o.classes, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
 		PulsePort: o.pulsePort, Metrics: p.reg,
 		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
-		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: detector,
+		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: watching,
 		Claims: p.client, Records: p.client, Reports: p.client, Events: events, Health: p.health,
 		Ask:   kube.Standing{Client: p.client, Namespace: o.namespace, DaemonSet: o.daemonSet, Node: o.node},
-		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, detector.Run, routers.Run, events.Run},
+		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, watching.Run, routers.Run, events.Run},
 	}
 	faults := []func() []config.Problem{keyFile.Problems, members.Problems}
 	switch o.forwarder {
@@ -152,6 +155,21 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		return all
 	}
 	return speaker.New(p.with("agent"), parts), nil
+}
+
+// detector finds that routers are gone, and runs.
+type detector interface {
+	speaker.Detector
+	Run(ctx context.Context) error
+}
+
+// detector is that of a process of its own, if there is one: its sessions outlive
+// this process, and its haste.
+func (o *speakerFlags) detector(reg prometheus.Registerer) detector {
+	if o.bfdSocket != "" {
+		return bfd.NewClient(o.bfdSocket, reg)
+	}
+	return bfd.New(reg)
 }
 
 // hostFaults finds what of this host keeps packets from being forwarded.

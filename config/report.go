@@ -47,7 +47,7 @@ type SessionReport struct {
 // BFDReport is what BFD says of a session's router. The zero value is that of one
 // that is not watched.
 type BFDReport struct {
-	State string // as RFC 5880 names it: AdminDown, Down, Init, Up
+	State string // as RFC 5880 names it: AdminDown, Down, Init, Up; or Unknown
 	Since time.Time
 }
 

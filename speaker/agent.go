@@ -81,7 +81,7 @@ func New(logger log.Logger, parts Parts) *Agent {
 	return &Agent{
 		Parts: parts, log: logger,
 		claims: newClaimer(parts.Claims, parts.Node), records: newReader(parts.Records), reports: newReporter(logger, parts.Reports),
-		guard:   newGuard(logger, parts.Detector, parts.Routers),
+		guard:   newGuard(logger, parts),
 		metrics: newMetrics(parts.Metrics), faults: feed.NewLatest[[]config.Problem](nil),
 		liveness: newLiveness(), ground: newGround(), rights: rights{answer: true, swap: true, seize: true},
 		over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, owners: owners{count: map[string]int{}}, since: aliveSince{}, outages: outages{},
@@ -258,8 +258,13 @@ func (a *Agent) reconcile(ctx context.Context) {
 	a.fresh, a.changed = inputs{}, config.Changes{}
 }
 
-// watchRouters has the routers of the plan watched by BFD.
-func (a *Agent) watchRouters() { a.guard.Apply(a.plan.Sessions, a.Routers.States(), a.host) }
+// watchRouters has the routers of the plan watched by BFD; before there is a plan
+// nothing is said of what is left of an earlier life.
+func (a *Agent) watchRouters() {
+	if a.complete() {
+		a.guard.Apply(a.plan.Sessions, a.Routers.States(), a.host)
+	}
+}
 
 // decide makes the plan.
 func (a *Agent) decide() {

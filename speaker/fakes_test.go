@@ -167,6 +167,7 @@ func (f fakeDetector) Apply(sessions []bfd.Session) {
 	for _, s := range sessions {
 		out = append(out, fmt.Sprintf("%s %v/%v×%d", s.Name(), s.MinTx, s.MinRx, s.Multiplier))
 	}
+	f.set(func() { f.watches++ })
 	f.note("bfd", strings.Join(out, ", "))
 }
 

@@ -2,10 +2,12 @@ package speaker
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -22,20 +24,25 @@ import (
 // lost fall at once. It has a goroutine of its own: a decision about thousands
 // of Services may take longer than a router may be dead.
 type guard struct {
-	log      log.Logger
-	detector Detector
-	routers  Routers
-	changed  chan struct{} // what is seen has changed
+	Parts
+	log     log.Logger
+	changed chan struct{} // what is seen has changed
 
 	// Of the agent's goroutine.
-	wanted []watch
-	near   map[netip.Addr]bool // routers that were next to this node once
+	wanted  []watch
+	applied bool                // at least once
+	near    map[netip.Addr]bool // routers that were next to this node once
 
 	mu       sync.Mutex // guards the rest
 	peers    map[bfd.Path][]string
+	blind    time.Time                   // since when nothing is known; zero if something is
 	seen     map[string]config.BFDReport // by peer
 	problems []string
 }
+
+// bfdUnknown is the state of sessions of which nothing is known: they may well
+// be up.
+const bfdUnknown = "Unknown"
 
 // watch is a BFD session and the BGPPeer that it is for.
 type watch struct {
@@ -43,14 +50,16 @@ type watch struct {
 	session bfd.Session
 }
 
-func newGuard(logger log.Logger, detector Detector, routers Routers) *guard {
-	return &guard{log: logger, detector: detector, routers: routers, changed: make(chan struct{}, 1), near: map[netip.Addr]bool{}}
+func newGuard(logger log.Logger, parts Parts) *guard {
+	return &guard{Parts: parts, log: logger, changed: make(chan struct{}, 1), near: map[netip.Addr]bool{}}
 }
 
 // Apply has the routers of sessions watched as their peers want it. Those of
 // sessions that are not wanted any more are watched until these have ended: a
 // router that hears of the end of BFD first would drop the routes before it has
-// turned to other nodes. states are the sessions that there are.
+// turned to other nodes. states are the sessions that there are. The first time
+// counts even if nothing is wanted: an earlier life of this process may have left
+// sessions in another.
 func (g *guard) Apply(sessions []announce.Session, states []bgp.SessionState, state host.State) {
 	planned := map[string]bool{}
 	var wanted []watch
@@ -66,11 +75,11 @@ func (g *guard) Apply(sessions []announce.Session, states []bgp.SessionState, st
 			wanted = append(wanted, w)
 		}
 	}
-	if slices.Equal(wanted, g.wanted) {
+	if g.applied && slices.Equal(wanted, g.wanted) {
 		return
 	}
-	g.wanted = wanted
-	g.detector.Apply(g.share())
+	g.wanted, g.applied = wanted, true
+	g.Detector.Apply(g.share())
 }
 
 // share makes one session of those of one path, and remembers whose it is. The
@@ -91,7 +100,7 @@ func (g *guard) share() (sessions []bfd.Session) {
 }
 
 // sessionTo is the BFD session that watches the router of p. The C bit stays
-// clear: BFD ends with this process.
+// clear: whether BFD outlives this process is for the one that it runs in to say.
 func (g *guard) sessionTo(p *config.Peer, state host.State) bfd.Session {
 	router := p.Addr.Unmap()
 	s := bfd.Session{Path: bfd.Path{Peer: router.WithZone(""), Local: p.Source.Unmap().WithZone(""), Interface: router.Zone()}}
@@ -120,7 +129,7 @@ func (g *guard) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case u := <-g.detector.Updates():
+		case u := <-g.Detector.Updates():
 			g.take(u)
 		}
 	}
@@ -132,6 +141,7 @@ func (g *guard) take(u bfd.Update) {
 		g.heed(c)
 	}
 	g.mu.Lock()
+	g.look(u)
 	seen, problems := g.read(u)
 	same := maps.Equal(seen, g.seen) && slices.Equal(problems, g.problems)
 	g.seen, g.problems = seen, problems
@@ -142,6 +152,18 @@ func (g *guard) take(u bfd.Update) {
 	select {
 	case g.changed <- struct{}{}:
 	default:
+	}
+}
+
+// look notes since when nothing is known, and says so in the log.
+func (g *guard) look(u bfd.Update) {
+	switch blind := !g.blind.IsZero(); {
+	case u.Problem != "" && !blind:
+		g.blind = time.Now()
+		level.Warn(g.log).Log("msg", "routers not watched by BFD, sessions stay", "err", u.Problem)
+	case u.Problem == "" && blind:
+		level.Info(g.log).Log("msg", "BFD is back", "after", time.Since(g.blind).Round(time.Millisecond))
+		g.blind = time.Time{}
 	}
 }
 
@@ -162,7 +184,9 @@ func (g *guard) heed(c bfd.Change) {
 		default:
 			why := lossOf(c)
 			level.Warn(g.log).Log("msg", "router lost", "peer", peer, "addr", c.Peer, "reason", why.Text)
-			g.routers.Drop(peer, why)
+			g.Routers.Drop(peer, why)
+			g.Events.Event(config.Ref{Kind: config.KindBGPPeer, Key: config.Key{Namespace: g.Namespace, Name: peer}}, "", true, "BFDDown",
+				fmt.Sprintf("node %q has lost router %v, %s", g.Node, c.Peer, why.Text))
 		}
 	}
 }
@@ -181,6 +205,11 @@ func (g *guard) read(u bfd.Update) (seen map[string]config.BFDReport, problems [
 	seen = map[string]config.BFDReport{}
 	if u.Problem != "" {
 		problems = append(problems, "BFD: "+u.Problem)
+		for _, peers := range g.peers {
+			for _, peer := range peers {
+				seen[peer] = config.BFDReport{State: bfdUnknown, Since: g.blind}
+			}
+		}
 	}
 	for _, s := range u.Statuses {
 		for _, peer := range g.peers[s.Path] {

@@ -85,6 +85,13 @@ func TestLostRouterLosesItsSession(t *testing.T) {
 		if r.logged("router lost") != 2 {
 			t.Errorf("logged:\n%s", r.logs)
 		}
+		events := []string{
+			`steelyard-system/tor BFDDown: node "n1" has lost router 192.0.2.254, BFD: control detection time expired`,
+			`steelyard-system/twin BFDDown: node "n1" has lost router 192.0.2.254, BFD: control detection time expired`,
+		}
+		if !slices.Equal(r.events, events) {
+			t.Errorf("events: %q", r.events)
+		}
 		r.pass(2 * time.Second)
 		if got := r.reports[len(r.reports)-1].Sessions; got[0].BFD.State != "Down" {
 			t.Errorf("reported: %+v", got)
@@ -202,8 +209,56 @@ func TestBlindGuardComplains(t *testing.T) {
 	})
 }
 
+// A BFD process that is away is no lost router: the session stays, its state is
+// unknown, and the log tells of the end and of the return, once each.
+func TestSilentBFDIsNoLoss(t *testing.T) {
+	story(t, 1, func(r *rig) {
+		r.states = []bgp.SessionState{{Peer: "tor", State: "Established"}}
+		r.next.Peers = []*config.Peer{watched("tor", torAddr)}
+		r.run()
+		r.finds(torAddr, comesUp)
+		began := time.Now()
+		for _, why := range []string{"it has gone", "it cannot be reached"} {
+			r.bfd.Put(bfd.Update{Problem: why})
+			r.pass(2 * time.Second)
+			report := r.reports[len(r.reports)-1]
+			if got := report.Sessions[0].BFD; got.State != "Unknown" || !got.Since.Equal(began) {
+				t.Errorf("reported: %+v", got)
+			}
+			if !slices.Equal(report.Problems, []string{"BFD: " + why}) {
+				t.Errorf("problems: %q", report.Problems)
+			}
+		}
+		r.finds(torAddr, comesUp)
+		r.pass(2 * time.Second)
+		if got := r.reports[len(r.reports)-1]; got.Sessions[0].BFD.State != "Up" || len(got.Problems) > 0 {
+			t.Errorf("reported: %+v", got)
+		}
+		if drops := r.drops(); len(drops) > 0 || len(r.events) > 0 {
+			t.Errorf("dropped %q, told %q", drops, r.events)
+		}
+		if r.logged("not watched by BFD, sessions stay") != 1 || r.logged("BFD is back") != 1 {
+			t.Errorf("logged:\n%s", r.logs)
+		}
+		r.stop()
+	})
+}
+
+// Sessions that an earlier life left in the BFD process stay until it is known
+// what is wanted, and go if it is nothing.
+func TestFirstWatchCountsEvenIfEmpty(t *testing.T) {
+	story(t, 1, func(r *rig) {
+		r.changed <- struct{}{}
+		r.run()
+		if r.watches != 1 {
+			t.Errorf("applied %d times", r.watches)
+		}
+		r.stop()
+	})
+}
+
 func TestSessionCarriesTheProfile(t *testing.T) {
-	g := newGuard(nil, nil, nil)
+	g := newGuard(nil, Parts{})
 	p := watched("tor", torAddr)
 	p.BFD.Passive = true
 	got := g.sessionTo(p, host.State{})
@@ -218,7 +273,7 @@ func TestSessionCarriesTheProfile(t *testing.T) {
 
 // Whatever a profile may say is what the engine takes.
 func TestSessionsAreValid(t *testing.T) {
-	g := newGuard(nil, nil, nil)
+	g := newGuard(nil, Parts{})
 	for _, p := range []*config.Peer{
 		watched("a", torAddr), watched("b", netip.MustParseAddr("fe80::1%eth0")),
 		watched("c", torAddr, func(p *config.Peer) { p.MultiHop, p.BFD.Multiplier = true, 255 }),

@@ -18,9 +18,10 @@ import (
 
 // Parts are what an agent is made of.
 type Parts struct {
-	Node    string         // name of this node
-	Classes config.Classes // loadBalancerClasses that are served
-	Version string
+	Node      string         // name of this node
+	Namespace string         // of the BGPPeers
+	Classes   config.Classes // loadBalancerClasses that are served
+	Version   string
 	// GossipAddr is this node's own; others are met at addresses of its family.
 	// Without it their first address counts.
 	GossipAddr netip.Addr

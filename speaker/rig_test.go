@@ -66,6 +66,7 @@ type rig struct {
 	stuck     bool // peers and members hang
 	states    []bgp.SessionState
 	bfd       *feed.Latest[bfd.Update]
+	watches   int                   // times that sessions of BFD were applied
 	strangers map[netip.Addr]string // MACs on the LAN
 	found     layer2.Findings
 
@@ -98,7 +99,7 @@ func newRig(t *testing.T, nodes int) *rig {
 	r.next.Pools = []*config.Pool{{Name: "lan", Ranges: []config.Range{{From: addr4, To: netip.MustParseAddr("192.0.9.255")}}}}
 	r.next.L2 = []*config.L2Advertisement{{Name: "all"}}
 	r.Agent = New(log.NewLogfmtLogger(r.logs), Parts{
-		Node: "n1", Version: "test", GossipPort: 7956, PulsePort: 7957,
+		Node: "n1", Namespace: "steelyard-system", Version: "test", GossipPort: 7956, PulsePort: 7957,
 		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Pulse: fakePulse{r}, Forwarder: fakeForwarder{r}, LAN: fakeLAN{r},
 		Routers: fakeRouters{r}, Detector: fakeDetector{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
 	})

@@ -92,7 +92,8 @@ type SessionStatus struct {
 
 // BFDStatus is the state of a BFD session.
 type BFDStatus struct {
-	// State is AdminDown, Down, Init or Up, as RFC 5880 names them.
+	// State is AdminDown, Down, Init or Up, as RFC 5880 names them, or Unknown
+	// while the process that holds the session cannot be asked.
 	State string `json:"state"`
 	// Since is when the state began.
 	// +optional
