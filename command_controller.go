@@ -108,11 +108,12 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 	follow := &follower{in: source.Snapshots(), health: p.health}
 	lease := kube.LeaseOptions{Namespace: o.namespace, Name: o.leaseName, Identity: o.podName, Logger: p.with("lease")}
 	lead := func(ctx context.Context) error {
-		return p.client.Lead(ctx, lease, func(ctx context.Context) error {
-			fresh, err := readTruth(ctx, p, source)
-			if err != nil {
-				return nil // the term is over
-			}
+		var fresh uint64
+		prepare := func(ctx context.Context) (err error) {
+			fresh, err = readTruth(ctx, p, source)
+			return err
+		}
+		return p.client.Lead(ctx, lease, prepare, func(ctx context.Context) error {
 			defer follow.Resign()
 			return leader.Run(ctx, follow.Lead(fresh))
 		})
@@ -120,12 +121,12 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 	return serveUntilDrained(ctx, lead, p.serveHealth, p.serveMetrics, source.Run, events.Run, follow.Run, daemon.GiveMemoryBack)
 }
 
-// readTruth reads what is true, trying for as long as the term lasts.
+// readTruth reads what is true, trying until ctx ends.
 func readTruth(ctx context.Context, p *process, source *kube.Source) (uint64, error) {
 	for {
 		fresh, err := source.Refresh(ctx)
-		if err == nil {
-			return fresh, nil
+		if err == nil || ctx.Err() != nil {
+			return fresh, err
 		}
 		level.Warn(p.log).Log("msg", "leading put off: the truth could not be read", "err", err)
 		select {

@@ -15,12 +15,20 @@ var ErrNotLeader = errors.New("no longer the leader")
 
 // fence is the time until which this process surely holds the Lease. It goes
 // by the monotonic clock, which also runs while the process is frozen.
+//
+// A process that was frozen and is thawed when its time is nearly over could
+// send a write that reaches the API server after its successor has read. So one
+// that stood still for longer than patience is not certain any more.
 type fence struct {
-	start time.Time
-	until atomic.Int64 // nanoseconds after start
+	start    time.Time
+	patience time.Duration
+	until    atomic.Int64 // nanoseconds after start
+	awake    atomic.Int64 // at the last beat, in nanoseconds after start; 0: there was none
 }
 
-func newFence(now time.Time) *fence { return &fence{start: now} }
+func newFence(now time.Time, patience time.Duration) *fence {
+	return &fence{start: now, patience: patience}
+}
 
 // extend moves the end of the certain time to t, if it is not later already.
 func (f *fence) extend(t time.Time) {
@@ -33,6 +41,15 @@ func (f *fence) extend(t time.Time) {
 	}
 }
 
+// beat notes that the process is awake at now. If the beat before was too long
+// ago, the certain time is over for good.
+func (f *fence) beat(now time.Time) {
+	awake := now.Sub(f.start)
+	if before := time.Duration(f.awake.Swap(int64(awake))); before > 0 && awake-before > f.patience {
+		f.close()
+	}
+}
+
 // close ends the certain time for good.
 func (f *fence) close() { f.until.Store(closed) }
 
@@ -40,7 +57,8 @@ const closed = math.MinInt64 / 2 // less than any time, and nothing overflows
 
 // left is how much of the certain time is left at now; negative when it is over.
 func (f *fence) left(now time.Time) time.Duration {
-	return time.Duration(f.until.Load()) - now.Sub(f.start)
+	end := min(time.Duration(f.until.Load()), time.Duration(f.awake.Load())+f.patience)
+	return end - now.Sub(f.start)
 }
 
 // wait returns when the certain time is over or ctx ends.

@@ -3,12 +3,15 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/steelyard-lb/steelyard/config"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/client-go/rest"
@@ -17,6 +20,9 @@ import (
 func options(who string) LeaseOptions {
 	return LeaseOptions{Namespace: home, Name: "steelyard-controller", Identity: who}
 }
+
+// ready has nothing to prepare.
+func ready(context.Context) error { return nil }
 
 // candidate is one process that wants to lead, over a connection of its own.
 type candidate struct {
@@ -50,7 +56,7 @@ func newPacedCandidate(t *testing.T, api *apiServer, o LeaseOptions, holding *at
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
-	go func() { c.done <- c.client.Lead(ctx, o, c.run) }()
+	go func() { c.done <- c.client.Lead(ctx, o, ready, c.run) }()
 	t.Cleanup(func() {
 		cancel()
 		c.cut.Store(false)
@@ -143,10 +149,10 @@ func TestLeadDoesNotFlapWhenTheAPIIsSlow(t *testing.T) {
 func TestLeadEndsWithRunsError(t *testing.T) {
 	_, c := newAPIServer(t)
 	broken := errors.New("broken")
-	if err := c.Lead(t.Context(), options("a"), func(context.Context) error { return broken }); !errors.Is(err, broken) {
+	if err := c.Lead(t.Context(), options("a"), ready, func(context.Context) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("error = %v", err)
 	}
-	if err := c.Lead(t.Context(), options("a"), func(context.Context) error { return nil }); err != nil {
+	if err := c.Lead(t.Context(), options("a"), ready, func(context.Context) error { return nil }); err != nil {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -156,7 +162,7 @@ func TestLeadWaitsForRunBeforeItReleases(t *testing.T) {
 	key := config.Key{Namespace: home, Name: "steelyard-controller"}
 	ctx, cancel := context.WithCancel(t.Context())
 	holder := func() string { return *stored[coordinationv1.Lease](t, api, "leases", key).Spec.HolderIdentity }
-	err := c.Lead(ctx, options("a"), func(ctx context.Context) error {
+	err := c.Lead(ctx, options("a"), ready, func(ctx context.Context) error {
 		cancel()
 		<-ctx.Done()
 		time.Sleep(400 * time.Millisecond)
@@ -174,7 +180,7 @@ func TestWritesStopAtTheFence(t *testing.T) {
 	api, c := newAPIServer(t)
 	api.put(t, "services", aService("web"))
 	svc := known(t, api)
-	f := newFence(time.Now())
+	f := newFence(time.Now(), time.Minute)
 	ctx := withFence(t.Context(), f)
 	if err := c.PatchService(ctx, svc, granted("x", "192.0.2.1")); !errors.Is(err, ErrNotLeader) {
 		t.Errorf("past the fence: error = %v", err)
@@ -182,6 +188,7 @@ func TestWritesStopAtTheFence(t *testing.T) {
 	if _, err := c.ListServices(ctx); err != nil {
 		t.Errorf("reading past the fence: %v", err)
 	}
+	f.beat(time.Now())
 	f.extend(time.Now().Add(time.Minute))
 	if err := c.PatchService(ctx, svc, granted("x", "192.0.2.1")); err != nil {
 		t.Errorf("within the fence: %v", err)
@@ -215,17 +222,31 @@ func TestStanding(t *testing.T) {
 	check(true, "being deleted")
 }
 
+// as is the Lease of that name as one process sees it.
+func as(c *Client, name, who string) *lease {
+	return &lease{
+		api: c.coordination, key: config.Key{Namespace: home, Name: name}, identity: who,
+		duration: defaultLease, fence: newFence(time.Now(), time.Minute),
+	}
+}
+
+// try looks at the Lease once and takes it if it is free.
+func (l *lease) try(ctx context.Context) error {
+	s := l.look(ctx)
+	if s.err != nil {
+		return s.err
+	}
+	if l.note(s); l.left() > 0 {
+		return errHeld
+	}
+	return l.take(ctx)
+}
+
 // A process that was frozen past its Lease wants to release it when it is
 // thawed, or had a renewal under way. It is its successor's by then.
 func TestTheLeaseOfAnotherIsLeftAlone(t *testing.T) {
 	_, client := newAPIServer(t)
-	of := func(who string) *lease {
-		return &lease{
-			api: client.coordination, key: config.Key{Namespace: home, Name: "l"}, identity: who,
-			duration: defaultLease, fence: newFence(time.Now()),
-		}
-	}
-	frozen, next := of("frozen"), of("next")
+	frozen, next := as(client, "l", "frozen"), as(client, "l", "next")
 	if err := frozen.try(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -252,13 +273,204 @@ func TestTheLeaseOfAnotherIsLeftAlone(t *testing.T) {
 	}
 }
 
+// Answers to looks overtake each other. Only what is newer is a sign of life.
+func TestAnOldSightingIsNoSignOfLife(t *testing.T) {
+	begin := time.Now().Add(-time.Minute)
+	l := &lease{identity: "next", duration: time.Hour}
+	sight := func(sent time.Duration, version string) {
+		s := sighting{sent: begin.Add(sent)}
+		if version != "" {
+			s.found = &coordinationv1.Lease{}
+			s.found.ResourceVersion, s.found.Spec.HolderIdentity = version, new("holder")
+		}
+		l.note(s)
+	}
+	for _, c := range []struct {
+		what    string
+		sent    time.Duration // after begin; what is known was seen 10 s after it
+		version string        // "": there is no Lease
+		lives   bool
+		known   string
+	}{
+		{"the same, asked later", 11 * time.Second, "20", false, "20"},
+		{"a newer one", 11 * time.Second, "21", true, "21"},
+		{"a newer one, asked before", 9 * time.Second, "21", true, "21"},
+		{"an older one, asked before", 9 * time.Second, "19", false, "20"},
+		{"none yet, asked before", 9 * time.Second, "", false, "20"},
+		{"deleted", 11 * time.Second, "", true, ""},
+		{"a server that begins anew", 11 * time.Second, "3", true, "3"},
+	} {
+		l.known, l.seenAt = nil, time.Time{}
+		if l.left() != unknown {
+			t.Fatalf("%v left of a Lease that was never seen", l.left())
+		}
+		sight(8*time.Second, "20")
+		before := begin.Add(10 * time.Second)
+		l.seenAt = before
+		sight(c.sent, c.version)
+		known := ""
+		if l.known != nil {
+			known = l.known.ResourceVersion
+		}
+		if known != c.known || l.seenAt.After(before) != c.lives {
+			t.Errorf("%s: version %q is known, a sign of life %v; want %q, %v", c.what, known, l.seenAt.After(before), c.known, c.lives)
+		}
+	}
+}
+
+// TestLooksDoNotWaitForEachOther: a follower whose every other look hangs sees
+// the holder all the same.
+func TestLooksDoNotWaitForEachOther(t *testing.T) {
+	api, c := newAPIServer(t)
+	api.put(t, "leases", heldBy("dead"))
+	free := make(chan struct{}) // the hanging looks are let go at the end
+	defer close(free)
+	var looks atomic.Int32
+	api.set(func() {
+		api.before = func(r *http.Request) {
+			if r.Method == http.MethodGet && looks.Add(1)%2 == 1 {
+				<-free
+			}
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	o := options("a")
+	o.Lease = time.Minute // no look is given up
+	o.Retry = 5 * time.Millisecond
+	seen := make(chan bool, 1)
+	go func() {
+		l := as(c, o.Name, o.Identity)
+		l.duration = o.Lease
+		words := &words{logger: log.LoggerFunc(func(kv ...any) error {
+			if strings.Contains(fmt.Sprint(kv...), "leader is dead") {
+				cancel()
+			}
+			return nil
+		})}
+		seen <- compete(ctx, l, o.Retry, words)
+	}()
+	select {
+	case took := <-seen:
+		if took {
+			t.Error("a Lease was free that is held")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("a look that hangs holds up the others")
+		cancel()
+		<-seen
+	}
+}
+
+// The truth is read while the Lease is being taken: the read does not wait for
+// the answer, and run waits for both.
+func TestPreparingGoesBesideTaking(t *testing.T) {
+	api, c := newAPIServer(t)
+	prepared := make(chan struct{})
+	api.set(func() {
+		api.before = func(r *http.Request) {
+			if r.Method == http.MethodPost {
+				<-prepared
+			}
+		}
+	})
+	ready := false
+	err := c.Lead(t.Context(), options("a"), func(context.Context) error {
+		ready = true
+		close(prepared)
+		return nil
+	}, func(context.Context) error {
+		if !ready {
+			t.Error("run did not wait for prepare")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	broken := errors.New("broken")
+	err = c.Lead(t.Context(), options("a"), func(context.Context) error { return broken }, func(context.Context) error {
+		t.Error("run although prepare failed")
+		return nil
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// Whoever is second to take the Lease stops preparing and goes on competing.
+func TestPreparingEndsWhenOthersAreQuicker(t *testing.T) {
+	api, c := newAPIServer(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	taken := make(chan struct{})
+	var once sync.Once
+	api.set(func() {
+		api.before = func(r *http.Request) {
+			if r.Method == http.MethodPost {
+				once.Do(func() { close(taken); api.put(t, "leases", heldBy("other")) })
+			}
+		}
+	})
+	err := c.Lead(ctx, options("a"), func(preparing context.Context) error {
+		<-taken
+		select {
+		case <-preparing.Done():
+			cancel()
+		case <-time.After(20 * time.Second):
+			t.Error("prepares although another one leads")
+		}
+		return preparing.Err()
+	}, func(context.Context) error {
+		t.Error("two lead")
+		return nil
+	})
+	if err != nil {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// heldBy is the Lease of the tests in somebody's hands.
+func heldBy(who string) map[string]any {
+	return map[string]any{"metadata": map[string]any{"namespace": home, "name": "steelyard-controller"},
+		"spec": map[string]any{"holderIdentity": who}}
+}
+
+// A process that stood still does not trust what is left of its certain time.
+func TestAProcessThatStoodStillIsNotCertain(t *testing.T) {
+	begin := time.Now()
+	at := func(s int) time.Time { return begin.Add(time.Duration(s) * time.Second) }
+	f := newFence(begin, 10*time.Second)
+	f.beat(at(100)) // the first is never late
+	f.extend(at(200))
+	for now, want := range map[int]bool{100: true, 109: true, 110: false, 150: false} {
+		if sure := f.left(at(now)) > 0; sure != want {
+			t.Errorf("certain %v at %d s, want %v", sure, now, want)
+		}
+	}
+	f.beat(at(109))
+	if f.left(at(118)) <= 0 {
+		t.Error("not certain though awake")
+	}
+	f.beat(at(120))
+	f.extend(at(300))
+	if f.left(at(120)) > 0 {
+		t.Error("certain after it stood still")
+	}
+}
+
 // A process that is told to stop right when it gets the Lease gives it back.
 func TestNobodyHoldsALeaseWithoutKnowing(t *testing.T) {
 	api, c := newAPIServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	api.set(func() { api.delay = 200 * time.Millisecond })
-	time.AfterFunc(300*time.Millisecond, cancel) // the Lease was read, the request to take it is under way
-	if err := c.Lead(ctx, options("a"), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }); err != nil {
+	defer cancel()
+	api.set(func() {
+		api.before = func(r *http.Request) {
+			if r.Method == http.MethodPost { // the request to take the Lease is under way
+				cancel()
+			}
+		}
+	})
+	if err := c.Lead(ctx, options("a"), ready, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }); err != nil {
 		t.Fatal(err)
 	}
 	l := stored[coordinationv1.Lease](t, api, "leases", config.Key{Namespace: home, Name: "steelyard-controller"})
@@ -273,7 +485,7 @@ func TestLeadEndsWithItsLease(t *testing.T) {
 	key := config.Key{Namespace: home, Name: "steelyard-controller"}
 	ctx, cancel := context.WithCancel(t.Context())
 	terms := 0
-	err := c.Lead(ctx, options("a"), func(ctx context.Context) error {
+	err := c.Lead(ctx, options("a"), ready, func(ctx context.Context) error {
 		if terms++; terms == 2 {
 			cancel()
 		} else {

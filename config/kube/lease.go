@@ -26,46 +26,47 @@ type lease struct {
 	duration time.Duration
 	fence    *fence // how long it surely is ours
 
-	known  *coordinationv1.Lease // as last read; nil: there is none
-	seenAt time.Time             // when its version was first seen
+	known  *coordinationv1.Lease // the newest version seen; nil: there is none
+	seenAt time.Time             // when it was first seen; zero: nothing was yet
 }
 
 // errHeld says that the Lease is somebody else's.
 var errHeld = errors.New("the Lease is somebody else's")
 
-// lastLook is how long before a Lease runs out it is read for the last time:
-// longer than two looks are apart while answers take half a second.
-const lastLook = 700 * time.Millisecond
-
-// try takes the Lease if it is free; errHeld if it is not.
-func (l *lease) try(ctx context.Context) error {
-	if err := l.look(ctx); err != nil {
-		return err
-	}
-	if !l.free(ctx) {
-		return errHeld
-	}
-	return l.take(ctx)
+// sighting is what one look at the Lease found.
+type sighting struct {
+	sent  time.Time             // the request; what was found is from later
+	found *coordinationv1.Lease // nil: there is none
+	err   error
 }
 
 // look reads the Lease.
-func (l *lease) look(ctx context.Context) error {
+func (l *lease) look(ctx context.Context) sighting {
 	ctx, cancel := context.WithTimeout(ctx, l.duration)
 	defer cancel()
-	now := &coordinationv1.Lease{}
-	err := l.api.Get().Namespace(l.key.Namespace).Resource("leases").Name(l.key.Name).Do(ctx).Into(now)
+	s := sighting{sent: time.Now(), found: &coordinationv1.Lease{}}
+	err := l.api.Get().Namespace(l.key.Namespace).Resource("leases").Name(l.key.Name).Do(ctx).Into(s.found)
 	switch {
 	case apierrors.IsNotFound(err):
-		l.known = nil
-		return nil
+		s.found = nil
 	case err != nil:
-		return fmt.Errorf("read Lease %v: %w", l.key, err)
+		s.err = fmt.Errorf("read Lease %v: %w", l.key, err)
 	}
-	if l.known == nil || l.known.ResourceVersion != now.ResourceVersion {
+	return s
+}
+
+// note takes in what a look found. Answers overtake each other: a look that was
+// sent before the newest version was seen may tell of an older one, which says
+// nothing new of the holder. Whatever a later look tells is newer.
+func (l *lease) note(s sighting) {
+	late := s.sent.Before(l.seenAt)
+	if late && l.known != nil && (s.found == nil || older(s.found.ResourceVersion, l.known.ResourceVersion)) {
+		return
+	}
+	if l.known == nil || s.found == nil || l.known.ResourceVersion != s.found.ResourceVersion {
 		l.seenAt = time.Now()
 	}
-	l.known = now
-	return nil
+	l.known = s.found
 }
 
 // holder is who held the Lease at the last look; "": nobody.
@@ -76,24 +77,20 @@ func (l *lease) holder() string {
 	return *l.known.Spec.HolderIdentity
 }
 
-// free tells whether nobody holds the Lease: it is not there, was released, was
-// ours before this process began anew, or nothing was heard of its holder for
-// the whole duration. If that is nearly so, free waits instead of having it
-// read once more: should the holder renew meanwhile, taking it fails.
-func (l *lease) free(ctx context.Context) bool {
+// unknown is how long a Lease is not free that nothing is known of.
+const unknown = time.Hour
+
+// left is how long it is until nobody holds the Lease. That is so at once if it
+// is not there, was released, or was ours before this process began anew; else
+// when nothing was heard of its holder for the whole duration.
+func (l *lease) left() time.Duration {
+	if l.seenAt.IsZero() {
+		return unknown
+	}
 	if holder := l.holder(); holder == "" || holder == l.identity {
-		return true
+		return 0
 	}
-	left := time.Until(l.seenAt.Add(l.duration))
-	if left > lastLook {
-		return false
-	}
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(left + time.Millisecond):
-		return true
-	}
+	return time.Until(l.seenAt.Add(l.duration))
 }
 
 // take makes the Lease ours if it still is as it was last read. It is certain
@@ -128,6 +125,7 @@ func (l *lease) take(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("take Lease %v: %w", l.key, err)
 	}
+	l.fence.beat(time.Now())
 	l.fence.extend(sent.Add(l.duration - leaseMargin))
 	return nil
 }
@@ -140,16 +138,18 @@ func (l *lease) keep(ctx context.Context, retry time.Duration, lose func()) {
 	tick := time.NewTicker(retry)
 	defer tick.Stop()
 	for {
+		now := time.Now()
+		l.fence.beat(now)
+		go func() {
+			if errors.Is(l.renew(ctx, now), errHeld) {
+				l.fence.close()
+				lose()
+			}
+		}()
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			go func() {
-				if errors.Is(l.renew(ctx, time.Now()), errHeld) {
-					l.fence.close()
-					lose()
-				}
-			}()
 		}
 	}
 }

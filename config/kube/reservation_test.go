@@ -109,7 +109,7 @@ func TestPutReservationLeavesOthersAlone(t *testing.T) {
 
 func TestPutReservationWithoutTheLease(t *testing.T) {
 	api, c := newAPIServer(t)
-	f := newFence(time.Now()) // whose certain time is over
+	f := newFence(time.Now(), time.Minute) // whose certain time is over
 	err := c.PutReservation(withFence(t.Context(), f), heldKey, "web", heldAddr, boundSince(heldAt))
 	if !errors.Is(err, ErrNotLeader) || len(api.requests) != 0 {
 		t.Errorf("error %v, requests %v", err, api.requests)
