@@ -155,7 +155,7 @@ func TestEveryBGPFieldIsProven(t *testing.T) {
 			}
 		}
 	}
-	for _, spec := range []any{v1beta1.BGPPeerSpec{}, v1beta1.BGPAdvertisementSpec{}, v1beta1.BFDProfileSpec{}} {
+	for _, spec := range []any{v1beta1.BGPPeerSpec{}, v1beta1.BGPAdvertisementSpec{}, v1beta1.BFDProfileSpec{}, v1beta1.CommunitySpec{}, v1beta1.CommunityAlias{}} {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(spec)) {
 			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); !proven[name] {
 				t.Errorf("docs/bgp.md names no proof of %T.%s", spec, name)

@@ -48,6 +48,7 @@ const (
 	KindBGPPeer          Kind = "BGPPeer"
 	KindBFDProfile       Kind = "BFDProfile"
 	KindBGPAdvertisement Kind = "BGPAdvertisement"
+	KindCommunity        Kind = "Community"
 	KindL2Claim          Kind = "L2Claim"
 	KindSpeakerStatus    Kind = "SpeakerStatus"
 )

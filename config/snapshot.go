@@ -25,7 +25,9 @@ type Snapshot struct {
 	BGP    []*BGPAdvertisement // sorted by name
 	BFD    []*BFDProfile       // sorted by name
 	Peers  []*Peer             // sorted by name; each has its BFDProfile
-	Claims Table[netip.Addr, *L2Claim]
+	// Communities are resolved in BGP already.
+	Communities []*Community // sorted by name
+	Claims      Table[netip.Addr, *L2Claim]
 
 	// Reservations are the readable ones, by their own key.
 	Reservations Table[Key, *Reservation]

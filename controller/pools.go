@@ -38,6 +38,9 @@ func verdicts(snap *config.Snapshot, use []ipam.PoolUse, namespace string) map[c
 	for _, p := range snap.BFD {
 		valid(config.KindBFDProfile, p.Name, config.PoolStatus{})
 	}
+	for _, c := range snap.Communities {
+		valid(config.KindCommunity, c.Name, config.PoolStatus{})
+	}
 	for _, p := range snap.Peers {
 		valid(config.KindBGPPeer, p.Name, config.PoolStatus{})
 	}
@@ -60,7 +63,8 @@ func faults(problems []config.Problem) map[config.Ref][]config.Problem {
 	out := map[config.Ref][]config.Problem{}
 	for _, p := range problems {
 		switch p.Object.Kind {
-		case config.KindIPAddressPool, config.KindL2Advertisement, config.KindBGPAdvertisement, config.KindBGPPeer, config.KindBFDProfile, config.KindIPReservation:
+		case config.KindIPAddressPool, config.KindL2Advertisement, config.KindBGPAdvertisement, config.KindBGPPeer, config.KindBFDProfile, config.KindCommunity,
+			config.KindIPReservation:
 			out[p.Object] = append(out[p.Object], p)
 		}
 	}

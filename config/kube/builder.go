@@ -90,7 +90,7 @@ func (b *builder) configure(d *draft) {
 		Namespace: b.opts.Namespace,
 		Pools:     list[poolObject](b.view, kindPools), L2: list[l2Object](b.view, kindL2),
 		BGP: list[bgpObject](b.view, kindBGP), Peers: list[peerObject](b.view, kindPeers),
-		BFD:     list[bfdObject](b.view, kindBFD),
+		BFD: list[bfdObject](b.view, kindBFD), Communities: list[commObject](b.view, kindCommunities),
 		Secrets: map[config.Key]*corev1.Secret{}, ServiceRanges: b.serviceRanges(),
 	}
 	for _, s := range list[*corev1.Secret](b.view, kindPasswords) {
@@ -110,6 +110,7 @@ func (b *builder) configure(d *draft) {
 	changed = share(&next.L2, out.L2, func(a *config.L2Advertisement) string { return a.Name }) || changed
 	changed = share(&next.BGP, out.BGP, func(a *config.BGPAdvertisement) string { return a.Name }) || changed
 	changed = share(&next.BFD, out.BFD, func(p *config.BFDProfile) string { return p.Name }) || changed
+	changed = share(&next.Communities, out.Communities, func(c *config.Community) string { return c.Name }) || changed
 	changed = share(&next.Peers, out.Peers, func(p *config.Peer) string { return p.Name }) || changed
 	if changed {
 		d.dirty, d.changed.Config = true, true

@@ -15,6 +15,7 @@ type (
 	bgpObject  = *v1beta1.BGPAdvertisement
 	peerObject = *v1beta1.BGPPeer
 	bfdObject  = *v1beta1.BFDProfile
+	commObject = *v1beta1.Community
 )
 
 // draft is a snapshot in the making. It shares everything with the one before

@@ -237,6 +237,7 @@ var apiOf = map[config.Kind]struct {
 	config.KindBGPAdvertisement: {v1beta1.GroupVersion, "bgpadvertisements", restOurs},
 	config.KindBGPPeer:          {v1beta1.GroupVersion, "bgppeers", restOurs},
 	config.KindBFDProfile:       {v1beta1.GroupVersion, "bfdprofiles", restOurs},
+	config.KindCommunity:        {v1beta1.GroupVersion, "communities", restOurs},
 	config.KindL2Claim:          {v1beta1.GroupVersion, "l2claims", restOurs},
 	config.KindSpeakerStatus:    {v1beta1.GroupVersion, "speakerstatuses", restOurs},
 }

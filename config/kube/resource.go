@@ -62,6 +62,7 @@ const (
 	kindBGP
 	kindPeers
 	kindBFD
+	kindCommunities
 	kindPasswords
 	kindServiceCIDRs
 	kindRead // no resource: [Source.Refresh] was done
@@ -106,6 +107,7 @@ var resources = []*resource{
 	{kind: kindBGP, part: Config, plural: "bgpadvertisements", object: &v1beta1.BGPAdvertisement{}, rest: restOurs, cut: cutAnnotations},
 	{kind: kindPeers, part: Config, plural: "bgppeers", object: &v1beta1.BGPPeer{}, rest: restOurs, cut: cutAnnotations},
 	{kind: kindBFD, part: Config, plural: "bfdprofiles", object: &v1beta1.BFDProfile{}, rest: restOurs, cut: cutAnnotations},
+	{kind: kindCommunities, part: Config, plural: "communities", object: &v1beta1.Community{}, rest: restOurs, cut: cutAnnotations},
 	// Not only those of the right type, so that a Secret of the wrong type can
 	// be named as such; Helm's own, which are large, stay out.
 	{kind: kindPasswords, part: Config, plural: "secrets", object: &corev1.Secret{}, rest: restCore, own: true,

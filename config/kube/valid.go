@@ -21,6 +21,7 @@ var plurals = map[config.Kind]string{
 	config.KindBGPAdvertisement: "bgpadvertisements",
 	config.KindBGPPeer:          "bgppeers",
 	config.KindBFDProfile:       "bfdprofiles",
+	config.KindCommunity:        "communities",
 }
 
 // PatchPool writes the status of the IPAddressPool of that key.

@@ -3,7 +3,6 @@ package translate
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -80,8 +79,9 @@ func poolChoice(f *faults, pools []string, poolSel, nodeSel, svcSel []metav1.Lab
 }
 
 // BGPAdvertisement translates one BGPAdvertisement by itself; it is nil if it
-// has a problem.
-func BGPAdvertisement(o *v1beta1.BGPAdvertisement) (*config.BGPAdvertisement, []config.Problem) {
+// has a problem. aliases are the values of the names of communities, "" of those
+// that have a problem themselves.
+func BGPAdvertisement(o *v1beta1.BGPAdvertisement, aliases map[string]string) (*config.BGPAdvertisement, []config.Problem) {
 	f := faultsOf(config.KindBGPAdvertisement, o)
 	s := &o.Spec
 	a := &config.BGPAdvertisement{
@@ -100,7 +100,7 @@ func BGPAdvertisement(o *v1beta1.BGPAdvertisement) (*config.BGPAdvertisement, []
 		f.add("spec.serviceSelectors", ReasonInvalid, "leave aggregationLength and aggregationLengthV6 at 32 and 128",
 			"an aggregate of many Services cannot be announced for some of them")
 	}
-	communities(f, a, s.Communities)
+	communities(f, a, s.Communities, aliases)
 	if f.any() {
 		return nil, f.problems
 	}
@@ -116,52 +116,4 @@ func length(f *faults, field string, v *int32, longest int32) uint8 {
 		return uint8(longest)
 	}
 	return uint8(*v)
-}
-
-// communities reads "A:B" (RFC 1997) and "large:A:B:C" (RFC 8092).
-func communities(f *faults, a *config.BGPAdvertisement, list []string) {
-	for i, s := range list {
-		field := fmt.Sprintf("spec.communities[%d]", i)
-		large, is := strings.CutPrefix(s, "large:")
-		bits, parts := 16, 2
-		if is {
-			bits, parts = 32, 3
-		}
-		n, ok := numbers(large, parts, bits)
-		if !ok {
-			f.add(field, ReasonInvalid, "write A:B with 16-bit numbers or large:A:B:C with 32-bit numbers",
-				"%q is not a community", s)
-			continue
-		}
-		dup := false
-		if is {
-			c := config.LargeCommunity{Global: n[0], Local1: n[1], Local2: n[2]}
-			dup = slices.Contains(a.Large, c)
-			a.Large = append(a.Large, c)
-		} else {
-			c := n[0]<<16 | n[1]
-			dup = slices.Contains(a.Communities, c)
-			a.Communities = append(a.Communities, c)
-		}
-		if dup {
-			f.add(field, ReasonDuplicate, "remove one of them", "community %s is there twice", s)
-		}
-	}
-}
-
-// numbers reads exactly count numbers of at most bits bits, separated by colons.
-func numbers(s string, count, bits int) ([]uint32, bool) {
-	fields := strings.Split(s, ":")
-	if len(fields) != count {
-		return nil, false
-	}
-	out := make([]uint32, count)
-	for i, t := range fields {
-		v, err := strconv.ParseUint(t, 10, bits)
-		if err != nil {
-			return nil, false
-		}
-		out[i] = uint32(v)
-	}
-	return out, true
 }

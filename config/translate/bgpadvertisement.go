@@ -10,8 +10,9 @@ import (
 )
 
 func (b *assembly) bgp() {
+	aliases := b.aliases()
 	for _, o := range ours(b, config.KindBGPAdvertisement, b.in.BGP) {
-		a, problems := BGPAdvertisement(o)
+		a, problems := BGPAdvertisement(o, aliases)
 		b.note(problems)
 		if a == nil {
 			continue

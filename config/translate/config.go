@@ -14,13 +14,14 @@ import (
 // Objects are the API objects that configure Steelyard, with what they are
 // checked against. Any of them may be missing.
 type Objects struct {
-	Namespace string // Steelyard's own; objects elsewhere are not used
-	Pools     []*v1beta1.IPAddressPool
-	L2        []*v1beta1.L2Advertisement
-	BGP       []*v1beta1.BGPAdvertisement
-	BFD       []*v1beta1.BFDProfile
-	Peers     []*v1beta1.BGPPeer
-	Secrets   map[config.Key]*corev1.Secret // for the passwords of peers
+	Namespace   string // Steelyard's own; objects elsewhere are not used
+	Pools       []*v1beta1.IPAddressPool
+	L2          []*v1beta1.L2Advertisement
+	BGP         []*v1beta1.BGPAdvertisement
+	BFD         []*v1beta1.BFDProfile
+	Peers       []*v1beta1.BGPPeer
+	Communities []*v1beta1.Community
+	Secrets     map[config.Key]*corev1.Secret // for the passwords of peers
 
 	Nodes         []*config.Node // their addresses and Pod ranges may not be in a pool
 	ServiceRanges []netip.Prefix // nor may the ClusterIPs
@@ -29,12 +30,13 @@ type Objects struct {
 // Settings are the valid configuration, every list sorted by name, and the
 // Problems of the rest, sorted.
 type Settings struct {
-	Pools    []*config.Pool
-	L2       []*config.L2Advertisement
-	BGP      []*config.BGPAdvertisement
-	BFD      []*config.BFDProfile
-	Peers    []*config.Peer
-	Problems []config.Problem
+	Pools       []*config.Pool
+	L2          []*config.L2Advertisement
+	BGP         []*config.BGPAdvertisement
+	BFD         []*config.BFDProfile
+	Peers       []*config.Peer
+	Communities []*config.Community
+	Problems    []config.Problem
 }
 
 // Config translates the objects together. Where two of them collide, the
@@ -46,10 +48,12 @@ func Config(in Objects) Settings {
 	b.profiles()
 	b.peers()
 	b.l2()
+	b.communities()
 	b.bgp()
 	byName(b.out.Pools, func(p *config.Pool) string { return p.Name })
 	byName(b.out.BFD, func(p *config.BFDProfile) string { return p.Name })
 	byName(b.out.Peers, func(p *config.Peer) string { return p.Name })
+	byName(b.out.Communities, func(c *config.Community) string { return c.Name })
 	byName(b.out.L2, func(a *config.L2Advertisement) string { return a.Name })
 	byName(b.out.BGP, func(a *config.BGPAdvertisement) string { return a.Name })
 	sortProblems(b.out.Problems)

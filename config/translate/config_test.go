@@ -57,6 +57,10 @@ func world(t *testing.T, text string) Objects {
 			o := &v1beta1.BFDProfile{}
 			read(o)
 			in.BFD = append(in.BFD, o)
+		case "Community":
+			o := &v1beta1.Community{}
+			read(o)
+			in.Communities = append(in.Communities, o)
 		case "Secret":
 			o := &corev1.Secret{}
 			read(o)
@@ -82,6 +86,7 @@ func world(t *testing.T, text string) Objects {
 func pool(name, spec string) string { return doc("IPAddressPool", name, spec) }
 func peer(name, spec string) string { return doc("BGPPeer", name, spec) }
 func bfdp(name, spec string) string { return doc("BFDProfile", name, spec) }
+func comm(name, spec string) string { return doc("Community", name, "communities: ["+spec+"]") }
 func badv(name, spec string) string { return doc("BGPAdvertisement", name, spec) }
 func l2av(name, spec string) string { return doc("L2Advertisement", name, spec) }
 func doc(kind, name, spec string) string {
@@ -144,7 +149,7 @@ var configCases = []struct {
 	{"wider than a range", pool("a", "addresses: [203.0.113.4-203.0.113.12]") + "\n---\n" + badv("b", "aggregationLength: 28"), []string{"BGPAdvertisement b spec.aggregationLength Invalid ~ /30"}, "a"},
 	{"wider than the pool, IPv6", pool("a", "addresses: ['2001:db8::/112']") + "\n---\n" + badv("b", "aggregationLengthV6: 64"), []string{"BGPAdvertisement b spec.aggregationLengthV6 Invalid ~ /112"}, "a"},
 	{"a wide length of another family", pool("a", p4) + "\n---\n" + badv("b", "aggregationLengthV6: 64"), nil, "a b"},
-	{"communities", badv("b", "communities: ['1:2', '01:2', '1:65536', 'large:1:2', 'no-export', 'large:4294967296:1:1']"), []string{"BGPAdvertisement b spec.communities[1] Duplicate ~ 01:2", "BGPAdvertisement b spec.communities[2] Invalid ~ 1:65536", "BGPAdvertisement b spec.communities[3] Invalid ~ large:1:2", "BGPAdvertisement b spec.communities[4] Invalid ~ no-export", "BGPAdvertisement b spec.communities[5] Invalid ~ large"}, ""},
+	{"communities", badv("b", "communities: ['1:2', '01:2', '1:65536', 'large:1:2', 'no-export', 'large:4294967296:1:1']"), []string{"BGPAdvertisement b spec.communities[1] Duplicate ~ 01:2", "BGPAdvertisement b spec.communities[2] Invalid ~ 1:65536", "BGPAdvertisement b spec.communities[3] Invalid ~ large:1:2", "BGPAdvertisement b spec.communities[4] NotFound ~ no-export", "BGPAdvertisement b spec.communities[5] Invalid ~ large"}, ""},
 	{"equal advertisements", badv("a", "") + "\n---\n" + badv("b", ""), []string{"BGPAdvertisement b spec Duplicate ~ a, which is older"}, "a"},
 	{"localPref differs", node1 + "\n---\n" + pool("p", p4) + "\n---\n" + peer("t", "myASN: 64512, peerASN: 64512, peerAddress: 192.0.2.1") + "\n---\n" + badv("a", "localPref: 100") + "\n---\n" + badv("b", "localPref: 200"), []string{"BGPAdvertisement b spec.localPref Conflict ~ a, which is older"}, "p t a"},
 	{"localPref differs elsewhere", node1 + "\n---\n" + node2 + "\n---\n" + pool("p", p4) + "\n---\n" + peer("t", "myASN: 64512, peerASN: 64512, peerAddress: 192.0.2.1") + "\n---\n" + badv("a", "localPref: 100, nodeSelectors: [{matchLabels: {rack: a}}]") + "\n---\n" + badv("b", "localPref: 200, nodeSelectors: [{matchLabels: {rack: b}}]"), nil, "p t a b"},
@@ -198,6 +203,15 @@ var configCases = []struct {
 	{"profile with a problem", bfdp("fast", "transmitInterval: 20") + "\n---\n" + peer("t", tor+", bfdProfile: fast"), []string{"BFDProfile fast spec.transmitInterval Invalid ~ 20", "BGPPeer t spec.bfdProfile NotUsed ~ goes on without BFD"}, "t"},
 	{"echo mode", bfdp("fast", "echoMode: true") + "\n---\n" + peer("t", tor+", bfdProfile: fast"), []string{"BFDProfile fast spec.echoMode NoEffect ~ no echo mode"}, "t fast"},
 
+	{"named community", comm("c", "{name: gold, value: '1:2'}, {name: far, value: 'large:1:2:3'}") + "\n---\n" + badv("b", "communities: [gold, far, '1:3']"), nil, "c b"},
+	{"named and not", comm("c", "{name: gold, value: '1:2'}") + "\n---\n" + badv("b", "communities: [gold, '1:2']"), []string{"BGPAdvertisement b spec.communities[1] Duplicate ~ 1:2"}, "c"},
+	{"no such community", comm("c", "{name: gold, value: '1:2'}") + "\n---\n" + badv("a", "communities: [gold]") + "\n---\n" + badv("b", "communities: [silver]"), []string{"BGPAdvertisement b spec.communities[0] NotFound ~ \"silver\""}, "a c"},
+	{"one name of two is bad", comm("c", "{name: gold, value: '1:2'}, {name: silver, value: '1:2:3'}") + "\n---\n" + badv("a", "communities: [gold]") + "\n---\n" + badv("b", "communities: [silver]"), []string{"Community c spec.communities[1].value Invalid ~ 1:2:3", "BGPAdvertisement b spec.communities[0] NotUsed ~ \"silver\""}, "a c"},
+	{"a name in two objects", comm("z", "{name: gold, value: '1:2'}") + "\n---\n" + comm("w", "{name: far, value: '1:3'}, {name: gold, value: '1:4'}") + "\n---\n" + badv("a", "communities: [gold, far, '1:4']"), []string{"Community w spec.communities[1].name Conflict ~ Community z, which is older"}, "a w z"},
+	{"a name whose older value is bad", comm("z", "{name: gold, value: bad}") + "\n---\n" + comm("w", "{name: gold, value: '1:4'}") + "\n---\n" + badv("a", "communities: [gold]"), []string{"Community z spec.communities[0].value Invalid ~ bad"}, "a w z"},
+	{"a name twice in one", comm("c", "{name: gold, value: '1:2'}, {name: gold, value: '1:3'}") + "\n---\n" + badv("a", "communities: [gold, '1:3']"), []string{"Community c spec.communities[1].name Duplicate ~ with the value 1:2"}, "a c"},
+	{"a community elsewhere", "kind: Community\nmetadata: {name: c, namespace: default}\nspec: {communities: [{name: gold, value: '1:2'}]}\n---\n" + badv("b", "communities: [gold]"), []string{"Community default/c metadata.namespace WrongNamespace ~ \"steelyard-system\"", "BGPAdvertisement b spec.communities[0] NotFound ~ gold"}, ""},
+
 	{"another namespace", "kind: IPAddressPool\nmetadata: {name: a, namespace: default}\nspec: {addresses: [198.51.100.0/24]}\n---\n" + l2av("l", "ipAddressPools: [a]"), []string{"IPAddressPool default/a metadata.namespace WrongNamespace ~ \"steelyard-system\"", "L2Advertisement l spec.ipAddressPools[0] NotFound ~ a"}, "l"},
 }
 
@@ -247,6 +261,9 @@ func names(s Settings) []string {
 	}
 	for _, p := range s.BFD {
 		out = append(out, p.Name)
+	}
+	for _, c := range s.Communities {
+		out = append(out, c.Name)
 	}
 	for _, p := range s.Peers {
 		out = append(out, p.Name)

@@ -115,6 +115,8 @@ func tryAll(t *testing.T, f filler) {
 		BGP:   several(f, func(o *v1beta1.BGPAdvertisement) { f.place(o) }),
 		Peers: several(f, func(o *v1beta1.BGPPeer) { f.place(o) }),
 		BFD:   several(f, func(o *v1beta1.BFDProfile) { f.place(o) }),
+
+		Communities: several(f, func(o *v1beta1.Community) { f.place(o) }),
 	}
 	for _, o := range several(f, func(o *corev1.Secret) { f.place(o) }) {
 		in.Secrets[keyOf(o)] = o

@@ -134,6 +134,12 @@ func addTo(t *testing.T, w *Objects, in input) metav1.Object {
 	case "BFDProfile":
 		o := decoded[v1beta1.BFDProfile](t, in)
 		object, w.BFD = o, append(w.BFD, o)
+	case "Community":
+		o := decoded[v1beta1.Community](t, in)
+		if object = o; o.Namespace == "metallb-system" {
+			*w = Objects{Namespace: o.Namespace}
+		}
+		w.Communities = append(w.Communities, o)
 	case "BGPPeer":
 		o := decoded[v1beta1.BGPPeer](t, in)
 		object, w.Peers = o, append(w.Peers, o)
@@ -165,7 +171,7 @@ func TestEveryFieldHasABadInput(t *testing.T) {
 	for kind, spec := range map[string]any{
 		"IPAddressPool": v1beta1.IPAddressPoolSpec{}, "IPReservation": v1beta1.IPReservationSpec{},
 		"L2Advertisement": v1beta1.L2AdvertisementSpec{}, "BGPAdvertisement": v1beta1.BGPAdvertisementSpec{},
-		"BGPPeer": v1beta1.BGPPeerSpec{}, "BFDProfile": v1beta1.BFDProfileSpec{},
+		"BGPPeer": v1beta1.BGPPeerSpec{}, "BFDProfile": v1beta1.BFDProfileSpec{}, "Community": v1beta1.CommunitySpec{},
 	} {
 		fields := fieldsOf("spec", reflect.TypeOf(spec))
 		if kind == "IPAddressPool" {

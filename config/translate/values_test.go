@@ -84,6 +84,18 @@ func TestBGPAdvertisementValue(t *testing.T) {
 	}
 }
 
+// A name of a community is as good as its numbers; the older of two counts.
+func TestNamedCommunities(t *testing.T) {
+	out := Config(world(t, comm("z", "{name: gold, value: '64512:1'}")+"\n---\n"+
+		comm("a", "{name: gold, value: '64512:2'}, {name: far, value: 'large:1:2:4294967295'}")+"\n---\n"+
+		badv("names", "communities: [far, gold, '64512:3']")))
+	got := out.BGP[0]
+	if !slices.Equal(got.Communities, []uint32{64512<<16 | 1, 64512<<16 | 3}) ||
+		!slices.Equal(got.Large, []config.LargeCommunity{{Global: 1, Local1: 2, Local2: 4294967295}}) {
+		t.Errorf("advertisement = %+v", got)
+	}
+}
+
 // A password is read, and only from a Secret it may be read from.
 func TestPeerPassword(t *testing.T) {
 	secret := "kind: Secret\nmetadata: {name: s}\ntype: kubernetes.io/basic-auth\nstringData: {password: tiger}\n---\n"

@@ -59,7 +59,8 @@ type BGPAdvertisementSpec struct {
 	// they share traffic out in that proportion.
 	// +optional
 	WeightByLocalEndpoints bool `json:"weightByLocalEndpoints,omitempty"`
-	// Communities: "A:B" (16 bit each) or "large:A:B:C" (32 bit each).
+	// Communities: "A:B" (16 bit each), "large:A:B:C" (32 bit each), or a name
+	// that a Community object gives to one.
 	// +optional
 	// +listType=set
 	Communities []string `json:"communities,omitempty"`

@@ -18,6 +18,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&BGPPeer{}, &BGPPeerList{},
 		&BFDProfile{}, &BFDProfileList{},
 		&BGPAdvertisement{}, &BGPAdvertisementList{},
+		&Community{}, &CommunityList{},
 		&L2Claim{}, &L2ClaimList{},
 		&SpeakerStatus{}, &SpeakerStatusList{},
 	)

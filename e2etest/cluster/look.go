@@ -129,6 +129,7 @@ var resources = map[string]schema.GroupVersionResource{
 	"l2advertisement":  {Group: "steelyard.io", Version: "v1beta1", Resource: "l2advertisements"},
 	"bgppeer":          {Group: "steelyard.io", Version: "v1beta1", Resource: "bgppeers"},
 	"bfdprofile":       {Group: "steelyard.io", Version: "v1beta1", Resource: "bfdprofiles"},
+	"community":        {Group: "steelyard.io", Version: "v1beta1", Resource: "communities"},
 	"bgpadvertisement": {Group: "steelyard.io", Version: "v1beta1", Resource: "bgpadvertisements"},
 }
 

@@ -171,7 +171,7 @@ func expectCondition(r *run, args []string) error {
 }
 
 // productKinds live in the product's namespace.
-var productKinds = []string{"IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement", "BFDProfile"}
+var productKinds = []string{"IPAddressPool", "L2Advertisement", "BGPPeer", "BGPAdvertisement", "BFDProfile", "Community"}
 
 func (r *run) namespaceOf(kind string) string {
 	for _, k := range productKinds {

@@ -38,7 +38,7 @@ func (w *World) KeepLogs(name, namespace string) (string, error) {
 	for file, args := range map[string][]string{
 		"objects.txt":   {"get", "nodes,pods,services,endpointslices,ingresses,leases,daemonsets,deployments", "-A", "-o", "wide"},
 		"events.txt":    {"get", "events", "-A", "--sort-by=.lastTimestamp"},
-		"product.yaml":  {"get", "ipaddresspools,l2advertisements,bgppeers,bfdprofiles,bgpadvertisements,l2claims,speakerstatuses", "-A", "-o", "yaml"},
+		"product.yaml":  {"get", "ipaddresspools,l2advertisements,bgppeers,bfdprofiles,bgpadvertisements,communities,l2claims,speakerstatuses", "-A", "-o", "yaml"},
 		"services.yaml": {"get", "services,ingresses", "-n", namespace, "-o", "yaml"},
 	} {
 		out, err := w.Cluster.Kubectl(append(args, "--request-timeout=5s")...)
