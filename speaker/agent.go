@@ -61,7 +61,8 @@ type Agent struct {
 	watched    []pulse.Peer // by heartbeats
 	table      forwarding
 	second     secondChances
-	over       overlay
+	late       ahead                          // records
+	over       overlay                        // takeovers
 	beaten     map[netip.Addr]*config.L2Claim // records that another node was faster to replace
 	orphans    map[netip.Addr]*config.L2Claim // records to delete
 	stray      bool                           // there may be other orphans
@@ -84,7 +85,7 @@ func New(logger log.Logger, parts Parts) *Agent {
 		guard:   newGuard(logger, parts),
 		metrics: newMetrics(parts.Metrics), faults: feed.NewLatest[[]config.Problem](nil),
 		liveness: newLiveness(), ground: newGround(), rights: rights{answer: true, swap: true, seize: true},
-		over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, owners: owners{count: map[string]int{}}, since: aliveSince{}, outages: outages{},
+		late: newAhead(), over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, owners: owners{count: map[string]int{}}, since: aliveSince{}, outages: outages{},
 	}
 }
 
@@ -170,10 +171,12 @@ func (a *Agent) absorb() {
 	a.swapped(a.claims.Take())
 }
 
-// take makes snap the current snapshot. The members are told whom to talk to.
+// take makes snap the current snapshot. The members are told whom to talk to, and
+// what those who come are to know.
 func (a *Agent) take(snap *config.Snapshot) {
 	a.changed = a.changed.Merge(snap.Changed)
 	a.snap, a.seen.snap, a.fresh.snap = snap, true, true
+	a.Members.Share(snap.Claims)
 	if snap.Changed.All || len(snap.Changed.Nodes) > 0 {
 		a.scene++
 		if a.recognise(); a.namesake {
@@ -224,7 +227,7 @@ func (a *Agent) complete() bool { return a.seen == inputs{true, true, true} }
 
 // unfinished tells whether something failed and should be tried again.
 func (a *Agent) unfinished() bool {
-	return a.table.fault != nil || !a.table.written && !a.table.since.IsZero() || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || a.over.unwritten() || a.table.lapsed(time.Now()) ||
+	return a.table.fault != nil || !a.table.written && !a.table.since.IsZero() || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || len(a.over) > 0 || a.table.lapsed(time.Now()) ||
 		len(a.plan.Unheld) > 0
 }
 
@@ -268,10 +271,10 @@ func (a *Agent) watchRouters() {
 
 // decide makes the plan.
 func (a *Agent) decide() {
-	a.over.settle(a.snap, a.alive(), time.Now())
+	a.settle(time.Now())
 	a.found = a.LAN.Findings()
 	a.plan = announce.Update(a.plan, announce.Input{
-		Snap: a.over.Over(a.snap), Self: a.Node, Members: a.since.mark(a.members, time.Now()), Host: a.host, Forward: a.forwards(),
+		Snap: a.view(), Self: a.Node, Members: a.since.mark(a.members, time.Now()), Host: a.host, Forward: a.forwards(),
 		Classes: a.Classes, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
 		Probes: a.found.Probes,
 	})

@@ -168,8 +168,8 @@ type secondChances struct {
 // them ends by time alone.
 func (a *Agent) chances(now time.Time) (l4proxy.Chances, time.Time) {
 	c := &a.second
-	a.over.settle(a.snap, a.alive(), now)
-	news := c.exchanges.read(a.over.Over(a.snap).Claims, a.Node, now)
+	a.settle(now)
+	news := c.exchanges.read(a.view().Claims, a.Node, now)
 	over := !c.lapse.IsZero() && !now.Before(c.lapse)
 	if news || over || c.scene != a.scene {
 		v := moves{self: a.Node, claims: c.exchanges.list, nodes: a.snap.Nodes,

@@ -28,6 +28,8 @@ func (f fakeMembers) Apply([]announce.Link)             {}
 
 func (f fakeMembers) Takeovers() <-chan []announce.Takeover { return f.rumours.C() }
 
+func (f fakeMembers) Share(config.Table[netip.Addr, *config.L2Claim]) {}
+
 func (f fakeMembers) TellTakeovers(list []announce.Takeover) {
 	f.set(func() { f.told = append(f.told, slices.Clone(list)...) })
 }

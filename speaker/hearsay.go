@@ -33,39 +33,56 @@ func (a *Agent) tellTakeovers() {
 	}
 }
 
-// hear takes in what other nodes took over before the record says so, which may
-// be long without the API: what one node took over no other takes, and of those
-// that did at the same time the first by name keeps it.
+// hear takes in what other nodes tell: what they took over before the record
+// says so, which may be long without the API, and what they wrote. What one node
+// took over no other takes, and of those that did at the same time the first by
+// name keeps it. Who tells of what this node has by a later record did not hear
+// of that, and is told.
 func (a *Agent) hear(list []announce.Takeover) {
-	if !a.complete() {
-		return // told again
+	if a.snap == nil || a.namesake {
+		return
 	}
 	alive, now := a.alive(), time.Now()
+	var missed []announce.Takeover
 	for _, t := range list {
-		base, _ := a.snap.Claims.Get(t.Addr)
-		here, known := a.over[t.Addr]
-		switch {
-		case !alive[t.Node] || !succeeds(t, base) || base != nil && alive[base.Owner]:
-			// not by what is known here: the record decides
-		case known && here.written():
-			// a record, which stays when nobody tells of it any more
-		case known && here.claim.Owner == t.Node:
-			here.heard = now
-			a.over[t.Addr] = here
-		case known && here.claim.Owner < t.Node:
-		default:
-			level.Info(a.log).Log("msg", "taken over by another node, the record is to follow", "addr", t.Addr, "owner", t.Node, "epoch", t.Epoch)
-			a.over[t.Addr] = local{claim: takeover(t, base, now), base: base, heard: now}
+		if t.Written {
+			a.late.hear(a.snap, takeover(t, a.late.record(a.snap, t.Addr), now), a.ground.deaf, now)
 		}
+		rec := a.late.record(a.snap, t.Addr)
+		if !t.Written && rec != nil && rec.Owner == a.Node && t.Epoch <= rec.Epoch {
+			missed = append(missed, recorded(rec))
+		}
+		if a.complete() && alive[t.Node] && follows(t.Epoch, rec) && (rec == nil || !alive[rec.Owner]) {
+			a.yield(t, rec, now)
+		}
+	}
+	if len(missed) > 0 {
+		a.Members.TellTakeovers(missed)
 	}
 }
 
-// succeeds tells whether t is about the record that follows base.
-func succeeds(t announce.Takeover, base *config.L2Claim) bool {
-	if base == nil {
-		return t.Epoch == 1
+// yield leaves an address to the node that tells that it took it over, unless
+// another one has a better right to it. A later epoch follows a record that this
+// node does not know.
+func (a *Agent) yield(t announce.Takeover, rec *config.L2Claim, now time.Time) {
+	here, known := a.over[t.Addr]
+	switch {
+	case known && t.Epoch == here.claim.Epoch && here.claim.Owner == t.Node && !here.pending():
+		here.heard = now
+		a.over[t.Addr] = here
+	case known && t.Epoch < here.claim.Epoch:
+	case known && t.Epoch == here.claim.Epoch && here.claim.Owner < t.Node && !t.Written:
+	case !known && t.Written:
+		// the record decides
+	default:
+		level.Info(a.log).Log("msg", "taken over by another node, the record is to follow", "addr", t.Addr, "owner", t.Node, "epoch", t.Epoch)
+		a.over[t.Addr] = local{claim: takeover(t, rec, now), base: rec, heard: now}
 	}
-	return t.Epoch == base.Epoch+1
+}
+
+// recorded is what others are told of a record.
+func recorded(rec *config.L2Claim) announce.Takeover {
+	return announce.Takeover{Addr: rec.Addr, Node: rec.Owner, Epoch: rec.Epoch, Written: true}
 }
 
 // takeover is the record to come of a takeover in the place of base, which is

@@ -35,6 +35,12 @@ func (r *rig) hears(node string, epoch int64) {
 	r.pass(0)
 }
 
+// hearsWritten tells the agent that node has written the record of addr4.
+func (r *rig) hearsWritten(node string, epoch int64) {
+	r.rumours.Put([]announce.Takeover{{Addr: addr4, Node: node, Epoch: epoch, Written: true}})
+	r.pass(0)
+}
+
 // tellings are the takeovers that the agent told the others of.
 func (r *rig) tellings() []announce.Takeover {
 	r.mu.Lock()
@@ -59,7 +65,10 @@ func TestTakenOverByTwo(t *testing.T) {
 			}
 		}, ""},
 		{"and not told again", func(r *rig) { r.hears("n0", 5); r.pass(tellLasts + 2*retryAfter) }, "192.0.2.10"},
-		{"of another record", func(r *rig) { r.hears("n0", 6) }, "192.0.2.10"},
+		{"of an earlier record", func(r *rig) { r.hears("n0", 4) }, "192.0.2.10"},
+		{"of a later record, by a node that comes first", func(r *rig) { r.hears("n0", 6) }, ""},
+		{"of a later record, by a node that comes later", func(r *rig) { r.hears("n3", 6) }, ""},
+		{"and written, by a node that comes later", func(r *rig) { r.hearsWritten("n3", 5) }, ""},
 		{"by a node that is dead", func(r *rig) { r.kill("n0", "n2"); r.pass(0); r.hears("n0", 5) }, "192.0.2.10"},
 		{"by a node that dies then", func(r *rig) { r.hears("n0", 5); r.kill("n0", "n2"); r.pass(0) }, "192.0.2.10"},
 		{"by a node that is not known", func(r *rig) { r.hears("n9", 5) }, "192.0.2.10"},
@@ -110,13 +119,14 @@ func TestTakenOverBefore(t *testing.T) {
 	})
 }
 
-// A takeover is told at once, each second, and no more when the record is written.
+// A takeover is told at once, each second, and once more when the record is
+// written.
 func TestTakeoversAreTold(t *testing.T) {
 	apart(t, func(r *rig) {
 		count := func() int { return len(r.tellings()) }
 		r.kill("n2")
 		r.pass(0)
-		if got := fmt.Sprint(r.tellings()); got != "[{192.0.2.10 n1 5}]" {
+		if got := fmt.Sprint(r.tellings()); got != "[{192.0.2.10 n1 5 false}]" {
 			t.Errorf("told %s", got)
 		}
 		r.pass(5 * time.Second)
@@ -126,6 +136,9 @@ func TestTakeoversAreTold(t *testing.T) {
 		r.set(func() { r.api = "" })
 		r.pass(5 * time.Second)
 		before := count()
+		if got := fmt.Sprint(r.tellings()[before-1]); got != "{192.0.2.10 n1 5 true}" {
+			t.Errorf("told %s when it was written", got)
+		}
 		r.pass(5 * time.Second)
 		if r.owner(addr4) != "n1" || count() != before {
 			t.Errorf("owner %s, told %d times after that", r.owner(addr4), count()-before)
@@ -173,5 +186,114 @@ func TestSilentNodesTellNothing(t *testing.T) {
 		if got := r.shows("answer"); got != "192.0.2.10" || len(r.tellings()) == before {
 			t.Errorf("answers %q, told %d times afterwards", got, len(r.tellings())-before)
 		}
+	})
+}
+
+// A node that alone cannot reach the API leaves an address to the one that took
+// it over and wrote that down, although its own record is an old one by which the
+// address is its own. It takes part again in what follows, by the record that it
+// was told of.
+func TestToldOfWhatIsWritten(t *testing.T) {
+	outside := func(t *testing.T, then func(r *rig)) {
+		apart(t, func(r *rig) {
+			free := r.nodes["n1"]
+			r.exclude("n1") // so that it does not take over first
+			r.kill("n2")
+			r.pass(0)
+			r.hears("n3", 5)
+			r.hearsWritten("n3", 5)
+			r.nodes["n1"] = free
+			r.publishAll()
+			r.pass(tellLasts + 5*retryAfter)
+			if got := r.shows("answer"); got != "" {
+				t.Fatalf("answers %q, which n3 has", got)
+			}
+			then(r)
+		})
+	}
+	for _, tt := range []struct {
+		name string
+		then func(r *rig)
+		want string
+	}{
+		{"for an hour", func(r *rig) { r.pass(time.Hour) }, ""},
+		{"the new owner dies", func(r *rig) { r.kill("n2", "n3"); r.pass(0) }, "192.0.2.10"},
+		{"it dies, and another takes over", func(r *rig) { r.hears("n4", 6); r.kill("n2", "n3"); r.pass(0); r.hears("n4", 6) }, "192.0.2.10"},
+		{"it dies, and another took over and wrote that", func(r *rig) {
+			r.hearsWritten("n4", 6)
+			r.kill("n2", "n3")
+			r.pass(time.Minute)
+		}, ""},
+		{"it moves on several times", func(r *rig) {
+			r.hearsWritten("n4", 6)
+			r.hearsWritten("n0", 7)
+			r.hearsWritten("n4", 6) // late
+			r.kill("n2", "n3", "n4")
+			r.pass(time.Minute)
+		}, ""},
+		{"the dead owner is back", func(r *rig) { r.kill(); r.pass(time.Minute) }, ""},
+		{"the API is back, and shows the record", func(r *rig) {
+			r.local(false) // n3 may have it
+			r.publishAll()
+			r.set(func() { r.record(addr4, "n3", 5); r.api = "" })
+			r.pass(apiPatience + time.Second) // read before the watch shows it
+			r.publishAll()
+			r.pass(time.Minute)
+		}, ""},
+		{"the API is back, and there is no such record", func(r *rig) {
+			r.set(func() { r.api = "" })
+			r.pass(apiPatience + 2*retryAfter)
+		}, "192.0.2.10"},
+		{"the API is back when the new owner is dead", func(r *rig) {
+			r.kill("n2", "n3")
+			r.pass(0)
+			r.set(func() { r.record(addr4, "n3", 5); r.api = "" })
+			r.publishAll()
+			r.pass(2 * retryAfter)
+		}, "192.0.2.10"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			outside(t, func(r *rig) {
+				tt.then(r)
+				if got := r.shows("answer"); got != tt.want {
+					t.Errorf("answers %q, want %q", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// An owner that cannot reach the API hears from the node that takes over from it
+// that it did, where the record decides; one that can is not misled.
+func TestOwnersAreTold(t *testing.T) {
+	for _, tt := range []struct{ api, want string }{{"hang", ""}, {"down", ""}, {"", "192.0.2.10"}} {
+		owning(t, 3, func(r *rig) {
+			r.set(func() { r.api = tt.api })
+			r.hearsWritten("n2", 2)
+			r.pass(3 * time.Second)
+			if got := r.shows("answer"); got != tt.want {
+				t.Errorf("API %q: answers %q, want %q", tt.api, got, tt.want)
+			}
+			r.stop()
+		})
+	}
+}
+
+// Who tells of a takeover that this node's record has overtaken is told of that.
+func TestLatecomersAreTold(t *testing.T) {
+	owning(t, 3, func(r *rig) {
+		before := len(r.tellings())
+		r.rumours.Put([]announce.Takeover{{Addr: addr4, Node: "n2", Epoch: 1}})
+		r.pass(0)
+		if got := fmt.Sprint(r.tellings()[before:]); got != "[{192.0.2.10 n1 1 true}]" {
+			t.Errorf("told %s", got)
+		}
+		r.rumours.Put([]announce.Takeover{{Addr: addr4, Node: "n2", Epoch: 1, Written: true}})
+		r.rumours.Put([]announce.Takeover{{Addr: addr4, Node: "n2", Epoch: 2}})
+		r.pass(0)
+		if got := r.tellings()[before:]; len(got) != 1 || r.shows("answer") != "192.0.2.10" {
+			t.Errorf("told %v, answers %q", got, r.shows("answer"))
+		}
+		r.stop()
 	})
 }

@@ -8,40 +8,36 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
-// overlay holds what this node knows of claims before its snapshot shows it:
-// records it wrote itself, takeovers it decided while the API was away, and those
-// that other nodes tell of.
+// overlay holds the takeovers that no record shows yet: those that this node
+// decided, and those that other nodes tell of.
 type overlay map[netip.Addr]local
 
-// local is one such claim.
+// local is one takeover.
 type local struct {
 	claim *config.L2Claim
-	base  *config.L2Claim // the record it replaces, nil if there was none
+	base  *config.L2Claim // the record it follows, nil if there was none
 	heard time.Time       // of another node's takeover: when it was told last
 }
 
-// written tells whether the API has it.
-func (l local) written() bool { return l.claim.Version != "" }
-
 // pending tells whether it is this node's and the API has yet to get it.
-func (l local) pending() bool { return !l.written() && l.heard.IsZero() }
+func (l local) pending() bool { return l.heard.IsZero() }
 
-// settle forgets what does not hold any more: a snapshot that shows another
-// record than the replaced one shows ours or a later one, whose word counts;
-// and a node that was taken for dead and lives answers for what the record
-// gives it. A takeover that is told no more is over, or its node is dead.
-func (o overlay) settle(snap *config.Snapshot, alive map[string]bool, now time.Time) {
+// settle forgets what does not hold any more: a takeover that follows another
+// record than there is now, whose word counts; or from a node that was taken for
+// dead and lives, and answers for what the record gives it. A takeover that is
+// told no more is over, or its node is dead.
+func (o overlay) settle(late ahead, snap *config.Snapshot, alive map[string]bool, now time.Time) {
 	for addr, mine := range o {
-		seen, _ := snap.Claims.Get(addr)
-		back := !mine.written() && mine.base != nil && alive[mine.base.Owner]
-		hushed := !mine.heard.IsZero() && (now.Sub(mine.heard) >= tellLasts || !alive[mine.claim.Owner])
-		if back || hushed || !sameRecord(seen, mine.base) {
+		rec := late.record(snap, addr)
+		back := rec != nil && alive[rec.Owner]
+		hushed := !mine.pending() && (!alive[mine.claim.Owner] || now.Sub(mine.heard) >= tellLasts && !late.tells(mine.claim))
+		if back || hushed || !sameRecord(rec, mine.base) {
 			delete(o, addr)
 		}
 	}
 }
 
-// keepUnwritten forgets takeovers that plan does not want any more.
+// keepUnwritten forgets takeovers of this node that plan does not want any more.
 func (o overlay) keepUnwritten(plan *announce.Plan) {
 	for addr, mine := range o {
 		if _, wanted := plan.Claim(addr); !wanted && mine.pending() {
@@ -50,26 +46,23 @@ func (o overlay) keepUnwritten(plan *announce.Plan) {
 	}
 }
 
-// unwritten tells whether the API lacks any of it.
-func (o overlay) unwritten() bool {
-	for _, mine := range o {
-		if !mine.written() {
-			return true
-		}
-	}
-	return false
+// settle forgets what does not hold any more of what is known beside the snapshot.
+func (a *Agent) settle(now time.Time) {
+	a.late.settle(a.snap)
+	a.over.settle(a.late, a.snap, a.alive(), now)
 }
 
-// Over is snap with these claims in place of its own.
-func (o overlay) Over(snap *config.Snapshot) *config.Snapshot {
-	if len(o) == 0 {
-		return snap
+// view is the snapshot with all that is known beside it in place of its own.
+func (a *Agent) view() *config.Snapshot {
+	if len(a.over) == 0 && !a.late.counts() {
+		return a.snap
 	}
-	edit := snap.Claims.Edit()
-	for addr, mine := range o {
+	edit := a.snap.Claims.Edit()
+	a.late.over(a.snap, edit)
+	for addr, mine := range a.over {
 		edit.Set(addr, mine.claim)
 	}
-	view := *snap
+	view := *a.snap
 	view.Claims = edit.Done()
 	return &view
 }

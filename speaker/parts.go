@@ -65,8 +65,11 @@ type Membership interface {
 	// Apply tells the others which interfaces this node could announce on.
 	Apply(links []announce.Link)
 	// TellTakeovers tells the others which addresses this node answers for before
-	// the record says so. They believe it for some seconds.
+	// the record says so, which they believe for some seconds, and which records
+	// it wrote.
 	TellTakeovers(list []announce.Takeover)
+	// Share makes records what those who come are told.
+	Share(records config.Table[netip.Addr, *config.L2Claim])
 	// Takeovers are what others tell of the same.
 	Takeovers() <-chan []announce.Takeover
 	// Restarting tells the others that this node is back in a moment.

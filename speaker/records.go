@@ -76,17 +76,10 @@ func (r *reader) Begin(ctx context.Context, all bool, since time.Time) {
 func (a *Agent) learn(got reading) {
 	a.records.busy = false
 	a.ground.deaf = got.err != nil || a.ground.deaf && !got.all
+	a.late.learn(a.snap, got)
 	if got.err != nil {
 		level.Debug(a.log).Log("msg", "records not read", "err", got.err)
 		return
 	}
 	a.ground.read = got.begun
-	for _, c := range got.claims {
-		seen, _ := a.snap.Claims.Get(c.Addr)
-		mine, here := a.over[c.Addr]
-		if seen != nil && c.Epoch <= seen.Epoch || here && mine.claim.Epoch >= c.Epoch && mine.written() {
-			continue
-		}
-		a.over[c.Addr] = local{claim: c, base: seen}
-	}
 }

@@ -102,11 +102,14 @@ func (a *Agent) joining() bool {
 }
 
 // consult reads the records if this node does not know what they say: to end a
-// doubt, or because others may have written what it could not hear.
+// doubt, because others tell of one that the watch does not show, or because they
+// may have written what it could not hear.
 func (a *Agent) consult(ctx context.Context, now time.Time) {
 	switch {
 	case a.ground.wants(now):
 		a.records.Begin(ctx, !a.ground.known(), a.ground.sure)
+	case !a.ground.deaf && a.late.doubtful(now):
+		a.records.Begin(ctx, true, time.Time{})
 	case a.ground.listens(now, a.records.begun):
 		a.records.Begin(ctx, a.ground.deaf, a.ground.returned)
 	}
@@ -134,7 +137,7 @@ func (a *Agent) voters() map[string]bool {
 
 // unsettled tells whether time alone may change what this node may do.
 func (a *Agent) unsettled() bool {
-	return a.complete() && (a.liveness.open() || a.ground.voters > 1 && !a.ground.since.IsZero() || a.ground.hurries(time.Now()))
+	return a.complete() && (a.liveness.open() || a.ground.voters > 1 && !a.ground.since.IsZero() || a.late.open() || a.ground.hurries(time.Now()))
 }
 
 // review looks again at what time alone changes. It tells whether it did.

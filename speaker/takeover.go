@@ -19,19 +19,14 @@ import (
 func (a *Agent) swap(ctx context.Context) {
 	var list []change
 	for _, c := range a.plan.Unheld {
-		// Of what is written here a part only a reading has shown. Such a record is a
-		// sign of life: its owner wrote it when we did not hear the API. It is not
-		// taken over before the watch shows it, too; by then heartbeats would be here.
 		prev, _ := a.snap.Claims.Get(c.Addr)
-		if _, here := a.over[c.Addr]; !here && a.rights.swap && !a.lives(prev) {
+		if _, here := a.over[c.Addr]; !here && a.shown(c.Addr) && a.rights.swap && !a.lives(prev) {
 			list = append(list, change{addr: c.Addr, prev: prev, links: c.Links})
 		}
 	}
 	for addr, mine := range a.over {
-		// The record to replace is what the API last showed, also for a
-		// takeover that was decided without it.
 		c, wanted := a.plan.Claim(addr)
-		if wanted && !c.Yielding && !mine.written() && a.rights.swap {
+		if wanted && !c.Yielding && mine.pending() && a.shown(addr) && a.rights.swap {
 			prev, _ := a.snap.Claims.Get(addr)
 			list = append(list, change{addr: addr, prev: prev, links: c.Links})
 		}
@@ -43,15 +38,27 @@ func (a *Agent) swap(ctx context.Context) {
 	a.claims.Want(ctx, list)
 }
 
-// swapped takes in how writes went.
+// shown tells whether the snapshot shows the record of addr. Only such a one is
+// replaced: it takes its version, and what was written when this node did not hear
+// the API is a sign of life of its owner; by the time the watch shows it heartbeats
+// are here, too.
+func (a *Agent) shown(addr netip.Addr) bool {
+	rec, _ := a.snap.Claims.Get(addr)
+	return sameRecord(rec, a.late.record(a.snap, addr))
+}
+
+// swapped takes in how writes went. The others are told of what was written.
 func (a *Agent) swapped(outcomes []outcome) {
 	failed, gone := map[netip.Addr]bool{}, false
+	var written []announce.Takeover
 	for _, o := range outcomes {
 		switch {
 		case o.err == nil && o.drop:
 			delete(a.orphans, o.addr)
 		case o.err == nil:
-			a.over[o.addr] = local{claim: o.claim, base: o.prev}
+			a.late.known[o.addr] = late{claim: o.claim, base: o.prev}
+			delete(a.over, o.addr)
+			written = append(written, recorded(o.claim))
 			level.Info(a.log).Log("msg", "claimed", "addr", o.addr, "previous", o.claim.Previous, "epoch", o.claim.Epoch)
 		case errors.Is(o.err, config.ErrConflict):
 			a.lost(o)
@@ -64,6 +71,9 @@ func (a *Agent) swapped(outcomes []outcome) {
 			continue
 		}
 		a.answered()
+	}
+	if len(written) > 0 {
+		a.Members.TellTakeovers(written)
 	}
 	if len(failed) > 0 {
 		// An API server that cannot be reached will not take the next claim
@@ -80,9 +90,7 @@ func (a *Agent) lost(o outcome) {
 		return
 	}
 	a.beaten[o.addr] = o.prev
-	if mine, here := a.over[o.addr]; here && !mine.written() {
-		delete(a.over, o.addr)
-	}
+	delete(a.over, o.addr)
 	if !o.again {
 		level.Info(a.log).Log("msg", "claim lost to another node", "addr", o.addr)
 	}
@@ -121,16 +129,17 @@ func (a *Agent) seize(which func(netip.Addr) bool, msg string) bool {
 	alive, now, count := a.alive(), time.Now(), 0
 	for _, c := range a.plan.Unheld {
 		_, here := a.over[c.Addr]
-		prev, _ := a.snap.Claims.Get(c.Addr)
-		if here || !which(c.Addr) || prev != nil && alive[prev.Owner] || a.outrun(c.Addr, prev) {
+		shown, _ := a.snap.Claims.Get(c.Addr)
+		rec := a.late.record(a.snap, c.Addr)
+		if here || !which(c.Addr) || rec != nil && alive[rec.Owner] || a.late.news(c.Addr, now) || a.outrun(c.Addr, shown) {
 			continue
 		}
 		next := announce.Takeover{Addr: c.Addr, Node: a.Node, Epoch: 1}
-		if prev != nil {
-			next.Epoch = prev.Epoch + 1
+		if rec != nil {
+			next.Epoch = rec.Epoch + 1
 		}
-		claim := takeover(next, prev, now)
-		a.over[c.Addr] = local{claim: claim, base: prev}
+		claim := takeover(next, rec, now)
+		a.over[c.Addr] = local{claim: claim, base: rec}
 		count++
 		level.Debug(a.log).Log("msg", msg, "addr", c.Addr, "previous", claim.Previous, "epoch", claim.Epoch)
 	}
@@ -151,8 +160,8 @@ func (a *Agent) bereaved() func(netip.Addr) bool {
 		gone[m.Node] = m.Dead() || m.Vacant && !m.Alive
 	}
 	return func(addr netip.Addr) bool {
-		rec, ok := a.snap.Claims.Get(addr)
-		return ok && gone[rec.Owner]
+		rec := a.late.record(a.snap, addr)
+		return rec != nil && gone[rec.Owner]
 	}
 }
 

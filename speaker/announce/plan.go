@@ -99,11 +99,12 @@ type Member struct {
 func (m Member) Dead() bool { return !m.Alive && !m.Leaving && !m.Vacant }
 
 // Takeover is an address that a node answers for since its owner died, before
-// the record says so.
+// the record says so, or by a record that others may not have read.
 type Takeover struct {
-	Addr  netip.Addr
-	Node  string // the new owner
-	Epoch int64  // of the record that it is about to write
+	Addr    netip.Addr
+	Node    string // the new owner
+	Epoch   int64  // of the record
+	Written bool   // the record is written; if not, the node is about to
 }
 
 // Link is an interface as other nodes know it: enough to tell whether its node

@@ -5,12 +5,14 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/hashicorp/memberlist"
 
+	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/feed"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
@@ -25,6 +27,7 @@ type delegate struct {
 
 	tidings   tidings
 	takeovers *feed.Latest[[]announce.Takeover] // heard of others
+	records   atomic.Pointer[config.Table[netip.Addr, *config.L2Claim]]
 
 	mu    sync.Mutex
 	view  view
@@ -146,9 +149,3 @@ func (d *delegate) size() int {
 	defer d.mu.Unlock()
 	return len(d.view) + 1
 }
-
-// LocalState has none: what is told is old soon.
-func (d *delegate) LocalState(bool) []byte { return nil }
-
-// MergeRemoteState ignores what no version of ours sends.
-func (d *delegate) MergeRemoteState([]byte, bool) {}

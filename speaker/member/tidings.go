@@ -21,34 +21,26 @@ const (
 	passOn = 4
 	// tidingsKept is of how many messages it is remembered that they were heard.
 	tidingsKept = 10_000
+	// firstRecord is the part that tells of a process's first record. Each has a
+	// part of its own: it is told once, and no other takes its place.
+	firstRecord = 1 << 20
 )
 
 // tiding is a part of what a member tells of addresses that it took over before
-// the record says so.
+// the record says so, or of records that it wrote. A member of a version that
+// knows no records takes them for takeovers, which it believes for some seconds.
 type tiding struct {
-	Node  string         `json:"n"`
-	Run   uint64         `json:"r"` // of the process that tells, drawn by lot
-	Part  int            `json:"p"`
-	Told  int64          `json:"s"` // grows with each telling of that process
-	Taken []wireTakeover `json:"t"`
+	Node    string         `json:"n"`
+	Run     uint64         `json:"r"` // of the process that tells, drawn by lot
+	Part    int            `json:"p"`
+	Told    int64          `json:"s"` // grows with each telling of that process
+	Written bool           `json:"w,omitempty"`
+	Taken   []wireTakeover `json:"t"`
 }
 
 type wireTakeover struct {
 	Addr  netip.Addr `json:"a"`
 	Epoch int64      `json:"e"`
-}
-
-// tidingsOf are list cut to pieces that fit, each like of.
-func tidingsOf(of tiding, list []announce.Takeover) (out []tiding) {
-	for part := range slices.Chunk(list, perTiding) {
-		t := of
-		t.Part = len(out)
-		for _, o := range part {
-			t.Taken = append(t.Taken, wireTakeover{o.Addr, o.Epoch})
-		}
-		out = append(out, t)
-	}
-	return out
 }
 
 // readTiding reads what another member tells; false if it cannot be read.
@@ -62,7 +54,7 @@ func readTiding(text []byte) (tiding, bool) {
 func (t tiding) takeovers() (out []announce.Takeover) {
 	for _, o := range t.Taken {
 		if o.Addr.IsValid() && o.Epoch > 0 {
-			out = append(out, announce.Takeover{Addr: o.Addr, Node: t.Node, Epoch: o.Epoch})
+			out = append(out, announce.Takeover{Addr: o.Addr, Node: t.Node, Epoch: o.Epoch, Written: t.Written})
 		}
 	}
 	return out
@@ -107,15 +99,31 @@ type tidings struct {
 
 	mu    sync.Mutex
 	told  int64            // by this process, how often
+	parts int              // of records told so far
 	heard map[string]int64 // by name: the last Told
 }
 
-// next is the beginning of what node, this one, tells now.
-func (s *tidings) next(node string) tiding {
+// of is list as node, this one, tells it now, cut to pieces that fit.
+func (s *tidings) of(node string, list []announce.Takeover) (out []tiding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.told++
-	return tiding{Node: node, Run: s.run, Told: s.told}
+	var taken, written []wireTakeover
+	for _, o := range list {
+		if o.Written {
+			written = append(written, wireTakeover{o.Addr, o.Epoch})
+		} else {
+			taken = append(taken, wireTakeover{o.Addr, o.Epoch})
+		}
+	}
+	for part := range slices.Chunk(taken, perTiding) {
+		out = append(out, tiding{Node: node, Run: s.run, Part: len(out), Told: s.told, Taken: part})
+	}
+	for part := range slices.Chunk(written, perTiding) {
+		out = append(out, tiding{Node: node, Run: s.run, Part: firstRecord + s.parts, Told: s.told, Written: true, Taken: part})
+		s.parts++
+	}
+	return out
 }
 
 // pass queues t if it is news.
@@ -136,17 +144,17 @@ func (s *tidings) pass(t tiding, text []byte) bool {
 	return news
 }
 
-// TellTakeovers tells the others that this node answers for the addresses of
-// list before the record says so. They believe it for some seconds: it is to be
-// told again for as long as it is true.
+// TellTakeovers tells the others what this node answers for. What list has that
+// no record says yet they believe for some seconds: it is to be told again for as
+// long as it is true. Records are told once.
 func (m *Membership) TellTakeovers(list []announce.Takeover) {
-	for _, t := range tidingsOf(m.d.tidings.next(m.cfg.Node), list) {
+	for _, t := range m.d.tidings.of(m.cfg.Node, list) {
 		text, _ := json.Marshal(t) // cannot fail
 		m.d.tidings.pass(t, text)
 	}
 }
 
 // Takeovers yields what other members tell of addresses that they took over
-// before the record says so. It has one reader, which gets all that came since
-// it read last.
+// before the record says so, and of records. It has one reader, which gets all
+// that came since it read last.
 func (m *Membership) Takeovers() <-chan []announce.Takeover { return m.d.takeovers.C() }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
@@ -57,6 +58,41 @@ func TestTakeoversAreTold(t *testing.T) {
 	}
 }
 
+// Records are told once, and those written one after the other do not displace
+// each other. Who comes later hears of all of them, too.
+func TestRecordsAreTold(t *testing.T) {
+	peers := trio(t, keys.Ring{"secret"})
+	all := taken("n1", 200)
+	for i := range all {
+		all[i].Written = true
+	}
+	for part := range slices.Chunk(all, 3) {
+		peers[0].TellTakeovers(part)
+	}
+	peers[1].hears(t, all)
+	peers[2].hears(t, all)
+}
+
+// Who comes later is told of all records, by whoever wrote them, but of his own.
+func TestLatecomersAreTold(t *testing.T) {
+	at := addrs(t, false, 2)
+	ring := keys.Ring{"secret"}
+	claims := map[netip.Addr]*config.L2Claim{}
+	var want []announce.Takeover
+	for i, o := range taken("n3", 10_000) {
+		o.Addr = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})
+		o.Node, o.Written = fmt.Sprint("n", 2+i%3), true
+		claims[o.Addr] = &config.L2Claim{Addr: o.Addr, Owner: o.Node, Epoch: o.Epoch}
+		if o.Node != "n2" {
+			want = append(want, o)
+		}
+	}
+	n1 := startPeer(t, "n1", at[0], ring, at)
+	n1.Share(config.TableOf(claims))
+	n2 := startPeer(t, "n2", at[1], ring, at)
+	n2.hears(t, want)
+}
+
 // News are passed on, once; what is old, one's own or cannot be read is not.
 func TestTidingsArePassedOn(t *testing.T) {
 	d := newDelegate("n2", log.NewNopLogger(), nil)
@@ -89,11 +125,40 @@ func TestTidingsArePassedOn(t *testing.T) {
 		{`{"n":"n2","p":0,"s":12,"t":[{"a":"192.0.2.1","e":1}]}`, 0, 0},
 		{`{"n":"","p":0,"s":12,"t":[{"a":"192.0.2.1","e":1}]}`, 0, 0},
 		{`{"n":"n1","p":0,"s":13,"t":[{"a":"192.0.2","e":1}]}`, 0, 0},
+		{`{"n":"n1","r":7,"p":1048576,"s":3,"w":true,"t":[{"a":"192.0.2.1","e":1}]}`, 4, 1}, // written
+		{`{"n":"n1","r":7,"p":1048576,"s":3,"w":true,"t":[{"a":"192.0.2.1","e":1}]}`, 0, 0},
+		{`{"n":"n1","r":7,"p":1048577,"s":3,"w":true,"t":[{"a":"192.0.2.1","e":1}]}`, 4, 1},
 		{"\x00\xff", 0, 0}, {"", 0, 0}, {"null", 0, 0},
 	} {
 		if passed, heard := hear(tt.text); passed != tt.passed || heard != tt.heard {
 			t.Errorf("%q: passed on %d times and %d takeovers, want %d and %d", tt.text, passed, heard, tt.passed, tt.heard)
 		}
+	}
+}
+
+// What an exchange of records brings that cannot be read, or is of this node, is
+// left out.
+func TestExchangesAreRead(t *testing.T) {
+	for text, want := range map[string]string{
+		`[{"n":"n1","t":[{"a":"192.0.2.1","e":1},{"a":"2001:db8::1","e":7}]},{"n":"n3","t":[{"a":"192.0.2.3","e":2}]}]`: "[{192.0.2.1 n1 1 true} {2001:db8::1 n1 7 true} {192.0.2.3 n3 2 true}]",
+		`[{"n":"n2","t":[{"a":"192.0.2.1","e":1}]},{"n":"","t":[{"a":"192.0.2.1","e":1}]}]`:                             "[]",
+		`[{"n":"n1","t":[{"a":"192.0.2.1","e":0},{"a":"","e":3}]}]`:                                                     "[]",
+		`[{"n":"n1","t":[{"a":"192.0.2","e":1}]}]`:                                                                      "[]",
+		`{"n":"n1"}`: "[]", "\x00\xff": "[]", "": "[]", "null": "[]",
+	} {
+		d := newDelegate("n2", log.NewNopLogger(), nil)
+		d.MergeRemoteState([]byte(text), true)
+		got := []announce.Takeover{}
+		select {
+		case got = <-d.takeovers.C():
+		default:
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("%q: heard %v, want %s", text, got, want)
+		}
+	}
+	if text := newDelegate("n2", log.NewNopLogger(), nil).LocalState(true); text != nil {
+		t.Errorf("told %q without a record", text)
 	}
 }
 
