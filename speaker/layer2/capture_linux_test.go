@@ -33,6 +33,9 @@ func (b *box) wire() *packet.Conn {
 		return err
 	}))
 	b.t.Cleanup(func() { c.Close() })
+	raw, err := c.SyscallConn()
+	ok(b.t, err)
+	ok(b.t, raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) }))
 	return c
 }
 

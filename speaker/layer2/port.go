@@ -180,11 +180,14 @@ func (p *port) announce(addr netip.Addr, again bool) error {
 	return nil
 }
 
+// errNoSocket is the error of a link whose socket could not be opened.
+var errNoSocket = errors.New("no socket is open")
+
 // ask asks whether anybody on the link has addr.
 func (p *port) ask(addr netip.Addr) error {
 	s := p.socket(addr)
 	if s == nil {
-		return nil
+		return fmt.Errorf("probe for %v on %s: %w", addr, p.key.name, errNoSocket)
 	}
 	f, err := probeFor(p.key.mac, addr)
 	if err != nil {

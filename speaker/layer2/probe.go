@@ -78,6 +78,14 @@ func (p probes) next(now time.Duration) (out []target, changed bool) {
 	return out, changed
 }
 
+// unasked notes that the last probe for addr could not be sent, so that nobody
+// could answer it. It is sent a moment later.
+func (p probes) unasked(addr netip.Addr, now time.Duration) {
+	if a, ok := p[addr]; ok && a.sent > 0 && a.sent <= probeCount {
+		a.sent, a.due = a.sent-1, now+retryEvery
+	}
+}
+
 // heard notes that a stranger has addr, or wants it; changed tells that this is
 // news.
 func (p probes) heard(addr netip.Addr, link linkKey, mac hardware, now time.Duration) (changed bool) {

@@ -148,3 +148,22 @@ func TestCompany(t *testing.T) {
 		}
 	}
 }
+
+// A probe that could not be sent does not count.
+func TestUnsentProbes(t *testing.T) {
+	p, now := probes{}, time.Second
+	p.set(only(vip4), now)
+	for range 10 {
+		if out, _ := p.next(now); len(out) != 1 {
+			t.Fatalf("sent %v at %v", out, now)
+		}
+		p.unasked(vip4, now)
+		now += p.wait(now, time.Minute)
+	}
+	if len(p.verdicts()) > 0 {
+		t.Errorf("verdict %v without a question", p.verdicts())
+	}
+	if sent := rounds(p, now, now+time.Second); len(sent) != probeCount || !p.verdicts()[vip4].Free {
+		t.Errorf("sent at %v, then verdict %v", sent, p.verdicts())
+	}
+}

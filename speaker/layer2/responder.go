@@ -213,35 +213,58 @@ func (r *Responder) sync(claims, probed claimSet, now time.Duration) error {
 func (r *Responder) send(now time.Duration) {
 	claims := *r.claims.Load()
 	ask, defend := r.watch.next(claims, now)
-	for _, t := range ask {
-		if p, ok := r.ports[t.link]; ok {
-			r.sent("probing failed", t, p.ask(t.addr))
-		}
-	}
+	r.ask(ask)
 	for _, t := range defend {
 		r.announce(t, false)
 	}
+	full := map[linkKey]bool{} // takes no more for now
 	for _, d := range r.schedule.next(now) {
-		r.announce(d.target, d.refreshes())
+		if !full[d.link] {
+			full[d.link] = errors.Is(r.announce(d.target, d.refreshes()), errFull)
+		}
+		if full[d.link] {
+			r.schedule.retry(d, now)
+		}
+	}
+}
+
+// ask sends probes. One that no link of its address took does not count.
+func (r *Responder) ask(list []target) {
+	asked, full := map[netip.Addr]bool{}, map[linkKey]bool{}
+	for _, t := range list {
+		p, ok := r.ports[t.link]
+		if !ok || full[t.link] {
+			asked[t.addr] = asked[t.addr]
+			continue
+		}
+		err := r.sent("probing failed", t, p.ask(t.addr))
+		asked[t.addr] = asked[t.addr] || err == nil
+		full[t.link] = errors.Is(err, errFull)
+	}
+	for addr, took := range asked {
+		if !took {
+			r.watch.unasked(addr, r.now())
+		}
 	}
 }
 
 // announce tells neighbours of t if it is still ours, unless the heartbeat is
 // old: it may be another node's by now.
-func (r *Responder) announce(t target, again bool) {
+func (r *Responder) announce(t target, again bool) error {
 	p, ok := r.ports[t.link]
 	if ok && r.claims.Load().owns(t.link, t.addr) && r.beats.fresh(r.now()) {
-		r.sent("announcing failed", t, p.announce(t.addr, again))
+		return r.sent("announcing failed", t, p.announce(t.addr, again))
 	}
+	return nil
 }
 
 // sent counts a failure to send.
-func (r *Responder) sent(fault string, t target, err error) {
-	if err == nil {
-		return
+func (r *Responder) sent(fault string, t target, err error) error {
+	if err != nil {
+		r.metrics.errors.WithLabelValues("send").Inc()
+		level.Debug(r.log).Log("msg", fault, "link", t.link.name, "addr", t.addr, "err", err)
 	}
-	r.metrics.errors.WithLabelValues("send").Inc()
-	level.Debug(r.log).Log("msg", fault, "link", t.link.name, "addr", t.addr, "err", err)
+	return err
 }
 
 // report logs a fault when it changes.

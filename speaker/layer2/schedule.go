@@ -19,6 +19,9 @@ const (
 	// refreshGrid is what the times of refreshes are rounded up to, so that
 	// many of them do not wake the process many times.
 	refreshGrid = 100 * time.Millisecond
+	// fullPause is how soon an announcement is tried again on a link that took no
+	// more frames.
+	fullPause = 20 * time.Millisecond
 )
 
 // target is an address on a link.
@@ -40,7 +43,8 @@ type due struct {
 	target
 	began time.Duration // tells a claim from an earlier one on the same target
 	at    time.Duration
-	step  int // in announceAt; beyond it: a refresh
+	step  int  // in announceAt; beyond it: a refresh
+	again bool // the link did not take it; the one after it is queued
 }
 
 func (d due) refreshes() bool { return d.step >= len(announceAt) }
@@ -108,12 +112,24 @@ func (s *schedule) next(now time.Duration) []due {
 			continue
 		}
 		out = append(out, d)
+		if d.again {
+			continue
+		}
 		if at, ok := s.after(d, now); ok {
 			d.at, d.step = at, d.step+1
 			heap.Push(&s.queue, d)
 		}
 	}
 	return out
+}
+
+// retry has d, which a link did not take, tried again soon, unless the one after
+// it comes soon enough.
+func (s *schedule) retry(d due, now time.Duration) {
+	d.at, d.again = now+fullPause, true
+	if d.step+1 < len(announceAt) && d.at < d.began+announceAt[d.step+1] {
+		heap.Push(&s.queue, d)
+	}
 }
 
 // after is when the announcement after d is due. The first refresh comes at any

@@ -112,3 +112,24 @@ func TestRefreshChanges(t *testing.T) {
 		}
 	}
 }
+
+// What a link does not take is tried again, until the announcement after it is
+// due, and each of those comes once.
+func TestScheduleTriesAgain(t *testing.T) {
+	s, link, a := newSchedule(), linkKey{name: "eth0"}, netip.MustParseAddr("192.0.2.1")
+	s.set(claimSet{link: refreshes{a: 0}}, time.Second)
+	tries, took := map[time.Duration]int{}, 0
+	for now := time.Second; now < 20*time.Second; now += 10 * time.Millisecond {
+		for _, d := range s.next(now) {
+			if now < 2500*time.Millisecond {
+				tries[now.Truncate(time.Second)]++
+				s.retry(d, now)
+			} else {
+				took++
+			}
+		}
+	}
+	if tries[time.Second] < 10 || tries[2*time.Second] < 5 || took != 3 || len(s.queue) > 0 {
+		t.Errorf("tried %v, taken %d times, %d queued", tries, took, len(s.queue))
+	}
+}

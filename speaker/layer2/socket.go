@@ -1,6 +1,7 @@
 package layer2
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -28,7 +29,8 @@ const (
 type socket struct {
 	conn  *packet.Conn
 	raw   syscall.RawConn
-	wake  int // eventfd: the reader is to end
+	wake  int                    // eventfd: the reader is to end
+	to    unix.SockaddrLinklayer // the link
 	proto string
 	addrs []netip.Addr
 	row   int // frames received without waiting
@@ -56,7 +58,8 @@ func newSocket(key linkKey, proto string, ether int, addrs []netip.Addr, prog []
 			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 		}
 	})
-	return &socket{conn: conn, raw: raw, wake: wake, proto: proto, addrs: addrs}, nil
+	to := unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, uint16(ether))), Ifindex: key.index, Halen: 6}
+	return &socket{conn: conn, raw: raw, wake: wake, to: to, proto: proto, addrs: addrs}, nil
 }
 
 // receive waits for the next frame. The error is [os.ErrClosed] once the reader
@@ -95,8 +98,23 @@ func (s *socket) next(fd int, buf []byte) (int, error) {
 	}
 }
 
-func (s *socket) send(a answer) error {
-	_, err := s.conn.WriteTo(a.frame, &packet.Addr{HardwareAddr: a.to})
+// errFull is the error of a link that takes no more frames for now.
+var errFull = errors.New("the link takes no more frames")
+
+// send does not wait: a link that takes nothing is to hold up no other.
+func (s *socket) send(a answer) (err error) {
+	to := s.to
+	copy(to.Addr[:], a.to)
+	closed := s.raw.Write(func(fd uintptr) bool {
+		err = unix.Sendto(int(fd), a.frame, unix.MSG_DONTWAIT, &to)
+		return true
+	})
+	switch {
+	case closed != nil:
+		return os.ErrClosed
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.ENOBUFS):
+		return errFull
+	}
 	return err
 }
 

@@ -63,6 +63,13 @@ func (w *watch) next(claims claimSet, now time.Duration) (ask, defend []target) 
 	return ask, defend
 }
 
+// unasked takes back that addr was asked for just now.
+func (w *watch) unasked(addr netip.Addr, now time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.probes.unasked(addr, now)
+}
+
 // wait is how long until something is due, at most limit.
 func (w *watch) wait(now, limit time.Duration) time.Duration {
 	w.mu.Lock()
