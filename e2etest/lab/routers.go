@@ -59,7 +59,7 @@ func (l *Lab) startRouter(spec HostSpec) (*router.Router, error) {
 // routerConfig makes every node a peer, over both of its fabric addresses.
 func (t Topology) routerConfig(spec HostSpec) router.Config {
 	local := spec.Addrs(Fabric)
-	c := router.Config{ID: local[0], Local: local, ASN: spec.ASN, BFD: true}
+	c := router.Config{ID: local[0], Local: local, ASN: spec.ASN, BFD: t.BFD}
 	for _, node := range t.Of(Node) {
 		c.Peers = append(c.Peers, router.Peer{Name: node.Name, ASN: t.NodeASN, Addrs: node.Addrs(Fabric)})
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // Kind says what a host of the lab is for.
@@ -46,6 +47,8 @@ type Topology struct {
 	Bridges []string
 	Hosts   []HostSpec
 	NodeASN uint32
+	// BFD is the interval of the routers' BFD, of which three are missed.
+	BFD time.Duration
 }
 
 // Names of the LANs: nodes, clients and the control plane share the first;
@@ -73,7 +76,7 @@ const (
 //	blan    172.29.2.0/24 fd00:29:2::/64 bird .1, birdclient .100
 //	gl      172.29.3.0/24 fd00:29:3::/64 gobgp .1, gobgpclient .100
 func Default(nodes int) Topology {
-	t := Topology{Bridges: []string{LAN, Fabric, "flan", "blan", "gl"}, NodeASN: NodeASN}
+	t := Topology{Bridges: []string{LAN, Fabric, "flan", "blan", "gl"}, NodeASN: NodeASN, BFD: 100 * time.Millisecond}
 	t.Hosts = append(t.Hosts, HostSpec{Name: "cp", Kind: Plane, Links: []Link{lanLink(2)}})
 	for i := range nodes {
 		t.Hosts = append(t.Hosts, nodeSpec(i+1))

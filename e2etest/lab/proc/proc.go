@@ -23,6 +23,8 @@ type Spec struct {
 	// Yields lets others go first when the processors are short, for what would
 	// have a machine of its own; but not its children in sessions of their own.
 	Yields bool
+	// Stdin is what the process reads; nil for nothing. The caller closes it.
+	Stdin *os.File
 }
 
 // Proc is a started process.
@@ -49,6 +51,9 @@ func Start(ns *network.Netns, logDir string, spec Spec) (*Proc, error) {
 	cmd := exec.Command(spec.Argv[0], spec.Argv[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = spec.Dir
+	if spec.Stdin != nil {
+		cmd.Stdin = spec.Stdin
+	}
 	cmd.Env = append(os.Environ(), spec.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := ns.Do(cmd.Start); err != nil {

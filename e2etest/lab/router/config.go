@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // Config says what a router is and whom it talks to.
@@ -12,7 +13,9 @@ type Config struct {
 	Local []netip.Addr
 	ASN   uint32
 	Peers []Peer
-	BFD   bool // sessions of nodes that speak BFD are guarded by it (RFC 5882), at 100 ms × 3
+	// BFD is the interval, of which three are missed, of the BFD that guards sessions
+	// of nodes that speak it (RFC 5882); 0 for none.
+	BFD time.Duration
 }
 
 // Peer is one node that may connect.
@@ -41,7 +44,7 @@ func FRRConfig(c Config) string {
 			line(" neighbor %v remote-as %d", addr, p.ASN)
 			line(" neighbor %v description %s", addr, p.Name)
 			line(" neighbor %v passive", addr)
-			if c.BFD {
+			if c.BFD > 0 {
 				line(" neighbor %v bfd", addr)
 				line(" neighbor %v bfd profile node", addr)
 			}
@@ -55,11 +58,11 @@ func FRRConfig(c Config) string {
 		line("  maximum-paths 16")
 		line(" exit-address-family")
 	}
-	if c.BFD { // last: what bgpd does not know must not be in its way
+	if c.BFD > 0 { // last: what bgpd does not know must not be in its way
 		line("bfd")
 		line(" profile node")
-		line("  transmit-interval 100")
-		line("  receive-interval 100")
+		line("  transmit-interval %d", c.BFD.Milliseconds())
+		line("  receive-interval %d", c.BFD.Milliseconds())
 	}
 	return b.String()
 }
@@ -73,8 +76,8 @@ func BIRDConfig(c Config) string {
 	line("protocol device { scan time 5; }")
 	line("protocol kernel k4 { ipv4 { export all; import none; }; merge paths on limit 16; }")
 	line("protocol kernel k6 { ipv6 { export all; import none; }; merge paths on limit 16; }")
-	if c.BFD {
-		line("protocol bfd { interface \"*\" { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }; }")
+	if c.BFD > 0 {
+		line("protocol bfd { interface \"*\" { min rx interval %[1]d ms; min tx interval %[1]d ms; multiplier 3; }; }", c.BFD.Milliseconds())
 	}
 	line("template bgp node {")
 	line("  local as %d; passive; hold time 90; graceful restart on;", c.ASN)
@@ -86,7 +89,7 @@ func BIRDConfig(c Config) string {
 	for _, p := range c.Peers {
 		for i, addr := range p.Addrs {
 			bfd := ""
-			if c.BFD {
+			if c.BFD > 0 {
 				bfd = " bfd on;"
 			}
 			line("protocol bgp %s_%d from node { neighbor %v as %d;%s }", birdName(p.Name), i, addr, p.ASN, bfd)

@@ -4,10 +4,11 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 var sample = Config{
-	ID: netip.MustParseAddr("172.31.0.1"), ASN: 64500, BFD: true,
+	ID: netip.MustParseAddr("172.31.0.1"), ASN: 64500, BFD: 100 * time.Millisecond,
 	Peers: []Peer{
 		{Name: "n1", ASN: 64512, Addrs: []netip.Addr{netip.MustParseAddr("172.31.0.11"), netip.MustParseAddr("fd00:31::11")}},
 		{Name: "node-2.x", ASN: 64512, Addrs: []netip.Addr{netip.MustParseAddr("172.31.0.12")}},
@@ -42,7 +43,7 @@ func TestBIRDConfig(t *testing.T) {
 		}
 	}
 	sample := sample
-	sample.BFD = false
+	sample.BFD = 0
 	if strings.Contains(BIRDConfig(sample), "bfd") {
 		t.Error("BFD is on without being asked for")
 	}

@@ -32,7 +32,12 @@ type Router struct {
 // StartFRR runs zebra, bfdd and bgpd in a namespace; their sockets and their
 // configuration are in dir, logs in logs.
 func StartFRR(ns *network.Netns, dir, logs string, c Config) (*Router, error) {
-	if err := writeFRRDir(dir, FRRConfig(c)); err != nil {
+	return RunFRR(ns, dir, logs, FRRConfig(c))
+}
+
+// RunFRR is StartFRR with the text of frr.conf, in which there is BGP.
+func RunFRR(ns *network.Netns, dir, logs, config string) (*Router, error) {
+	if err := writeFRRDir(dir, config); err != nil {
 		return nil, err
 	}
 	r := &Router{Name: ns.Name, ns: ns, dir: dir, show: func(command string) []string {
@@ -63,11 +68,16 @@ func StartFRR(ns *network.Netns, dir, logs string, c Config) (*Router, error) {
 
 // StartBIRD runs bird in a namespace.
 func StartBIRD(ns *network.Netns, dir, logs string, c Config) (*Router, error) {
+	return RunBIRD(ns, dir, logs, BIRDConfig(c))
+}
+
+// RunBIRD is StartBIRD with the text of bird.conf, in which there is BGP.
+func RunBIRD(ns *network.Netns, dir, logs, config string) (*Router, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	conf, ctl := filepath.Join(dir, "bird.conf"), filepath.Join(dir, "ctl")
-	if err := os.WriteFile(conf, []byte(BIRDConfig(c)), 0o644); err != nil {
+	if err := os.WriteFile(conf, []byte(config), 0o644); err != nil {
 		return nil, err
 	}
 	r := &Router{Name: ns.Name, ns: ns, dir: dir, show: func(command string) []string {
@@ -114,12 +124,21 @@ func (r *Router) Routes() ([]network.Route, error) { return r.ns.Routes() }
 // Signal sends a signal to one of the router's daemons: zebra, bfdd, bgpd,
 // bird, gobgp.
 func (r *Router) Signal(daemon string, sig syscall.Signal) error {
+	p, err := r.Daemon(daemon)
+	if err != nil {
+		return err
+	}
+	return p.Signal(sig)
+}
+
+// Daemon is the process of one of the router's daemons, as for [Router.Signal].
+func (r *Router) Daemon(name string) (*proc.Proc, error) {
 	for _, p := range r.procs {
-		if p.Name == r.Name+"-"+daemon {
-			return p.Signal(sig)
+		if p.Name == r.Name+"-"+name {
+			return p, nil
 		}
 	}
-	return fmt.Errorf("router %s runs no %s", r.Name, daemon)
+	return nil, fmt.Errorf("router %s runs no %s", r.Name, name)
 }
 
 // Stop ends the router's daemons, the last started first.
