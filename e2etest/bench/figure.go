@@ -18,6 +18,8 @@ type Figure struct {
 	// Also are further peers, shown behind the first: name and metric of the
 	// peer's rounds.
 	Also []Reading
+	// Notes are shown behind the value: name and metric of our own rounds.
+	Notes []Reading
 	// Of says what of the rounds counts; "" is the median.
 	Of  Aggregate
 	Rig *Rig // what measures it
@@ -29,6 +31,10 @@ type Figure struct {
 	// MustFail marks a figure that proves the harness by falling short.
 	MustFail bool
 }
+
+// Ratio is the unit of a figure that is a ratio: what is shown of ours is how it
+// stands to the peer's.
+const Ratio = "ratio"
 
 // Reading is a metric that is shown under a name.
 type Reading struct{ Name, Metric string }

@@ -27,6 +27,7 @@ type Result struct {
 	Value  float64   // of our rounds what counts, in the figure's unit
 	Peer   float64   // of the peer's rounds what counts; NaN without a peer
 	Also   []float64 // the same of the figure's further peers
+	Notes  []float64 // the same of the figure's notes
 	Ratio  float64   // median of the rounds' ratios, ours to the peer's; NaN without a peer
 	Ours   []float64 // what Value is made of
 	Peers  []float64 // what Peer is made of
@@ -44,6 +45,9 @@ func Judge(f Figure, ours, peers Rounds) Result {
 		return r
 	}
 	r.Value = f.Of.of(r.Ours)
+	if r.Notes, r.Err = f.read(f.Notes, ours); r.Err != nil {
+		return r
+	}
 	if f.Peer == "" {
 		return r
 	}
@@ -51,20 +55,30 @@ func Judge(f Figure, ours, peers Rounds) Result {
 		return r
 	}
 	r.Peer = f.Of.of(r.Peers)
-	for _, also := range f.Also {
-		values, err := f.pick(peers, also.Metric)
-		if err != nil {
-			r.Err = err
-			return r
-		}
-		r.Also = append(r.Also, f.Of.of(values))
+	if r.Also, r.Err = f.read(f.Also, peers); r.Err != nil {
+		return r
 	}
 	var ratios []float64
 	for i := range min(len(r.Ours), len(r.Peers)) {
 		ratios = append(ratios, r.Ours[i]/r.Peers[i])
 	}
 	r.Ratio = Median(ratios)
+	if f.Unit == Ratio {
+		r.Value = r.Ratio
+	}
 	return r
+}
+
+// read is what counts of each reading.
+func (f Figure) read(readings []Reading, rounds Rounds) (out []float64, err error) {
+	for _, reading := range readings {
+		values, err := f.pick(rounds, reading.Metric)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f.Of.of(values))
+	}
+	return out, nil
 }
 
 // Missing is the result of a figure that could not be measured.
@@ -133,6 +147,10 @@ func (r Result) Line() string {
 	if r.Short != "" {
 		verdict += " | " + r.Short
 	}
-	return fmt.Sprintf("%s: %s %s | peer %s | ratio %s | bar %v | %s",
-		r.Figure.Name, number(r.Value), r.Figure.Unit, peer, ratio, r.Figure.Bar, verdict)
+	value := number(r.Value) + " " + r.Figure.Unit
+	for i, v := range r.Notes {
+		value += ", " + r.Figure.Notes[i].Name + " " + number(v)
+	}
+	return fmt.Sprintf("%s: %s | peer %s | ratio %s | bar %v | %s",
+		r.Figure.Name, value, peer, ratio, r.Figure.Bar, verdict)
 }
