@@ -71,9 +71,10 @@ func copyLogs(from, to string) {
 	})
 }
 
-// keepStart saves the logs of a world that did not come up.
-func keepStart(dir string, err error) error {
-	kept := filepath.Join(reportDir(), "start")
+// KeepFailed saves the logs below a work directory under a name, and adds to err
+// where they are.
+func KeepFailed(name, dir string, err error) error {
+	kept := filepath.Join(reportDir(), name)
 	if e := os.MkdirAll(kept, 0o755); e != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ type Options struct {
 func Start(ctx context.Context, o Options) (*World, error) {
 	w, err := start(ctx, o)
 	if err != nil {
-		return nil, keepStart(o.Dir, err)
+		return nil, KeepFailed("start", o.Dir, err)
 	}
 	return w, nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -52,12 +50,8 @@ func (w *world) gather(ctx context.Context) error {
 	if w.crowd != nil {
 		return nil
 	}
-	path := filepath.Join(w.env.Dir, "crowd.yaml")
-	if err := os.WriteFile(path, []byte(crowdManifest), 0o644); err != nil {
+	if err := w.apply("crowd.yaml", crowdManifest); err != nil {
 		return err
-	}
-	if _, err := w.cluster.Kubectl("apply", "-f", path); err != nil {
-		return fmt.Errorf("pool of the crowd: %w", err)
 	}
 	pods, err := w.cluster.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=web"})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +53,26 @@ func TestGap(t *testing.T) {
 		{"never again", asked(10, 20, -30), 25, 0},
 	} {
 		if got := c.s.gap(at(c.event)); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestOutage(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		s     samples
+		event int
+		want  time.Duration
+	}{
+		{"no fault", asked(10, 20, 30), 15, 0},
+		{"some of the requests", asked(10, 20, -30, 40, -50, 60, 70), 25, 37 * time.Millisecond},
+		{"in any order", asked(70, 60, -50, 10, -30, 40), 25, 37 * time.Millisecond},
+		{"one across the event", asked(10, -20, 30, 40), 25, 7 * time.Millisecond},
+		{"one before the event", asked(10, -20, 300), 250, 0},
+		{"never again", asked(10, -30, -40), 25, 0},
+	} {
+		if got := c.s.outage(at(c.event)); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
@@ -138,7 +157,8 @@ func TestSlicesHoldPodsOfTheNodes(t *testing.T) {
 }
 
 func TestManifestsAreYAML(t *testing.T) {
-	for _, doc := range strings.Split(manifest+strings.ReplaceAll(one, "%s", "{}")+crowdManifest, "---\n") {
+	all := strings.Join([]string{pods + onLAN + strings.ReplaceAll(one, "%s", "{}"), behindRouters, crowdManifest, fibManifest}, "---\n")
+	for _, doc := range strings.Split(all, "---\n") {
 		var object metav1.PartialObjectMetadata
 		if err := yaml.Unmarshal([]byte(strings.ReplaceAll(doc, "{}-%d", "web")), &object); err != nil {
 			t.Errorf("%v: %s", err, doc)
@@ -201,19 +221,6 @@ func TestKeepalivedConf(t *testing.T) {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in %s", part, text)
 		}
-	}
-}
-
-func TestProcFiles(t *testing.T) {
-	spent, err := ticks("12 (a (b) c) S 1 1 1 0 -1 4194304 1 0 0 0 150 50 0 0 20 0")
-	if err != nil || spent != 2*time.Second {
-		t.Errorf("%v, %v", spent, err)
-	}
-	if _, err := ticks("12 (a) S 1"); err == nil {
-		t.Error("read a line that is cut off")
-	}
-	if mb, err := memory(os.Getpid()); err != nil || mb < 1 {
-		t.Errorf("this process has %v MB, %v", mb, err)
 	}
 }
 

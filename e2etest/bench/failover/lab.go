@@ -14,7 +14,13 @@ import (
 
 // Lab is the cluster that the rigs share; the first one starts it, and
 // [Lab.Close] ends it.
-type Lab struct{ world *world }
+type Lab struct {
+	// Routed puts the client behind an FRR router, to which the addresses are
+	// announced by BGP, and to a BIRD router, too.
+	Routed bool
+
+	world *world
+}
 
 // world is a running cluster with the product and the bench's Services.
 type world struct {
@@ -32,7 +38,7 @@ func (l *Lab) open(ctx context.Context, env *bench.Env) (*world, error) {
 	if l.world != nil {
 		return l.world, nil
 	}
-	w, err := start(ctx, env)
+	w, err := l.start(ctx, env)
 	if err != nil {
 		return nil, fmt.Errorf("start the lab: %w", err)
 	}
@@ -79,18 +85,20 @@ func (i *instrument) Measure(ctx context.Context, side bench.Side, round int) (b
 // Close has nothing left to do.
 func (i *instrument) Close() error { return nil }
 
-func start(ctx context.Context, env *bench.Env) (*world, error) {
-	topo := lab.Default(3)
-	topo.Hosts = append(append(topo.Of(lab.Plane), topo.Of(lab.Node)...), topo.Of(lab.Client)[0])
+func (l *Lab) start(ctx context.Context, env *bench.Env) (*world, error) {
+	topo, client, place := lanTopology(), "client", onLAN
+	if l.Routed {
+		topo, client, place = routedTopology(), "frrclient", behindRouters
+	}
 	sw, err := scenario.Start(ctx, scenario.Options{
-		Dir: filepath.Join(env.Dir, "failover"), Root: env.Root, Bare: true, Topo: topo,
+		Dir: filepath.Join(env.Dir, client), Root: env.Root, Bare: true, Topo: topo,
 		Progress: func(what string) { env.Say("%s", what) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	w := &world{env: env, lab: sw.Lab, cluster: sw.Cluster, setup: sw}
-	if w.client, err = sw.Lab.Host("client"); err != nil {
+	if w.client, err = sw.Lab.Host(client); err != nil {
 		return nil, err
 	}
 	if w.ear, err = sw.Lab.Host("cp"); err != nil {
@@ -100,9 +108,16 @@ func start(ctx context.Context, env *bench.Env) (*world, error) {
 	if err := sw.Install("--set", "log.level=info"); err != nil {
 		return nil, err
 	}
-	if err := w.deploy(); err != nil {
+	if err := w.deploy(place); err != nil {
 		return nil, err
 	}
 	env.Say("product installed by its chart, Services of the bench applied")
 	return w, nil
+}
+
+// lanTopology has a client on the nodes' LAN, and no router.
+func lanTopology() lab.Topology {
+	topo := lab.Default(3)
+	topo.Hosts = append(append(topo.Of(lab.Plane), topo.Of(lab.Node)...), topo.Of(lab.Client)[0])
+	return topo
 }

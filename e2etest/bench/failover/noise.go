@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
+	"github.com/steelyard-lb/steelyard/e2etest/bench/usage"
 	"github.com/steelyard-lb/steelyard/e2etest/cluster"
 	"github.com/steelyard-lb/steelyard/e2etest/scenario"
 )
@@ -29,9 +28,7 @@ const (
 	noiseLeast = 18000
 	noiseTime  = 10 * time.Second
 	noiseAsk   = 5 * time.Millisecond
-	// clockTick is the unit of /proc/PID/stat, the same on every Linux.
-	clockTick = 10 * time.Millisecond
-	settled   = 12 * time.Second // before memory is looked at
+	settled    = 12 * time.Second // before memory is looked at
 )
 
 // foreign is what the noise asks for: nobody's address.
@@ -146,7 +143,7 @@ func (w *world) largest() (most float64, err error) {
 			if p.Container != speakerContainer {
 				continue
 			}
-			mb, err := memory(p.Pid)
+			mb, err := usage.Memory(p.Pid)
 			if err != nil {
 				return 0, err
 			}
@@ -188,44 +185,12 @@ func (w *world) spent() (map[string]time.Duration, error) {
 	out := map[string]time.Duration{}
 	for node, list := range all {
 		for _, p := range list {
-			data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid))
+			spent, err := usage.CPU(p.Pid)
 			if err != nil {
-				return nil, fmt.Errorf("processor time of %s on %s: %w", p.Container, node, err)
-			}
-			spent, err := ticks(string(data))
-			if err != nil {
-				return nil, fmt.Errorf("processor time of %s on %s: %w", p.Container, node, err)
+				return nil, fmt.Errorf("%s on %s: %w", p.Container, node, err)
 			}
 			out[node] += spent
 		}
 	}
 	return out, nil
-}
-
-// ticks reads fields 14 and 15 of /proc/PID/stat, the time in user and kernel
-// mode. They are counted from the name's closing parenthesis, since the name in
-// field 2 may hold blanks.
-func ticks(stat string) (time.Duration, error) {
-	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("malformed: %q", stat)
-	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
-}
-
-// memory is the resident memory of a process, in MB.
-func memory(pid int) (float64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, fmt.Errorf("memory of process %d: %w", pid, err)
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
-			return kib * 1024 / 1e6, err
-		}
-	}
-	return 0, fmt.Errorf("memory of process %d: the kernel does not say", pid)
 }

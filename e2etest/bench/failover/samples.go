@@ -38,6 +38,27 @@ func (s samples) gap(event time.Time) time.Duration {
 	return longest
 }
 
+// outage is the time from the event until a request was answered that had been
+// sent after the last one that failed; 0 if none failed. It is what a client
+// notices all of whose requests take the way that fails.
+func (s samples) outage(event time.Time) time.Duration {
+	var lost, found time.Time
+	for _, one := range s {
+		if one.err != nil && one.done.After(event) && one.sent.After(lost) {
+			lost = one.sent
+		}
+	}
+	for _, one := range s {
+		if one.err == nil && one.sent.After(lost) && (found.IsZero() || one.done.Before(found)) {
+			found = one.done
+		}
+	}
+	if lost.IsZero() || found.IsZero() {
+		return 0
+	}
+	return found.Sub(event)
+}
+
 // failed counts the requests that failed after the event.
 func (s samples) failed(event time.Time) (n int) {
 	for _, one := range s {

@@ -31,24 +31,10 @@ const (
 	allEnds    = "all"
 )
 
-// manifest has one pod on every node; their answers take 2 ms.
-const manifest = `apiVersion: v1
+// pods are one on every node; their answers take 2 ms.
+const pods = `apiVersion: v1
 kind: Namespace
 metadata: {name: bench}
----
-apiVersion: steelyard.io/v1beta1
-kind: IPAddressPool
-metadata: {name: bench, namespace: steelyard-system}
-spec:
-  addresses: [172.30.40.1-172.30.40.20, "fd00:30::40:1-fd00:30::40:20"]
-  serviceAllocation: {namespaces: [bench]}
----
-apiVersion: steelyard.io/v1beta1
-kind: L2Advertisement
-metadata: {name: bench, namespace: steelyard-system}
-spec:
-  ipAddressPools: [bench]
-  interfaces: [eth0]
 ---
 apiVersion: apps/v1
 kind: DaemonSet
@@ -67,6 +53,23 @@ spec:
         - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
         - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
         readinessProbe: {httpGet: {path: /readyz, port: 8080}, periodSeconds: 1}
+---
+`
+
+// onLAN has addresses on the nodes' LAN.
+const onLAN = `apiVersion: steelyard.io/v1beta1
+kind: IPAddressPool
+metadata: {name: bench, namespace: steelyard-system}
+spec:
+  addresses: [172.30.40.1-172.30.40.20, "fd00:30::40:1-fd00:30::40:20"]
+  serviceAllocation: {namespaces: [bench]}
+---
+apiVersion: steelyard.io/v1beta1
+kind: L2Advertisement
+metadata: {name: bench, namespace: steelyard-system}
+spec:
+  ipAddressPools: [bench]
+  interfaces: [eth0]
 `
 
 // one is a Service of a set, with what selects its pods.
@@ -82,20 +85,26 @@ spec:
   ports: [{name: http, port: 80, targetPort: 8080}]
 `
 
-// deploy applies the objects of the bench.
-func (w *world) deploy() error {
+// deploy applies the objects of the bench: where its addresses are, and its
+// Services.
+func (w *world) deploy(place string) error {
 	var text strings.Builder
-	text.WriteString(manifest)
+	text.WriteString(pods + place)
 	for i := range perSet {
 		fmt.Fprintf(&text, one, chosenEnds, i, "{}")
 		fmt.Fprintf(&text, one, allEnds, i, "{app: web}")
 	}
-	path := filepath.Join(w.env.Dir, "failover.yaml")
-	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+	return w.apply("failover.yaml", text.String())
+}
+
+// apply applies a manifest.
+func (w *world) apply(name, manifest string) error {
+	path := filepath.Join(w.env.Dir, name)
+	if err := os.WriteFile(path, []byte(manifest), 0o644); err != nil {
 		return err
 	}
 	if _, err := w.cluster.Kubectl("apply", "-f", path); err != nil {
-		return fmt.Errorf("Services of the bench: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 // The metrics of a trial.
 const (
 	MetricGap     = "gap"     // ms without a good answer, of the worse family
+	MetricOutage  = "outage"  // ms from the event to the first good answer after the last failed request
 	MetricGapSlow = "gap-1s"  // the same of keepalived with adverts of 1 s
 	MetricFailed  = "failed"  // requests
 	MetricSent    = "sent"    // requests
@@ -97,10 +98,11 @@ func (t *trial) end() {
 
 // metrics are what the trial has measured.
 func (t *trial) metrics() bench.Metrics {
-	m := bench.Metrics{MetricGap: 0, MetricFailed: 0, MetricSent: 0, MetricLast: 0}
+	m := bench.Metrics{MetricGap: 0, MetricOutage: 0, MetricFailed: 0, MetricSent: 0, MetricLast: 0}
 	for _, p := range t.probers {
 		s := p.peek()
 		m[MetricGap] = max(m[MetricGap], milliseconds(s.gap(t.at)))
+		m[MetricOutage] = max(m[MetricOutage], milliseconds(s.outage(t.at)))
 		m[MetricFailed] += float64(s.failed(t.at))
 		m[MetricSent] += float64(len(s))
 		if last, _ := s.lastFailure(); last.After(t.at) {

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/steelyard-lb/steelyard/e2etest/bench/usage"
 	"github.com/steelyard-lb/steelyard/e2etest/cluster"
 	"github.com/steelyard-lb/steelyard/e2etest/lab/proc"
 	"github.com/steelyard-lb/steelyard/e2etest/scenario"
@@ -85,19 +83,4 @@ func (c *controller) ended() error {
 }
 
 // rss is the resident memory of the process, in MB.
-func (c *controller) rss() (float64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.proc.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("memory of the controller: %w", err)
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
-			if err != nil {
-				return 0, fmt.Errorf("memory of the controller: %w", err)
-			}
-			return kib * 1024 / 1e6, nil
-		}
-	}
-	return 0, errors.New("memory of the controller: the kernel does not say")
-}
+func (c *controller) rss() (float64, error) { return usage.Memory(c.proc.Pid) }

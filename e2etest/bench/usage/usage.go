@@ -1,0 +1,54 @@
+// Package usage reads what a process uses of the machine.
+package usage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// clockTick is the unit of /proc/PID/stat, the same on every Linux.
+const clockTick = 10 * time.Millisecond
+
+// CPU is the processor time that a process has used, to 10 ms.
+func CPU(pid int) (time.Duration, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err == nil {
+		var spent time.Duration
+		if spent, err = ticks(string(data)); err == nil {
+			return spent, nil
+		}
+	}
+	return 0, fmt.Errorf("processor time of process %d: %w", pid, err)
+}
+
+// ticks reads fields 14 and 15 of /proc/PID/stat, the time in user and kernel
+// mode. They are counted from the name's closing parenthesis, since the name in
+// field 2 may hold blanks.
+func ticks(stat string) (time.Duration, error) {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("malformed: %q", stat)
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
+}
+
+// Memory is the resident memory of a process, in MB.
+func Memory(pid int) (float64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, fmt.Errorf("memory of process %d: %w", pid, err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			return kib * 1024 / 1e6, err
+		}
+	}
+	return 0, fmt.Errorf("memory of process %d: the kernel does not say", pid)
+}

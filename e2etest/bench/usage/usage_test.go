@@ -1,0 +1,33 @@
+package usage
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+func TestTicksSkipTheName(t *testing.T) {
+	got, err := ticks("12 (a (b) c) S 1 1 1 0 -1 4194304 1 0 0 0 150 50 0 0 20 0")
+	if err != nil || got != 2*time.Second {
+		t.Errorf("%v, %v; want 2s", got, err)
+	}
+	if _, err := ticks("12 (a) S 1"); err == nil {
+		t.Error("too short a line is taken")
+	}
+}
+
+func TestOwnUse(t *testing.T) {
+	if mb, err := Memory(os.Getpid()); err != nil || mb < 1 || mb > 10_000 {
+		t.Errorf("memory %v MB, %v", mb, err)
+	}
+	before, err := CPU(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		if now, err := CPU(os.Getpid()); err != nil || now > before {
+			return
+		}
+	}
+	t.Error("work takes no processor time")
+}
