@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/speaker/announce"
@@ -24,6 +26,9 @@ const roleVar = "STEELYARD_BGP_TEST_ROLE"
 
 // restartVar is the RestartTime of the speaker process, if it is not to be the usual.
 const restartVar = "STEELYARD_BGP_TEST_RESTART"
+
+// quietVar, if it is set, keeps debug lines out of the log of the speaker process.
+const quietVar = "STEELYARD_BGP_TEST_QUIET"
 
 // testDrain is the DrainTime of the speaker process: long enough to be seen on
 // a machine that is busy with other tests.
@@ -53,12 +58,32 @@ func TestMain(m *testing.M) {
 type order struct {
 	Op       string
 	Sessions []announce.Session `json:",omitempty"`
+	// Many is how many routes each session has besides, made up by [crowd].
+	Many int `json:",omitempty"`
+}
+
+// crowd is n host routes, the first half of them IPv4.
+func crowd(n int) []announce.Route {
+	out := make([]announce.Route, 0, n)
+	v4, v6 := netip.MustParseAddr("198.18.0.0"), netip.MustParseAddr("2001:db8::")
+	for range (n + 1) / 2 {
+		out = append(out, announce.Route{Prefix: netip.PrefixFrom(v4, 32)})
+		v4 = v4.Next()
+	}
+	for range n / 2 {
+		out = append(out, announce.Route{Prefix: netip.PrefixFrom(v6, 128)})
+		v6 = v6.Next()
+	}
+	return out
 }
 
 // playSpeaker is the speaker process: it obeys orders from stdin and answers
-// each with the states.
+// each with the states. The bench has it as a speaker, too (e2etest/bench/peering).
 func playSpeaker() error {
 	logger := log.With(log.NewLogfmtLogger(log.NewSyncWriter(os.Stderr)), "ts", log.DefaultTimestamp)
+	if os.Getenv(quietVar) != "" {
+		logger = level.NewFilter(logger, level.AllowInfo())
+	}
 	opts := Options{DrainTime: testDrain}
 	if text := os.Getenv(restartVar); text != "" {
 		var err error
@@ -78,6 +103,9 @@ func playSpeaker() error {
 		var o order
 		if err := orders.Decode(&o); err != nil {
 			return fmt.Errorf("read order: %w", err)
+		}
+		for i := range o.Sessions {
+			o.Sessions[i].Routes = append(o.Sessions[i].Routes, crowd(o.Many)...)
 		}
 		switch o.Op {
 		case "apply":

@@ -47,7 +47,7 @@ func (l *lab) startSpeaker(env ...string) *process {
 // tell gives an order and returns the states after it.
 func (p *process) tell(op string, sessions ...announce.Session) (states []SessionState) {
 	p.t.Helper()
-	if err := p.orders.Encode(order{op, sessions}); err != nil {
+	if err := p.orders.Encode(order{Op: op, Sessions: sessions}); err != nil {
 		p.t.Fatalf("order %s: %v", op, err)
 	}
 	if err := p.answers.Decode(&states); err != nil {
