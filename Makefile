@@ -27,7 +27,7 @@ help: ## list the targets
 
 build: bin/steelyard ## build the product
 
-.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello bin/bench
+.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello bin/bench bin/bgp.test
 bin/steelyard:
 	@echo "building steelyard"
 	@$(GO) build -p $(JOBS) -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ .
@@ -40,6 +40,11 @@ bin/helm:
 bin/lab bin/hello bin/bench:
 	@echo "building $(@F)"
 	@cd e2etest && $(GO) build -p $(JOBS) $(SLIM) -o ../$@ ./cmd/$(@F)
+
+# A speaker without Kubernetes, for the bench: see speaker/bgp/main_linux_test.go.
+bin/bgp.test:
+	@echo "building bgp.test"
+	@$(GO) test -c -p $(JOBS) $(SLIM) -o $@ ./speaker/bgp
 
 lab-tools: deps bin/steelyard bin/hello bin/helm bin/lab bin/kcp ## build all that the lab needs
 
@@ -114,12 +119,12 @@ chart: bin/helm
 		--set networkPolicies.enabled=true,namespace.create=true,metrics.tls=true,speaker.realtime=true,speaker.minReadySeconds=5,bfd.enabled=false,ingress.enabled=false >/dev/null
 
 # What is measured: "area", "area/name", or several of them; empty: all areas.
-# ROUNDS cuts the rounds of every figure down, for a quick look. keepalived is
-# measured beside us; no routers are in the bench's lab.
+# ROUNDS cuts the rounds of every figure down, for a quick look. keepalived, FRR and
+# BIRD are measured beside us.
 BENCH  ?=
 ROUNDS ?=
 bench: bin/bench ## measure the figures and hold them against their bars (BENCH=area|area/name ROUNDS=n)
-	@if bin/bench -lab $(BENCH); then $(MAKE) --no-print-directory lab-tools PACKAGES="nftables keepalived"; fi
+	@if bin/bench -lab $(BENCH); then $(MAKE) --no-print-directory lab-tools bin/bgp.test PACKAGES="nftables keepalived frr bird2"; fi
 	@bin/bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(BENCH)
 
 GOBENCH ?= .

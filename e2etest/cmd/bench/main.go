@@ -75,6 +75,9 @@ func run(ctx context.Context, pattern string, rounds int) (good bool, err error)
 		return false, err
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // FRR's daemons, which have a user of their own, go in
+		return false, err
+	}
 	env := &bench.Env{Root: root, Dir: dir, Log: os.Stderr, Rounds: rounds}
 	start := time.Now()
 	var results []bench.Result
