@@ -14,7 +14,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/steelyard-lb/steelyard/e2etest/lab"
-	"github.com/steelyard-lb/steelyard/e2etest/lab/network"
 	"github.com/steelyard-lb/steelyard/e2etest/probe"
 	"github.com/steelyard-lb/steelyard/e2etest/probe/lan"
 )
@@ -53,18 +52,18 @@ type run struct {
 	ns   string // its Kubernetes namespace
 	t    *recorder
 
-	dir     string                           // where the script's files are
-	vars    map[string]string                // of the script, for files it applies
-	loops   map[string]*probe.Loop           // running request loops
-	held    map[string]*probe.Held           // open connections in use
-	asks    map[string]*asking               // running askers, by host
-	steady  map[string]*network.RouteChanges // being noted, by router
-	rivals  map[string]*lan.Rival            // by node
-	certs   map[string]*probe.Certificate    // by Secret
-	applied []string                         // expanded manifests, to be deleted at the end
-	undo    []func() error                   // faults to take back, last first
-	fastAPI func() error                     // ends a slow API server, nil before there was one
-	kept    string                           // where the logs went, after a failure
+	dir     string                        // where the script's files are
+	vars    map[string]string             // of the script, for files it applies
+	loops   map[string]*probe.Loop        // running request loops
+	held    map[string]*probe.Held        // open connections in use
+	asks    map[string]*asking            // running askers, by host
+	steady  map[string]*steadying         // being noted, by router
+	rivals  map[string]*lan.Rival         // by node
+	certs   map[string]*probe.Certificate // by Secret
+	applied []string                      // expanded manifests, to be deleted at the end
+	undo    []func() error                // faults to take back, last first
+	fastAPI func() error                  // ends a slow API server, nil before there was one
+	kept    string                        // where the logs went, after a failure
 }
 
 // numbers gives each scenario of a process its own address ranges; the first
@@ -76,7 +75,7 @@ const firstNumber = 20
 func newRun(ctx context.Context, w *World, name string, t *recorder) *run {
 	number := firstNumber + int(numbers.Add(1)-1)%200
 	r := &run{ctx: ctx, w: w, name: name, t: t, loops: make(map[string]*probe.Loop), held: make(map[string]*probe.Held),
-		asks: make(map[string]*asking), steady: make(map[string]*network.RouteChanges), rivals: make(map[string]*lan.Rival), certs: make(map[string]*probe.Certificate)}
+		asks: make(map[string]*asking), steady: make(map[string]*steadying), rivals: make(map[string]*lan.Rival), certs: make(map[string]*probe.Certificate)}
 	r.ns = fmt.Sprintf("%s-%d", strings.ReplaceAll(name, "_", "-"), number)
 	r.vars = variables(r.ns, number, w.Chart)
 	for _, spec := range w.Lab.Topo.Of(lab.Node) {
