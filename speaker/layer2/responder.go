@@ -232,14 +232,12 @@ func (r *Responder) send(now time.Duration) {
 func (r *Responder) ask(list []target) {
 	asked, full := map[netip.Addr]bool{}, map[linkKey]bool{}
 	for _, t := range list {
-		p, ok := r.ports[t.link]
-		if !ok || full[t.link] {
-			asked[t.addr] = asked[t.addr]
-			continue
+		took := false
+		if p, ok := r.ports[t.link]; ok && !full[t.link] {
+			err := r.sent("probing failed", t, p.ask(t.addr))
+			took, full[t.link] = err == nil, errors.Is(err, errFull)
 		}
-		err := r.sent("probing failed", t, p.ask(t.addr))
-		asked[t.addr] = asked[t.addr] || err == nil
-		full[t.link] = errors.Is(err, errFull)
+		asked[t.addr] = asked[t.addr] || took
 	}
 	for addr, took := range asked {
 		if !took {
