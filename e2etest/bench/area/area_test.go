@@ -26,7 +26,7 @@ func TestPromises(t *testing.T) {
 		"l2/arp-p99": "ms  <= 2", "l2/noise": "% of a core  <= 2", "l2/rss-1k": "MB  <= 80",
 		"bgp/full-10k": "ms BIRD <= 1000", "bgp/withdraw-10k": "ms BIRD <= 1000", "bgp/rss": "MB zebra+bgpd+bfdd <= 120",
 		"bgp/create-to-fib": "ms  <= 100", "bgp/kill9": "changes  = 0", "bgp/rollout": "changes  = 0", "bgp/drain": "requests  = 0", "bgp/linkcut-gap": "ms  <= 400",
-		"bfd/detect": "ms  <= 200", "bfd/detected": "ratio FRR–FRR pair (ms) <= 1.1", "bfd/sessions": "% of a core FRR's bfdd <= 1",
+		"bfd/detect": "ms  <= 200", "bfd/detected": "ratio FRR–FRR pair (ms) <= 1.1", "bfd/sessions": "% of a core FRR's bfdd <= 1", "bfd/flaps": "downs  = 0",
 	}
 	for _, f := range All() {
 		if got := strings.Join([]string{f.Unit, f.Peer, f.Bar.String()}, " "); got != promised[f.Name] {

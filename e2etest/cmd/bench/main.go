@@ -18,6 +18,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
 	"github.com/steelyard-lb/steelyard/e2etest/bench/area"
+	"github.com/steelyard-lb/steelyard/e2etest/bench/stall"
 	"github.com/steelyard-lb/steelyard/e2etest/lab/sandbox"
 	"github.com/steelyard-lb/steelyard/e2etest/scenario"
 )
@@ -26,11 +27,16 @@ func main() {
 	list := flag.Bool("list", false, "show the names and bars of all figures and end")
 	needsLab := flag.Bool("lab", false, "tell by the exit status whether the lab is needed, and end")
 	rounds := flag.Int("rounds", 0, "run no rig for more rounds than these, for a quick look; 0 for as many as it takes")
+	watchdog := flag.Duration("watchdog", 0, "say whenever this machine stood still for longer than this, and do nothing else")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-list] [-rounds N] [AREA | AREA/NAME]...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	if *watchdog > 0 {
+		fmt.Fprintln(os.Stderr, "bench:", stall.Watch(*watchdog, os.Stdout))
+		os.Exit(1)
+	}
 	if *list {
 		for _, f := range area.All() {
 			fmt.Printf("%-24s %-12s %v\n", f.Name, f.Unit, f.Bar)
