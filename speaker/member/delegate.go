@@ -43,6 +43,7 @@ func newDelegate(self string, logger log.Logger, look chan struct{}) *delegate {
 		takeovers: feed.NewLatest(addTakeovers)}
 	d.tidings.run = rand.Uint64()
 	d.tidings.queue = memberlist.TransmitLimitedQueue{NumNodes: d.size, RetransmitMult: passOn}
+	d.tidings.records = memberlist.TransmitLimitedQueue{NumNodes: d.size, RetransmitMult: passRecords}
 	return d
 }
 
@@ -140,7 +141,7 @@ func (d *delegate) NotifyMsg(text []byte) {
 
 // GetBroadcasts implements memberlist.Delegate.
 func (d *delegate) GetBroadcasts(overhead, limit int) [][]byte {
-	return d.tidings.queue.GetBroadcasts(overhead, limit)
+	return d.tidings.next(overhead, limit)
 }
 
 // size is how many members there are.

@@ -19,6 +19,9 @@ const (
 	// passOn is how often a message is sent on by each member that hears it, times
 	// the logarithm of their number.
 	passOn = 4
+	// passRecords is the same for records, which are told once: members of few do not
+	// get each message of a long queue from everybody.
+	passRecords = 8
 	// tidingsKept is of how many messages it is remembered that they were heard.
 	tidingsKept = 10_000
 	// firstRecord is the part that tells of a process's first record. Each has a
@@ -94,8 +97,9 @@ func (c cast) Finished() {}
 // tidings are the messages that are passed on. Each member passes on what is new
 // to it, so that all hear it within a few rounds.
 type tidings struct {
-	queue memberlist.TransmitLimitedQueue
-	run   uint64 // of this process
+	queue   memberlist.TransmitLimitedQueue
+	records memberlist.TransmitLimitedQueue
+	run     uint64 // of this process
 
 	mu    sync.Mutex
 	told  int64            // by this process, how often
@@ -138,10 +142,23 @@ func (s *tidings) pass(t tiding, text []byte) bool {
 		s.heard[name] = t.Told
 	}
 	s.mu.Unlock()
-	if news {
+	switch {
+	case news && t.Written:
+		s.records.QueueBroadcast(cast{name, text})
+	case news:
 		s.queue.QueueBroadcast(cast{name, text})
 	}
 	return news
+}
+
+// next are the messages of the next packet: what is told again each second lets
+// what is told once wait.
+func (s *tidings) next(overhead, limit int) [][]byte {
+	out := s.queue.GetBroadcasts(overhead, limit)
+	for _, text := range out {
+		limit -= overhead + len(text)
+	}
+	return append(out, s.records.GetBroadcasts(overhead, limit)...)
 }
 
 // TellTakeovers tells the others what this node answers for. What list has that
