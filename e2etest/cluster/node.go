@@ -37,7 +37,7 @@ func (c *Cluster) StartNode(ctx context.Context, name string) error {
 	if _, err := proc.Output(host.Netns, nil, c.kcp(), "node-kubeconfig", "--dir", c.dir, "--node", name, "--ip", ips); err != nil {
 		return err
 	}
-	kubelet, err := proc.Start(host.Netns, c.Lab.Logs(), proc.Spec{Name: name + "-kubelet", Yields: true, Argv: []string{
+	kubelet, err := proc.Start(host.Netns, c.Lab.Logs(), proc.Spec{Name: name + "-kubelet", Argv: []string{
 		c.kcp(), "kubelet", "--node", name, "--node-ip", ips, "--dir", c.nodeDir(name), "--images", c.images(),
 		"--labels", "topology.kubernetes.io/zone=lab", "--dns", join(dnsAddrs), "--routes",
 	}})
@@ -76,7 +76,7 @@ func (c *Cluster) runProxy(name string, n *node) error {
 	if err != nil {
 		return err
 	}
-	n.proxy, err = proc.Start(host.Netns, c.Lab.Logs(), proc.Spec{Name: name + "-kube-proxy", Yields: true, Argv: []string{
+	n.proxy, err = proc.Start(host.Netns, c.Lab.Logs(), proc.Spec{Name: name + "-kube-proxy", Argv: []string{
 		c.kcp(), "kube-proxy", "--kubeconfig", filepath.Join(c.dir, "kube-proxy.kubeconfig"),
 		"--hostname-override", name, "--proxy-mode=nftables", "--cluster-cidr=" + ClusterCIDR,
 		"--conntrack-max-per-core=0", // the value is the host's, read-only in a namespace

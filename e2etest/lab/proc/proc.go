@@ -20,9 +20,6 @@ type Spec struct {
 	Argv []string
 	Env  []string // added to the environment
 	Dir  string   // working directory, "" for the lab's own
-	// Yields lets others go first when the processors are short, for what would
-	// have a machine of its own; but not its children in sessions of their own.
-	Yields bool
 	// Stdin is what the process reads; nil for nothing. The caller closes it.
 	Stdin *os.File
 }
@@ -55,12 +52,9 @@ func Start(ns *network.Netns, logDir string, spec Spec) (*Proc, error) {
 		cmd.Stdin = spec.Stdin
 	}
 	cmd.Env = append(os.Environ(), spec.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := ns.Do(cmd.Start); err != nil {
 		return nil, fmt.Errorf("start %s in %s: %w", spec.Name, ns.Name, err)
-	}
-	if spec.Yields {
-		yield(cmd.Process.Pid)
 	}
 	p := &Proc{Name: spec.Name, Log: path, Pid: cmd.Process.Pid, cmd: cmd, done: make(chan struct{})}
 	go func() {
@@ -68,15 +62,6 @@ func Start(ns *network.Netns, logDir string, spec Spec) (*Proc, error) {
 		close(p.done)
 	}()
 	return p, nil
-}
-
-// yield makes the session that begins with a process a third as heavy as others.
-// The kernel shares processors out among sessions first, where it does: a process
-// alone that is nice takes its time from its own session only. It is a courtesy,
-// and a kernel without sessions' groups goes on without. No less than a third: a
-// kubelet whose probes come too late restarts healthy pods.
-func yield(pid int) {
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), []byte("5"), 0)
 }
 
 // Output runs a program inside a namespace to its end and returns what it wrote
