@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/steelyard-lb/steelyard/e2etest/lab"
 	"github.com/steelyard-lb/steelyard/e2etest/lab/proc"
 )
 
@@ -21,7 +23,7 @@ func (r *run) keepLogs() {
 }
 
 // KeepLogs saves the log of every process, what the API says and the nodes' nft
-// rules in a directory of that name below the world's report directory, and
+// rules, routes and neighbors in a directory of that name below the world's report directory, and
 // returns its path. namespace is the Kubernetes namespace of interest.
 func (w *World) KeepLogs(name, namespace string) (string, error) {
 	dir := filepath.Join(w.Report, name)
@@ -44,14 +46,18 @@ func (w *World) KeepLogs(name, namespace string) (string, error) {
 		out, err := w.Cluster.Kubectl(append(args, "--request-timeout=5s")...)
 		save(file, out, err)
 	}
-	for _, node := range w.Lab.Nodes() {
-		host, err := w.Lab.Host(node)
+	for _, spec := range slices.Concat(w.Lab.Topo.Of(lab.Node), w.Lab.Topo.Of(lab.Plane)) {
+		host, err := w.Lab.Host(spec.Name)
 		if err != nil {
-			save(node+"-nft.txt", "", err)
+			save(spec.Name+"-nft.txt", "", err)
 			continue
 		}
-		out, err := proc.Output(host.Netns, nil, "nft", "list", "ruleset")
-		save(node+"-nft.txt", out, err)
+		for file, args := range map[string][]string{
+			"nft": {"nft", "list", "ruleset"}, "routes": {"ip", "route"}, "routes6": {"ip", "-6", "route"}, "neighbors": {"ip", "neigh"},
+		} {
+			out, err := proc.Output(host.Netns, nil, args...)
+			save(spec.Name+"-"+file+".txt", out, err)
+		}
 	}
 	return dir, nil
 }

@@ -90,12 +90,19 @@ type Options struct {
 // When that fails, the logs are kept and the error says where.
 func Start(ctx context.Context, o Options) (*World, error) {
 	w, err := start(ctx, o)
-	if err != nil {
+	switch {
+	case err == nil:
+		return w, nil
+	case w == nil:
 		return nil, KeepFailed("start", o.Dir, err)
 	}
-	return w, nil
+	if kept, e := w.KeepLogs("start", System); e == nil {
+		err = fmt.Errorf("%w\nlogs kept in %s", err, kept)
+	}
+	return nil, err
 }
 
+// start returns the world with an error where only the product is missing.
 func start(ctx context.Context, o Options) (*World, error) {
 	bin, err := cluster.FindBin()
 	if err != nil {
@@ -127,7 +134,7 @@ func start(ctx context.Context, o Options) (*World, error) {
 		return w, nil
 	}
 	if err := w.Install(); err != nil {
-		return nil, err
+		return w, err
 	}
 	o.Progress("Steelyard installed by its chart, all pods ready")
 	return w, nil
