@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
 // ahead holds the records that this node knows of before its snapshot shows
@@ -100,10 +101,10 @@ func (h ahead) keep(snap *config.Snapshot, claim *config.L2Claim) {
 
 // hear notes a record that another node tells of, if it is news; counts tells
 // that the API cannot be asked.
-func (h ahead) hear(snap *config.Snapshot, claim *config.L2Claim, counts bool, now time.Time) {
-	old, ok := h.told[claim.Addr]
-	if follows(claim.Epoch, h.seen(snap, claim.Addr)) && (!ok || claim.Epoch > old.claim.Epoch) {
-		h.told[claim.Addr] = tale{claim, now, counts}
+func (h ahead) hear(snap *config.Snapshot, t announce.Takeover, counts bool, now time.Time) {
+	old, ok := h.told[t.Addr]
+	if follows(t.Epoch, h.seen(snap, t.Addr)) && (!ok || t.Epoch > old.claim.Epoch) {
+		h.told[t.Addr] = tale{takeover(t, h.record(snap, t.Addr), now), now, counts}
 	}
 }
 

@@ -59,11 +59,14 @@ func TestToldRecords(t *testing.T) {
 		{"told where the API is away", func(h ahead, snap *config.Snapshot) { h.learn(snap, failed) }, before, third, false},
 		{"the watch shows it", func(h ahead, snap *config.Snapshot) {}, read, read, false},
 		{"the watch shows a later one", func(h ahead, snap *config.Snapshot) { h.learn(snap, failed) }, record("n1", 6, "12"), record("n1", 6, "12"), false},
-		{"told of again", func(h ahead, snap *config.Snapshot) { h.hear(snap, third, false, at(400)) }, before, before, true},
-		{"told of a later one", func(h ahead, snap *config.Snapshot) { h.learn(snap, failed); h.hear(snap, fourth, true, at(700)) }, before, fourth, false},
+		{"told of again", func(h ahead, snap *config.Snapshot) { h.hear(snap, recorded(third), false, at(400)) }, before, before, true},
+		{"told of a later one", func(h ahead, snap *config.Snapshot) {
+			h.learn(snap, failed)
+			h.hear(snap, recorded(fourth), true, at(700))
+		}, before, fourth, false},
 		{"told of an earlier one", func(h ahead, snap *config.Snapshot) {
-			h.hear(snap, fourth, true, at(10))
-			h.hear(snap, third, true, at(20))
+			h.hear(snap, recorded(fourth), true, at(10))
+			h.hear(snap, recorded(third), true, at(20))
 		}, before, fourth, false},
 		{"read", func(h ahead, snap *config.Snapshot) {
 			h.learn(snap, failed)
@@ -79,12 +82,12 @@ func TestToldRecords(t *testing.T) {
 		}, before, third, false},
 		{"told since the reading was begun", func(h ahead, snap *config.Snapshot) {
 			h.learn(snap, failed)
-			h.hear(snap, fourth, true, at(810))
+			h.hear(snap, recorded(fourth), true, at(810))
 			h.learn(snap, reading{begun: at(800), all: true, claims: []*config.L2Claim{read}})
 		}, before, read, false},
 	} {
 		h, snap := newAhead(), showing(tt.seen)
-		h.hear(snap, third, false, start)
+		h.hear(snap, recorded(third), false, start)
 		tt.do(h, snap)
 		h.settle(snap)
 		if got := h.record(snap, addr4); !sameRecord(got, tt.want) {

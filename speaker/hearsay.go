@@ -46,7 +46,7 @@ func (a *Agent) hear(list []announce.Takeover) {
 	var missed []announce.Takeover
 	for _, t := range list {
 		if t.Written {
-			a.late.hear(a.snap, takeover(t, a.late.record(a.snap, t.Addr), now), a.ground.deaf, now)
+			a.late.hear(a.snap, t, a.ground.deaf, now)
 		}
 		rec := a.late.record(a.snap, t.Addr)
 		if !t.Written && rec != nil && rec.Owner == a.Node && t.Epoch <= rec.Epoch {

@@ -48,7 +48,7 @@ func TestTakeoversSettle(t *testing.T) {
 	} {
 		late, snap := newAhead(), showing(tt.seen)
 		if tt.told != nil {
-			late.hear(snap, tt.told, false, now)
+			late.hear(snap, recorded(tt.told), false, now)
 		}
 		o := overlay{addr4: tt.mine}
 		o.settle(late, snap, map[string]bool{"n1": true, "n2": tt.n2Alive, "n3": true}, now)
