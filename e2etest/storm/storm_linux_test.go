@@ -23,7 +23,7 @@ const (
 	fullFaults = 50
 	fewFaults  = 3
 	fewSteady  = 5 * time.Second
-	fewRoom    = 3 * time.Second // for hand-overs: the few are played on any machine, and are no measurement
+	fewRoom    = 1 * time.Second // for hand-overs: the few are played on any machine, and are no measurement
 )
 
 // TestLeaderStorm blows as hard as STEELYARD_STORM_FAULTS says.
