@@ -22,9 +22,10 @@ func (r *run) keepLogs() {
 	r.t.Log("logs of all processes kept in " + dir)
 }
 
-// KeepLogs saves the log of every process, what the API says and the nodes' nft
-// rules, routes and neighbors in a directory of that name below the world's report directory, and
-// returns its path. namespace is the Kubernetes namespace of interest.
+// KeepLogs saves the log of every process, what the API says, and nft rules,
+// routes and neighbors of the nodes and the control plane in a directory of that
+// name below the world's report directory, and returns its path. namespace is the
+// Kubernetes namespace of interest.
 func (w *World) KeepLogs(name, namespace string) (string, error) {
 	dir := filepath.Join(w.Report, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
