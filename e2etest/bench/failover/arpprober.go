@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
 	"github.com/steelyard-lb/steelyard/e2etest/lab"
 )
 
@@ -165,7 +166,7 @@ func waited(all []talk) (out []float64) {
 	for _, t := range all {
 		ms := 1000.0
 		if len(t.answers) > 0 {
-			ms = milliseconds(t.answers[0].at.Sub(t.at))
+			ms = bench.Milliseconds(t.answers[0].at.Sub(t.at))
 		}
 		out = append(out, ms)
 	}

@@ -29,20 +29,7 @@ var crowdManifest = `apiVersion: v1
 kind: Namespace
 metadata: {name: crowd}
 ---
-apiVersion: steelyard.io/v1beta1
-kind: IPAddressPool
-metadata: {name: crowd, namespace: steelyard-system}
-spec:
-  addresses: [` + crowdPool.String() + `]
-  serviceAllocation: {namespaces: [crowd]}
----
-apiVersion: steelyard.io/v1beta1
-kind: L2Advertisement
-metadata: {name: crowd, namespace: steelyard-system}
-spec:
-  ipAddressPools: [crowd]
-  interfaces: [eth0]
-`
+` + poolOf(crowdSpace, crowdPool.String()) + onEth0(crowdSpace)
 
 // gather makes the crowd, if it is not there yet: 1,000 Services with an IPv4
 // address each, no node ports, and the pods of all nodes as written endpoints.
@@ -53,14 +40,14 @@ func (w *world) gather(ctx context.Context) error {
 	if err := w.apply("crowd.yaml", crowdManifest); err != nil {
 		return err
 	}
-	pods, err := w.cluster.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=web"})
+	pods, err := w.webPods(ctx)
 	if err != nil {
-		return fmt.Errorf("list pods of the bench: %w", err)
+		return err
 	}
 	group, each := errgroup.WithContext(ctx)
 	group.SetLimit(crowdWriters)
 	for i := range crowdSize {
-		group.Go(func() error { return w.addToCrowd(each, fmt.Sprintf("c-%04d", i), pods.Items) })
+		group.Go(func() error { return w.addToCrowd(each, fmt.Sprintf("c-%04d", i), pods) })
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("make the crowd: %w", err)

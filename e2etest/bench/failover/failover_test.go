@@ -38,44 +38,43 @@ func asked(times ...int) (out samples) {
 	return out
 }
 
-func TestGap(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		s     samples
-		event int
-		want  time.Duration
-	}{
-		{"no fault", asked(10, 20, 30, 40), 25, 10 * time.Millisecond},
-		{"a fault", asked(10, 20, -30, -40, 350, 360), 25, 330 * time.Millisecond},
-		{"one before the event does not count", asked(10, 500, 510, 520), 505, 10 * time.Millisecond},
-		{"one across the event does", asked(10, 500, 510), 300, 490 * time.Millisecond},
-		{"in any order", asked(350, 10, -30, 20), 25, 330 * time.Millisecond},
-		{"never again", asked(10, 20, -30), 25, 0},
-	} {
-		if got := c.s.gap(at(c.event)); got != c.want {
+// timing is a time that samples tell of an event.
+type timing struct {
+	name  string
+	s     samples
+	event int
+	want  time.Duration
+}
+
+func checkTimings(t *testing.T, of func(samples, time.Time) time.Duration, cases ...timing) {
+	t.Helper()
+	for _, c := range cases {
+		if got := of(c.s, at(c.event)); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
 }
 
+func TestGap(t *testing.T) {
+	checkTimings(t, samples.gap,
+		timing{"no fault", asked(10, 20, 30, 40), 25, 10 * time.Millisecond},
+		timing{"a fault", asked(10, 20, -30, -40, 350, 360), 25, 330 * time.Millisecond},
+		timing{"one before the event does not count", asked(10, 500, 510, 520), 505, 10 * time.Millisecond},
+		timing{"one across the event does", asked(10, 500, 510), 300, 490 * time.Millisecond},
+		timing{"in any order", asked(350, 10, -30, 20), 25, 330 * time.Millisecond},
+		timing{"never again", asked(10, 20, -30), 25, 0},
+	)
+}
+
 func TestOutage(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		s     samples
-		event int
-		want  time.Duration
-	}{
-		{"no fault", asked(10, 20, 30), 15, 0},
-		{"some of the requests", asked(10, 20, -30, 40, -50, 60, 70), 25, 37 * time.Millisecond},
-		{"in any order", asked(70, 60, -50, 10, -30, 40), 25, 37 * time.Millisecond},
-		{"one across the event", asked(10, -20, 30, 40), 25, 7 * time.Millisecond},
-		{"one before the event", asked(10, -20, 300), 250, 0},
-		{"never again", asked(10, -30, -40), 25, 0},
-	} {
-		if got := c.s.outage(at(c.event)); got != c.want {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
-		}
-	}
+	checkTimings(t, samples.outage,
+		timing{"no fault", asked(10, 20, 30), 15, 0},
+		timing{"some of the requests", asked(10, 20, -30, 40, -50, 60, 70), 25, 37 * time.Millisecond},
+		timing{"in any order", asked(70, 60, -50, 10, -30, 40), 25, 37 * time.Millisecond},
+		timing{"one across the event", asked(10, -20, 30, 40), 25, 7 * time.Millisecond},
+		timing{"one before the event", asked(10, -20, 300), 250, 0},
+		timing{"never again", asked(10, -30, -40), 25, 0},
+	)
 }
 
 func TestQuiet(t *testing.T) {

@@ -32,22 +32,15 @@ const (
 // fibPools has the addresses: enough that none is used twice in a row.
 var fibPools = []netip.Prefix{netip.MustParsePrefix("198.19.0.0/20"), netip.MustParsePrefix("fd00:19::/116")}
 
-var fibManifest = fmt.Sprintf(`apiVersion: v1
+var fibManifest = `apiVersion: v1
 kind: Namespace
 metadata: {name: fib}
 ---
-apiVersion: steelyard.io/v1beta1
-kind: IPAddressPool
-metadata: {name: fib, namespace: steelyard-system}
-spec:
-  addresses: [%v, "%v"]
-  serviceAllocation: {namespaces: [fib]}
----
-apiVersion: steelyard.io/v1beta1
+` + poolOf(fibSpace, fmt.Sprintf(`%v, "%v"`, fibPools[0], fibPools[1])) + `apiVersion: steelyard.io/v1beta1
 kind: BGPAdvertisement
 metadata: {name: fib, namespace: steelyard-system}
 spec: {ipAddressPools: [fib], peers: [frr]}
-`, fibPools[0], fibPools[1])
+`
 
 // CreateToFIB creates 50 dual-stack Services a second, whatever each takes, and
 // looks when FRR's kernel has the later one of the two routes.
@@ -98,15 +91,15 @@ func (w *world) createToFIB(ctx context.Context, round int) (took []float64, err
 // endpointsFor writes the endpoints of Services that are yet to be created: the
 // pods of all nodes.
 func (w *world) endpointsFor(ctx context.Context, names []string) error {
-	pods, err := w.cluster.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=web"})
+	pods, err := w.webPods(ctx)
 	if err != nil {
-		return fmt.Errorf("list pods of the bench: %w", err)
+		return err
 	}
 	group, each := errgroup.WithContext(ctx)
 	group.SetLimit(crowdWriters)
 	for _, name := range names {
 		for _, kind := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
-			slice := sliceOf(name, kind, pods.Items, w.lab.Nodes())
+			slice := sliceOf(name, kind, pods, w.lab.Nodes())
 			group.Go(func() error {
 				_, err := w.cluster.Client.DiscoveryV1().EndpointSlices(fibSpace).Create(each, slice, metav1.CreateOptions{})
 				return err
@@ -187,7 +180,7 @@ func (w *world) waits(ctx context.Context, watch *network.RouteWatch, due map[st
 		if len(svc.Status.LoadBalancer.Ingress) != 2 {
 			return nil, fmt.Errorf("%s has the addresses %v", svc.Name, svc.Status.LoadBalancer.Ingress)
 		}
-		took = append(took, milliseconds(last.Sub(begun)))
+		took = append(took, bench.Milliseconds(last.Sub(begun)))
 	}
 	if len(took) != len(due) {
 		return nil, fmt.Errorf("%d of %d Services are there", len(took), len(due))

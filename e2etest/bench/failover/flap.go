@@ -62,7 +62,7 @@ func (w *world) flap(ctx context.Context) (m bench.Metrics, err error) {
 		return nil, err
 	}
 	m = second.metrics()
-	m[MetricDouble], m[MetricRecovered] = milliseconds(double), 0
+	m[MetricDouble], m[MetricRecovered] = bench.Milliseconds(double), 0
 	if err == nil && m[MetricGap] <= flapLimit {
 		m[MetricRecovered] = 1
 	}

@@ -75,7 +75,7 @@ func (w *world) takeOver(ctx context.Context, victim string) (m bench.Metrics, e
 	if err := errors.Join(err, news.end()); err != nil {
 		return nil, err
 	}
-	return bench.Metrics{MetricTakeover: milliseconds(news.last.Sub(at)), MetricFirst: milliseconds(news.first.Sub(at))}, nil
+	return bench.Metrics{MetricTakeover: bench.Milliseconds(news.last.Sub(at)), MetricFirst: bench.Milliseconds(news.first.Sub(at))}, nil
 }
 
 // news takes note of the first announcement of each address by a new owner.

@@ -34,14 +34,7 @@ func routedTopology() lab.Topology {
 
 // behindRouters has addresses that are on no LAN, and announces them to both
 // routers.
-const behindRouters = `apiVersion: steelyard.io/v1beta1
-kind: IPAddressPool
-metadata: {name: bench, namespace: steelyard-system}
-spec:
-  addresses: [172.28.40.1-172.28.40.20, "fd00:28::40:1-fd00:28::40:20"]
-  serviceAllocation: {namespaces: [bench]}
----
-apiVersion: steelyard.io/v1beta1
+var behindRouters = poolOf(namespace, `172.28.40.1-172.28.40.20, "fd00:28::40:1-fd00:28::40:20"`) + `apiVersion: steelyard.io/v1beta1
 kind: BFDProfile
 metadata: {name: fast, namespace: steelyard-system}
 spec: {receiveInterval: 50, transmitInterval: 50, detectMultiplier: 3}
@@ -262,6 +255,9 @@ func (w *world) changesBy(ctx context.Context, e event, node string) (m bench.Me
 	if err != nil {
 		return nil, fmt.Errorf("%s of %s: %w", e.name, node, err)
 	}
+	if heal != nil {
+		defer func() { err = errors.Join(err, heal()) }()
+	}
 	time.Sleep(lead)
 	_, err = w.routedWhole(ctx, false)
 	time.Sleep(afterSession)
@@ -272,9 +268,6 @@ func (w *world) changesBy(ctx context.Context, e event, node string) (m bench.Me
 			return nil, err
 		}
 		m[MetricChanges] += float64(n)
-	}
-	if heal != nil {
-		err = errors.Join(err, heal())
 	}
 	return m, err
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
 )
 
 // sample is one request.
@@ -90,7 +92,7 @@ func (s samples) story(event time.Time) string {
 	var out []string
 	for _, what := range slices.Sorted(maps.Keys(kinds)) {
 		k := kinds[what]
-		out = append(out, fmt.Sprintf("%d × %s, sent %.0f to %.0f ms after the event", k.n, what, milliseconds(k.first), milliseconds(k.last)))
+		out = append(out, fmt.Sprintf("%d × %s, sent %.0f to %.0f ms after the event", k.n, what, bench.Milliseconds(k.first), bench.Milliseconds(k.last)))
 	}
 	return strings.Join(out, "; ")
 }

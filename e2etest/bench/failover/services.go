@@ -14,6 +14,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
 )
 
 const (
@@ -57,20 +59,30 @@ spec:
 `
 
 // onLAN has addresses on the nodes' LAN.
-const onLAN = `apiVersion: steelyard.io/v1beta1
+var onLAN = poolOf(namespace, `172.30.40.1-172.30.40.20, "fd00:30::40:1-fd00:30::40:20"`) + onEth0(namespace)
+
+// poolOf has addresses for the Services of a namespace, and its name.
+func poolOf(space, addresses string) string {
+	return fmt.Sprintf(`apiVersion: steelyard.io/v1beta1
 kind: IPAddressPool
-metadata: {name: bench, namespace: steelyard-system}
+metadata: {name: %[1]s, namespace: steelyard-system}
 spec:
-  addresses: [172.30.40.1-172.30.40.20, "fd00:30::40:1-fd00:30::40:20"]
-  serviceAllocation: {namespaces: [bench]}
+  addresses: [%[2]s]
+  serviceAllocation: {namespaces: [%[1]s]}
 ---
-apiVersion: steelyard.io/v1beta1
+`, space, addresses)
+}
+
+// onEth0 announces the pool of that name on the LAN.
+func onEth0(pool string) string {
+	return fmt.Sprintf(`apiVersion: steelyard.io/v1beta1
 kind: L2Advertisement
-metadata: {name: bench, namespace: steelyard-system}
+metadata: {name: %[1]s, namespace: steelyard-system}
 spec:
-  ipAddressPools: [bench]
+  ipAddressPools: [%[1]s]
   interfaces: [eth0]
-`
+`, pool)
+}
 
 // one is a Service of a set, with what selects its pods.
 const one = `---
@@ -111,19 +123,28 @@ func (w *world) apply(name, manifest string) error {
 
 // sendTo makes the pods on these nodes the endpoints of the chosen Services.
 func (w *world) sendTo(ctx context.Context, nodes []string) error {
-	pods, err := w.cluster.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=web"})
+	pods, err := w.webPods(ctx)
 	if err != nil {
-		return fmt.Errorf("list pods of the bench: %w", err)
+		return err
 	}
 	for i := range perSet {
 		for _, kind := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {
-			slice := sliceOf(fmt.Sprintf("%s-%d", chosenEnds, i), kind, pods.Items, nodes)
+			slice := sliceOf(fmt.Sprintf("%s-%d", chosenEnds, i), kind, pods, nodes)
 			if err := w.putSlice(ctx, slice); err != nil {
 				return fmt.Errorf("endpoints of %s: %w", slice.Name, err)
 			}
 		}
 	}
 	return nil
+}
+
+// webPods are the pods of all nodes.
+func (w *world) webPods(ctx context.Context) ([]corev1.Pod, error) {
+	pods, err := w.cluster.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=web"})
+	if err != nil {
+		return nil, fmt.Errorf("list pods of the bench: %w", err)
+	}
+	return pods.Items, nil
 }
 
 // sliceOf is the EndpointSlice of a Service with the pods on these nodes.
@@ -181,19 +202,5 @@ func (w *world) addrsOf(ctx context.Context, set string) ([]netip.Addr, error) {
 // await calls check until it returns nil, at most so long; the last error says
 // what was seen.
 func await(ctx context.Context, within time.Duration, check func() error) error {
-	deadline := time.Now().Add(within)
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("not within %v: %w", within, err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
+	return bench.Await(ctx, within, 200*time.Millisecond, check)
 }

@@ -72,10 +72,8 @@ func (t *trouble) begin() error {
 
 // Measure lets a minute pass and counts.
 func (t *trouble) Measure(ctx context.Context, _ bench.Side, _ int) (bench.Metrics, error) {
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-time.After(time.Minute):
+	if err := bench.Pause(ctx, time.Minute); err != nil {
+		return nil, err
 	}
 	now, err := t.world.epochs(ctx)
 	if err != nil {

@@ -101,18 +101,16 @@ func (t *trial) metrics() bench.Metrics {
 	m := bench.Metrics{MetricGap: 0, MetricOutage: 0, MetricFailed: 0, MetricSent: 0, MetricLast: 0}
 	for _, p := range t.probers {
 		s := p.peek()
-		m[MetricGap] = max(m[MetricGap], milliseconds(s.gap(t.at)))
-		m[MetricOutage] = max(m[MetricOutage], milliseconds(s.outage(t.at)))
+		m[MetricGap] = max(m[MetricGap], bench.Milliseconds(s.gap(t.at)))
+		m[MetricOutage] = max(m[MetricOutage], bench.Milliseconds(s.outage(t.at)))
 		m[MetricFailed] += float64(s.failed(t.at))
 		m[MetricSent] += float64(len(s))
 		if last, _ := s.lastFailure(); last.After(t.at) {
-			m[MetricLast] = max(m[MetricLast], milliseconds(last.Sub(t.at)))
+			m[MetricLast] = max(m[MetricLast], bench.Milliseconds(last.Sub(t.at)))
 		}
 	}
 	if t.arp != nil {
-		m[MetricARP] = milliseconds(t.arp.answered().gap(t.at))
+		m[MetricARP] = bench.Milliseconds(t.arp.answered().gap(t.at))
 	}
 	return m
 }
-
-func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }

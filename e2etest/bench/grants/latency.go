@@ -92,10 +92,8 @@ func (w *world) oneByOne(ctx context.Context, name string, floor *floor) (float6
 		}
 	}
 	at, err := w.watcher.await(ctx, seen, patience)
-	return milliseconds(at.Sub(start)), err
+	return bench.Milliseconds(at.Sub(start)), err
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // Close has nothing left to do.
 func (l *latency) Close() error { return nil }

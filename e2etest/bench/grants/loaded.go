@@ -102,7 +102,7 @@ func (w *world) stream(ctx context.Context, names []string, floor *floor) (bench
 	}
 	waited := make([]float64, len(times))
 	for i, at := range times {
-		waited[i] = milliseconds(at.Sub(due[i]))
+		waited[i] = bench.Milliseconds(at.Sub(due[i]))
 	}
 	return bench.Metrics{MetricP50: bench.Median(waited), MetricP99: bench.Percentile(waited, 99)}, nil
 }

@@ -67,7 +67,7 @@ func (r *run) detect(ctx context.Context, w watchman) (bench.Metrics, error) {
 		}
 		for _, t := range turns {
 			if t.from == "Up" && !t.at.Before(at.Truncate(time.Millisecond)) {
-				m[familyOf(t.peer)] = milliseconds(t.at.Sub(at))
+				m[familyOf(t.peer)] = bench.Milliseconds(t.at.Sub(at))
 			}
 		}
 		if len(m) < 2 {
@@ -187,7 +187,7 @@ func (r *run) detected(ctx context.Context, frr *router.Router, host string) (m 
 			if err != nil {
 				return err
 			}
-			m[familyOf(p.Addr())] = milliseconds(when.Sub(at))
+			m[familyOf(p.Addr())] = bench.Milliseconds(when.Sub(at))
 		}
 		return nil
 	})

@@ -25,7 +25,6 @@ const (
 	flapMinutes = 10
 	burners     = 4                     // busy processes
 	churn       = time.Second           // between two changes of all routes
-	churned     = 10000                 // routes
 	stallLimit  = 60 * time.Millisecond // a machine that stands still for longer makes nobody punctual
 	mostRepeats = 10                    // of a minute
 	// realtime is above our BFD's priority, so that the router's is not in question.
@@ -130,7 +129,7 @@ func (r *run) busySpeaker() error {
 	})
 	go func() {
 		stopped <- func() error {
-			for many := churned; ; many = churned - many {
+			for many := crowdSize; ; many = crowdSize - many {
 				if err := s.apply(many, sessionTo(routerAddrs(1)[0])); err != nil {
 					return err
 				}
@@ -156,7 +155,7 @@ func (t *trouble) minute(ctx context.Context) (bench.Metrics, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := pause(ctx, time.Minute); err != nil {
+		if err := bench.Pause(ctx, time.Minute); err != nil {
 			return nil, err
 		}
 		nowDown, nowStalled, err := t.count()

@@ -126,7 +126,7 @@ func (r *run) fillAndEmpty(ctx context.Context, frr *router.Router, host string,
 	if err != nil {
 		return nil, err
 	}
-	return bench.Metrics{MetricFull: milliseconds(full.Sub(up)), MetricWithdraw: milliseconds(empty.Sub(ordered))}, nil
+	return bench.Metrics{MetricFull: bench.Milliseconds(full.Sub(up)), MetricWithdraw: bench.Milliseconds(empty.Sub(ordered))}, nil
 }
 
 // reaches waits until the table has so many routes of the crowd, and says since

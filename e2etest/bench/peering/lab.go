@@ -40,10 +40,9 @@ type Lab struct{ bed *bed }
 
 // bed is a network with nothing running on it.
 type bed struct {
-	env   *bench.Env
-	lab   *lab.Lab
-	dirs  int    // of routers, made so far
-	tests string // test program of speaker/bgp; "" before it is built
+	env  *bench.Env
+	lab  *lab.Lab
+	dirs int // of routers, made so far
 }
 
 func (l *Lab) open(env *bench.Env) (*bed, error) {
@@ -238,21 +237,8 @@ func (r *run) Close() error {
 // await calls check until it returns nil, at most so long as patience lasts; the
 // last error says what was seen.
 func await(ctx context.Context, what string, check func() error) error {
-	deadline := time.Now().Add(patience)
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: not within %v: %w", what, patience, err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
+	if err := bench.Await(ctx, patience, 50*time.Millisecond, check); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
+	return nil
 }
-
-func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }

@@ -16,10 +16,7 @@ import (
 // MetricRSS is the resident memory of all processes of a side, in MB.
 const MetricRSS = "rss"
 
-const (
-	rested   = 10 * time.Second // before memory is looked at
-	allThere = "Total: 10000 of 10000 routes"
-)
+const rested = 10 * time.Second // before memory is looked at
 
 // RSS measures the memory of a node that offers 10,000 routes to four routers
 // and watches them by BFD: our BGP and BFD, and beside them FRR's three daemons.
@@ -94,6 +91,7 @@ func (r *run) memoryOfFRR(ctx context.Context, birds []*router.Router) (bench.Me
 // memory is what processes have together when the routers have had all routes
 // for a while; each one's is shown, too.
 func memory(ctx context.Context, birds []*router.Router, procs ...*proc.Proc) (bench.Metrics, error) {
+	allThere := fmt.Sprintf("Total: %[1]d of %[1]d routes", crowdSize)
 	err := await(ctx, "routes at four routers", func() error {
 		for _, bird := range birds {
 			out, err := bird.Show("show route count")
@@ -109,7 +107,7 @@ func memory(ctx context.Context, birds []*router.Router, procs ...*proc.Proc) (b
 	if err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, rested); err != nil {
+	if err := bench.Pause(ctx, rested); err != nil {
 		return nil, err
 	}
 	m := bench.Metrics{}

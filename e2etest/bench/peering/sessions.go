@@ -124,7 +124,7 @@ func cost(ctx context.Context, p *proc.Proc, far *router.Router) (bench.Metrics,
 	if err := bfdUp(ctx, far, crowdAddrs()...); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, p.Tail(3))
 	}
-	if err := pause(ctx, settle); err != nil {
+	if err := bench.Pause(ctx, settle); err != nil {
 		return nil, err
 	}
 	before, err := usage.CPU(p.Pid)
@@ -132,7 +132,7 @@ func cost(ctx context.Context, p *proc.Proc, far *router.Router) (bench.Metrics,
 		return nil, err
 	}
 	start := time.Now()
-	if err := pause(ctx, usageTime); err != nil {
+	if err := bench.Pause(ctx, usageTime); err != nil {
 		return nil, err
 	}
 	after, err := usage.CPU(p.Pid)
@@ -141,14 +141,4 @@ func cost(ctx context.Context, p *proc.Proc, far *router.Router) (bench.Metrics,
 	}
 	m := bench.Metrics{MetricCPU: 100 * (after - before).Seconds() / time.Since(start).Seconds()}
 	return m, bfdUp(ctx, far, crowdAddrs()...)
-}
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
