@@ -127,7 +127,9 @@ func TestWrongASIsNamed(t *testing.T) {
 		l.startRouter(kind, routerConf{})
 		sp := l.startSpeaker()
 		sp.tell("apply", sessionTo(peer(func(p *config.Peer) { p.PeerASN = 64999 }), route(vip4)))
-		testlab.Eventually(t, 10*time.Second, "reason of the mismatch", func() bool {
+		// GoBGP loses what it found wrong where the router's OPEN is there before
+		// the new state's handler is known to it: the next attempt tells
+		testlab.Eventually(t, 30*time.Second, "reason of the mismatch", func() bool {
 			return sp.state().Failing == Reason{KindASMismatch, "AS mismatch: expected 64999, got 64501"}
 		})
 		if len(l.gateways(vip4)) != 0 {

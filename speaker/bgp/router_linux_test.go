@@ -132,7 +132,8 @@ func (c routerConf) bird() string {
 	if c.hops > 1 { // BIRD does not look for next hops in the kernel
 		fmt.Fprintf(&b, "protocol static { ipv4; route %s/32 via %s; }\nprotocol static { ipv6; route %s/128 via %s; }\n", node4, hop4, node6, hop6)
 	}
-	imports, exports, passive := "all", "none", " passive;"
+	// BIRD hears nobody for 60 s after an error, where a test awaits the next attempt
+	imports, exports, passive := "all", "none", " passive; error wait time 1, 2;"
 	if c.connects {
 		passive = " connect delay time 1; connect retry time 1; error wait time 1, 2;"
 	}
