@@ -78,6 +78,9 @@ func (r *podRun) newContainer(spec v1.Container, kind role, index int, earlier [
 		}
 		c.state.restarts, c.state.last = s.RestartCount, s.LastTerminationState.Terminated
 		switch {
+		case s.State.Terminated != nil && finished(r.pod): // only its object is left
+			c.state.id, c.state.imageID = s.ContainerID, s.ImageID
+			c.state.waiting, c.state.terminated, c.state.last = nil, s.State.Terminated, s.State.Terminated
 		case s.State.Terminated != nil:
 			c.state.last = s.State.Terminated
 		case s.State.Running != nil:

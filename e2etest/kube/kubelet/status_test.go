@@ -7,6 +7,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -101,5 +102,24 @@ func TestStatusKeepsWhatIsOthers(t *testing.T) {
 	patch, err := statusPatch(pod, pod.Status)
 	if err != nil || patch != nil {
 		t.Errorf("a patch for no change: %s, %v", patch, err)
+	}
+}
+
+// A pod that has ended may be seen anew, while a finalizer keeps its object.
+func TestEndedPodSeenAnewKeepsItsStatus(t *testing.T) {
+	ended := func(message string) v1.ContainerState {
+		return v1.ContainerState{Terminated: &v1.ContainerStateTerminated{Message: message}}
+	}
+	pod := &v1.Pod{}
+	pod.Spec.Containers = []v1.Container{{Name: "main"}}
+	pod.Status.Phase = v1.PodSucceeded
+	pod.Status.ContainerStatuses = []v1.ContainerStatus{
+		{Name: "main", State: ended("last words"), ContainerID: "lab://1", ImageID: "web", RestartCount: 2},
+	}
+	r := newPodRun(&kubelet{opts: &Options{}}, pod)
+	got := containerStatus(containerView{r.mains[0].spec, mainRole, r.mains[0].snapshot()})
+	got.Started = nil
+	if want := pod.Status.ContainerStatuses[0]; !equality.Semantic.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
