@@ -10,6 +10,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/e2etest/lab"
 	"github.com/steelyard-lb/steelyard/e2etest/scenario"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -88,6 +89,20 @@ func drain(_ context.Context, w *world, node string) (func() error, error) {
 		return err
 	}
 	_, err := w.cluster.Kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=90s")
+	return heal, err
+}
+
+// retire drains a node, and takes it out of the load balancers.
+func retire(ctx context.Context, w *world, node string) (func() error, error) {
+	uncordon, err := drain(ctx, w, node)
+	if err != nil {
+		return uncordon, err
+	}
+	heal := func() error {
+		_, err := w.cluster.Kubectl("label", "node", node, corev1.LabelNodeExcludeBalancers+"-")
+		return errors.Join(err, uncordon())
+	}
+	_, err = w.cluster.Kubectl("label", "node", node, corev1.LabelNodeExcludeBalancers+"=")
 	return heal, err
 }
 

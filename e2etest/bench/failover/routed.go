@@ -185,10 +185,10 @@ func (l *Lab) RoutedLinkCut() *bench.Rig {
 	})
 }
 
-// RoutedDrain drains a node.
+// RoutedDrain drains a node, and takes it out of the load balancers.
 func (l *Lab) RoutedDrain() *bench.Rig {
 	return l.rig("bgp drain", plannedRounds, func(ctx context.Context, w *world, _ bench.Side, round int) (bench.Metrics, error) {
-		return w.hitRouted(ctx, event{name: "drain", strike: drain, asks: plannedAsks}, round, false)
+		return w.hitRouted(ctx, event{name: "drain", strike: retire, asks: plannedAsks}, round, false)
 	})
 }
 
