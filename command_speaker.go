@@ -115,7 +115,9 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		return nil, fmt.Errorf("heartbeats: %w", err)
 	}
 	keyFile := keyfile.Watch(o.gossipKeyFile, o.node, ring, p.with("keys"), p.reg, members, beats)
-	routers, err := bgp.New(p.with("bgp"), p.reg, bgp.Options{})
+	routers, err := bgp.New(p.with("bgp"), p.reg, bgp.Options{
+		Recall: func(ctx context.Context) ([]config.SessionReport, error) { return p.client.ReadSessions(ctx, o.node) },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("bgp: %w", err)
 	}

@@ -35,18 +35,31 @@ type Exception struct {
 
 // SessionReport is the state of one BGP session.
 type SessionReport struct {
-	Peer     string // name of the BGPPeer
-	Addr     netip.Addr
-	State    string // as RFC 4271 names it: Idle, Connect, … Established
-	Since    time.Time
-	Prefixes int    // routes offered
-	LastDrop string // why it last went down, in words
-	BFD      BFDReport
+	Peer      string // name of the BGPPeer
+	Addr      netip.Addr
+	State     string // as RFC 4271 names it: Idle, Connect, … Established
+	Since     time.Time
+	Prefixes  int       // routes offered
+	LastDrop  string    // why it last went down, in words
+	DroppedAt time.Time // when it last went down; zero: never
+	ASN       uint32    // of the router, as it said last; 0: not yet
+	BFD       BFDReport
+
+	// What was agreed on with the router, and what it sends; zero while the
+	// session is down.
+	HoldTime, KeepaliveTime time.Duration
+	Families                []string // of "ipv4", "ipv6"
+	Received                int      // prefixes; none is used
 }
 
 // BFDReport is what BFD says of a session's router. The zero value is that of one
 // that is not watched.
 type BFDReport struct {
+	// Detection is the silence after which the router is lost, as agreed on with
+	// it. Interval is what is measured between its packets, on average. Both are
+	// zero while the session is not Up; Interval for some seconds more.
+	Detection, Interval time.Duration
+
 	State string // as RFC 5880 names it: AdminDown, Down, Init, Up; or Unknown
 	Since time.Time
 }
@@ -57,6 +70,9 @@ const ExceptionNoEndpoints = "noEndpoints"
 
 // SessionEstablished is the state of a session that exchanges routes (RFC 4271).
 const SessionEstablished = "Established"
+
+// BFDUp is the state of a BFD session whose router is there (RFC 5880).
+const BFDUp = "Up"
 
 // The states of a forwarder in a SpeakerReport.
 const (

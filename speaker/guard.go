@@ -213,13 +213,35 @@ func (g *guard) read(u bfd.Update) (seen map[string]config.BFDReport, problems [
 	}
 	for _, s := range u.Statuses {
 		for _, peer := range g.peers[s.Path] {
-			seen[peer] = config.BFDReport{State: s.State.String(), Since: s.Since}
+			seen[peer] = reportOf(s, g.seen[peer])
 			if s.Problem != "" {
 				problems = append(problems, "BGPPeer "+peer+": BFD with "+s.Path.Name()+": "+s.Problem)
 			}
 		}
 	}
 	return seen, problems
+}
+
+// measureAfter is how long a session must be up for what is measured to be told:
+// at first there is the router's slow start in it.
+const measureAfter = 5 * time.Second
+
+// reportOf is what is told of a session, of which before was told last. What is
+// measured varies all the time: no more than a tenth of it is no news.
+func reportOf(s bfd.Status, before config.BFDReport) config.BFDReport {
+	r := config.BFDReport{State: s.State.String(), Since: s.Since}
+	if s.State != packet.Up {
+		return r
+	}
+	r.Detection = s.Detection
+	switch {
+	case s.Gap == 0 || time.Since(s.Since) < measureAfter:
+	case before.Since.Equal(r.Since) && (s.Gap-before.Interval).Abs() <= before.Interval/10:
+		r.Interval = before.Interval
+	default:
+		r.Interval = s.Gap.Round(time.Millisecond)
+	}
+	return r
 }
 
 // Report is what is seen, by peer, and what keeps BFD from working.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -97,6 +98,35 @@ func TestLostRouterLosesItsSession(t *testing.T) {
 			t.Errorf("reported: %+v", got)
 		}
 		r.stop()
+	})
+}
+
+// What is measured is told once it is steady, and again when it is another.
+func TestMeasuredIntervalIsToldWhenItIsNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up := bfd.Status{Status: session.Status{State: packet.Up, Since: time.Now(), Detection: 300 * time.Millisecond}}
+		var told config.BFDReport
+		for _, step := range []struct {
+			after     time.Duration
+			gap, want time.Duration
+		}{
+			{0, 900 * time.Millisecond, 0},
+			{measureAfter, 87400 * time.Microsecond, 87 * time.Millisecond},
+			{time.Second, 93 * time.Millisecond, 87 * time.Millisecond},
+			{time.Second, 79 * time.Millisecond, 87 * time.Millisecond},
+			{time.Second, 99 * time.Millisecond, 99 * time.Millisecond},
+		} {
+			time.Sleep(step.after)
+			up.Gap = step.gap
+			told = reportOf(up, told)
+			if told.Interval != step.want || told.Detection != up.Detection {
+				t.Errorf("measured %v: told %+v, want %v", step.gap, told, step.want)
+			}
+		}
+		down := bfd.Status{Status: session.Status{State: packet.Down, Since: time.Now()}, Gap: up.Gap}
+		if got := reportOf(down, told); got != (config.BFDReport{State: "Down", Since: down.Since}) {
+			t.Errorf("down: %+v", got)
+		}
 	})
 }
 

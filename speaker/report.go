@@ -73,7 +73,8 @@ func (a *Agent) report() {
 	for _, s := range a.Routers.States() {
 		r.Sessions = append(r.Sessions, config.SessionReport{
 			Peer: s.Peer, Addr: s.Addr, State: s.State, Since: s.Since, Prefixes: s.Prefixes, LastDrop: cmp.Or(s.Why(), s.LastDrop.Text),
-			BFD: watched[s.Peer],
+			DroppedAt: s.LastDropAt, ASN: s.ASN, BFD: watched[s.Peer],
+			HoldTime: s.HoldTime, KeepaliveTime: s.Keepalive, Families: s.Families, Received: s.Received,
 		})
 		if s.Problem != "" {
 			r.Problems = append(r.Problems, s.Problem)

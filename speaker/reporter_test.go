@@ -74,6 +74,28 @@ func TestReportsOnChangeOnly(t *testing.T) {
 	}
 }
 
+// What a router sends and how fast may change all the time.
+func TestReportsCountsNowAndThen(t *testing.T) {
+	store := &reports{}
+	session := func(i int) []config.SessionReport {
+		return []config.SessionReport{{Peer: "tor", Received: i, BFD: config.BFDReport{State: "Up", Interval: time.Duration(i)}}}
+	}
+	with(t, io.Discard, store, func(r *reporter) {
+		r.Put(config.SpeakerReport{})
+		for i := range 60 { // one minute
+			r.Put(config.SpeakerReport{Claims: 1, Sessions: session(i)})
+			time.Sleep(time.Second)
+		}
+		r.Put(config.SpeakerReport{Claims: 2, Sessions: session(60)}) // news do not wait
+		time.Sleep(2 * time.Second)
+		r.Put(config.SpeakerReport{Claims: 2, Sessions: session(61)}) // nor are counts forgotten
+		time.Sleep(countsEvery)
+	})
+	if n := len(store.got); n < 6 || n > 10 || !slices.Equal(store.got[n-2:], []int{2, 2}) {
+		t.Errorf("written %v", store.got)
+	}
+}
+
 func TestReportsTriesAgainWithTheNewest(t *testing.T) {
 	store, out := &reports{err: errors.New("no API")}, &strings.Builder{}
 	with(t, out, store, func(r *reporter) {
@@ -101,13 +123,13 @@ func TestReport(t *testing.T) {
 		twin.Created = time.Now().Add(time.Hour)
 		r.serve(web, addr4, "n1")
 		r.set(func() {
-			r.states = []bgp.SessionState{{Peer: "router", State: "Active", Failing: bgp.Reason{Text: "refused"}, Problem: "no password"}}
+			r.states = []bgp.SessionState{{Peer: "router", State: "Active", Failing: bgp.Reason{Text: "refused"}, Problem: "no password", ASN: 64501, Families: []string{"ipv6"}}}
 		})
 		r.run()
 		r.pass(2 * time.Second)
 		got := r.reports[len(r.reports)-1]
 		if got.Node != "n1" || got.Forwarder != config.ForwarderReady || got.Claims != 1 || len(got.Problems) != 3 ||
-			len(got.Sessions) != 1 || got.Sessions[0].LastDrop == "" || len(got.Links) != 1 || len(got.Exceptions) != 0 {
+			len(got.Sessions) != 1 || got.Sessions[0].LastDrop == "" || got.Sessions[0].ASN != 64501 || len(got.Sessions[0].Families) != 1 || len(got.Links) != 1 || len(got.Exceptions) != 0 {
 			t.Errorf("%+v", got)
 		}
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/translate"
 	"github.com/steelyard-lb/steelyard/config/v1beta1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -56,25 +57,80 @@ func speakerStatus(r config.SpeakerReport, now time.Time) v1beta1.SpeakerStatusS
 		s.Exceptions = append(s.Exceptions, v1beta1.ExceptionStatus{
 			Service: e.Service.String(), Address: e.Addr.String(), Reason: e.Reason, Message: e.Message})
 	}
-	up := 0
-	for _, p := range r.Sessions {
+	addSessions(&s, r.Sessions)
+	return s
+}
+
+// addSessions adds the sessions and what is to be said of all of them.
+func addSessions(s *v1beta1.SpeakerStatusStatus, sessions []config.SessionReport) {
+	var up, watched, seen int
+	var last config.SessionReport
+	for _, p := range sessions {
 		if p.State == config.SessionEstablished {
 			up++
 		}
-		s.Sessions = append(s.Sessions, v1beta1.SessionStatus{
-			Peer: p.Peer, Address: p.Addr.String(), State: p.State, Since: metav1.NewTime(p.Since),
-			Prefixes: int32(p.Prefixes), LastDrop: p.LastDrop, BFD: bfdStatus(p.BFD),
-		})
+		if p.BFD.State != "" {
+			watched++
+		}
+		if p.BFD.State == config.BFDUp {
+			seen++
+		}
+		if p.DroppedAt.After(last.DroppedAt) {
+			last = p
+		}
+		s.Prefixes += int32(p.Prefixes)
+		s.Sessions = append(s.Sessions, sessionStatus(p))
 	}
-	if len(r.Sessions) > 0 {
-		s.SessionSummary = fmt.Sprintf("%d/%d", up, len(r.Sessions))
+	if len(sessions) > 0 {
+		s.SessionSummary = fmt.Sprintf("%d/%d", up, len(sessions))
+	}
+	if watched > 0 {
+		s.BFDSummary = fmt.Sprintf("%d/%d", seen, watched)
+	}
+	if !last.DroppedAt.IsZero() {
+		s.LastDrop = last.Peer + ": " + last.LastDrop
+	}
+}
+
+func sessionStatus(r config.SessionReport) v1beta1.SessionStatus {
+	s := v1beta1.SessionStatus{
+		Peer: r.Peer, Address: r.Addr.String(), State: r.State, Since: metav1.NewTime(r.Since), ASN: r.ASN,
+		Prefixes: int32(r.Prefixes), ReceivedPrefixes: int32(r.Received), Families: r.Families,
+		LastDrop: r.LastDrop, BFD: bfdStatus(r.BFD),
+	}
+	if r.State == config.SessionEstablished {
+		s.HoldTime, s.KeepaliveTime = &metav1.Duration{Duration: r.HoldTime}, &metav1.Duration{Duration: r.KeepaliveTime}
+	}
+	if !r.DroppedAt.IsZero() {
+		s.LastDropTime = &metav1.Time{Time: r.DroppedAt}
 	}
 	return s
+}
+
+// ReadSessions reads what the speaker of a node last reported of its sessions;
+// nothing if it never did.
+func (c *Client) ReadSessions(ctx context.Context, node string) ([]config.SessionReport, error) {
+	o := &v1beta1.SpeakerStatus{}
+	err := c.steelyard.Get().Resource("speakerstatuses").Name(node).Do(ctx).Into(o)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read SpeakerStatus %s: %w", node, err)
+	}
+	return translate.Speaker(o).Sessions, nil
 }
 
 func bfdStatus(r config.BFDReport) *v1beta1.BFDStatus {
 	if r == (config.BFDReport{}) {
 		return nil
 	}
-	return &v1beta1.BFDStatus{State: r.State, Since: metav1.NewTime(r.Since)}
+	s := &v1beta1.BFDStatus{State: r.State, Since: metav1.NewTime(r.Since)}
+	if r.Detection > 0 {
+		s.DetectionTime = &metav1.Duration{Duration: r.Detection}
+	}
+	if r.Interval > 0 {
+		s.MeasuredInterval = &metav1.Duration{Duration: r.Interval}
+	}
+	return s
 }

@@ -306,17 +306,43 @@ func TestWriteReportReplacesTheStatus(t *testing.T) {
 	api, c := newAPIServer(t)
 	api.put(t, "nodes", &corev1.Node{ObjectMeta: om("", "n1")})
 	report := config.SpeakerReport{Node: "n1", Version: "v1", Forwarder: config.ForwarderReady, Claims: 2, Problems: []string{"a cable"},
-		Sessions: []config.SessionReport{{Peer: "tor", Addr: netip.MustParseAddr("192.0.2.9"), State: "Established"}, {Peer: "b", State: "Idle"}}}
+		Sessions: []config.SessionReport{
+			{Peer: "tor", Addr: netip.MustParseAddr("192.0.2.9"), State: "Established", ASN: 64501, Prefixes: 3, Received: 7,
+				HoldTime: 9 * time.Second, KeepaliveTime: 3 * time.Second, Families: []string{"ipv4"},
+				LastDrop: "long ago", DroppedAt: time.Unix(5000, 0), BFD: config.BFDReport{State: config.BFDUp, Since: time.Unix(5000, 0),
+					Detection: 300 * time.Millisecond, Interval: 87 * time.Millisecond}},
+			{Peer: "b", State: "Idle", LastDrop: "hold timer expired", DroppedAt: time.Unix(6000, 0), BFD: config.BFDReport{State: "Down"}},
+			{Peer: "c", State: "Idle", LastDrop: "connection refused"},
+		}}
+	if none, err := c.ReadSessions(t.Context(), "n1"); err != nil || len(none) != 0 {
+		t.Errorf("before the first report: %+v, %v", none, err)
+	}
 	if err := c.WriteReport(t.Context(), report); err != nil {
 		t.Fatal(err)
 	}
 	key := config.Key{Name: "n1"}
 	got := stored[v1beta1.SpeakerStatus](t, api, "speakerstatuses", key)
-	if got.Status.Claims != 2 || got.Status.SessionSummary != "1/2" || len(got.OwnerReferences) != 1 || got.OwnerReferences[0].Name != "n1" {
+	if got.Status.Claims != 2 || got.Status.SessionSummary != "1/3" || len(got.OwnerReferences) != 1 || got.OwnerReferences[0].Name != "n1" {
 		t.Errorf("report = %+v", got)
 	}
 	if !translate.Speaker(&got).ForwarderReady {
 		t.Error("the forwarder is not read back as ready")
+	}
+	if s := got.Status; s.BFDSummary != "1/2" || s.Prefixes != 3 || s.LastDrop != "b: hold timer expired" {
+		t.Errorf("sums: %+v", s)
+	}
+	tor, idle := got.Status.Sessions[0], got.Status.Sessions[2]
+	if tor.ASN != 64501 || tor.ReceivedPrefixes != 7 || tor.HoldTime.Duration != 9*time.Second || tor.KeepaliveTime.Duration != 3*time.Second ||
+		!slices.Equal(tor.Families, []string{"ipv4"}) || !tor.LastDropTime.Time.Equal(time.Unix(5000, 0)) || idle.HoldTime != nil || idle.LastDropTime != nil {
+		t.Errorf("sessions: %+v, %+v", tor, idle)
+	}
+	if b, down := tor.BFD, got.Status.Sessions[1].BFD; b.DetectionTime.Duration != 300*time.Millisecond ||
+		b.MeasuredInterval.Duration != 87*time.Millisecond || down.DetectionTime != nil || down.MeasuredInterval != nil {
+		t.Errorf("BFD: %+v, %+v", b, down)
+	}
+	read, err := c.ReadSessions(t.Context(), "n1")
+	if err != nil || len(read) != 3 || read[0].ASN != 64501 || read[0].Addr != report.Sessions[0].Addr || read[0].Peer != "tor" {
+		t.Errorf("read back: %+v, %v", read, err)
 	}
 	report.Links = []config.LinkReport{{Name: "eth0", Subnets: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, {Name: "lan1"}}
 	for range maxExceptions + 1 {

@@ -49,7 +49,7 @@ func Speaker(o *v1beta1.SpeakerStatus) *config.SpeakerStatus {
 		addr, _ := parseAddr(r.Address) // only shown
 		s.Sessions = append(s.Sessions, config.SessionReport{
 			Peer: r.Peer, Addr: addr, State: r.State, Since: r.Since.UTC(), Prefixes: int(r.Prefixes), LastDrop: r.LastDrop,
-			BFD: bfdReport(r.BFD),
+			ASN: r.ASN, BFD: bfdReport(r.BFD),
 		})
 	}
 	for _, l := range o.Status.Interfaces {

@@ -12,6 +12,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Forwarder",type=string,JSONPath=`.status.forwarder.state`
 // +kubebuilder:printcolumn:name="Claims",type=integer,JSONPath=`.status.claims`
 // +kubebuilder:printcolumn:name="Sessions",type=string,JSONPath=`.status.sessionSummary`
+// +kubebuilder:printcolumn:name="BFD",type=string,JSONPath=`.status.bfdSummary`
+// +kubebuilder:printcolumn:name="Prefixes",type=integer,JSONPath=`.status.prefixes`
+// +kubebuilder:printcolumn:name="Last Drop",type=string,JSONPath=`.status.lastDrop`,priority=1
 // +kubebuilder:printcolumn:name="Updated",type=date,JSONPath=`.status.updated`
 type SpeakerStatus struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -36,6 +39,15 @@ type SpeakerStatusStatus struct {
 	// SessionSummary is established/configured BGP sessions, such as "2/2".
 	// +optional
 	SessionSummary string `json:"sessionSummary,omitempty"`
+	// BFDSummary is up/configured BFD sessions, such as "2/2".
+	// +optional
+	BFDSummary string `json:"bfdSummary,omitempty"`
+	// Prefixes is the number of routes offered on all sessions.
+	// +optional
+	Prefixes int32 `json:"prefixes"`
+	// LastDrop is the BGP session that went down last, and why.
+	// +optional
+	LastDrop string `json:"lastDrop,omitempty"`
 	// Sessions are the BGP sessions with their state and last reason.
 	// +optional
 	// +listType=map
@@ -79,11 +91,34 @@ type SessionStatus struct {
 	// Since is when the state began.
 	// +optional
 	Since metav1.Time `json:"since,omitempty"`
-	// Prefixes is the number of routes offered.
+	// ASN is the AS number of the router, as it said last. After a restart of the
+	// speaker a router with dynamicASN is expected to have it again.
+	// +optional
+	// +kubebuilder:validation:Format=int64
+	ASN uint32 `json:"asn,omitempty"`
+	// Prefixes is the number of routes offered, in the families that were agreed
+	// on. BGP does not tell how many of them the router accepts.
 	Prefixes int32 `json:"prefixes"`
+	// ReceivedPrefixes is how many prefixes the router sends. None is used.
+	// +optional
+	ReceivedPrefixes int32 `json:"receivedPrefixes"`
+	// HoldTime that was agreed on with the router, while the session is
+	// Established. 0s: neither side watches the other by it.
+	// +optional
+	HoldTime *metav1.Duration `json:"holdTime,omitempty"`
+	// KeepaliveTime that was agreed on.
+	// +optional
+	KeepaliveTime *metav1.Duration `json:"keepaliveTime,omitempty"`
+	// Families that were agreed on, of ipv4 and ipv6.
+	// +optional
+	// +listType=atomic
+	Families []string `json:"families,omitempty"`
 	// LastDrop is why the session last went down, in words.
 	// +optional
 	LastDrop string `json:"lastDrop,omitempty"`
+	// LastDropTime is when the session last went down.
+	// +optional
+	LastDropTime *metav1.Time `json:"lastDropTime,omitempty"`
 	// BFD is the state of the BFD session that watches the router, if the
 	// BGPPeer names a BFDProfile.
 	// +optional
@@ -98,6 +133,15 @@ type BFDStatus struct {
 	// Since is when the state began.
 	// +optional
 	Since metav1.Time `json:"since,omitempty"`
+	// DetectionTime is the silence after which the router is lost, as agreed on
+	// with it, while the session is Up.
+	// +optional
+	DetectionTime *metav1.Duration `json:"detectionTime,omitempty"`
+	// MeasuredInterval is the time between the router's packets, on average. It is
+	// measured from 5 s after the session came up, and told anew when it has moved
+	// by more than a tenth.
+	// +optional
+	MeasuredInterval *metav1.Duration `json:"measuredInterval,omitempty"`
 }
 
 // InterfaceStatus is an interface of a node.

@@ -1,6 +1,7 @@
 package bgp
 
 import (
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"strings"
@@ -161,6 +162,38 @@ func TestDynamicASLetsNoRouteOutToTheWrongKind(t *testing.T) {
 		testlab.Eventually(t, 20*time.Second, "route to an external peer", func() bool { return l.hasRoute(vip4, node4) })
 		if st := sp.state(); st.ASN != 64501 {
 			t.Errorf("learnt AS %d", st.ASN)
+		}
+	})
+}
+
+// A router with dynamicASN is expected to be in the AS that the speaker before
+// had learnt; if it is in another by now, it is asked anew.
+func TestRestartedSpeakerKnowsTheASOfARouter(t *testing.T) {
+	forKinds(t, func(t *testing.T, l *lab, kind string) {
+		l.startRouter(kind, routerConf{})
+		dynamic := peer(func(p *config.Peer) { p.PeerASN, p.Dynamic = 0, "external" })
+		start := func(asn uint32) *process {
+			known, err := json.Marshal([]config.SessionReport{{Peer: dynamic.Name, Addr: dynamic.Addr, ASN: asn}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sp := l.startSpeaker(recallVar + "=" + string(known))
+			sp.tell("apply", sessionTo(dynamic, route(vip4)))
+			testlab.Eventually(t, 30*time.Second, "session", func() bool { return sp.state().Up() })
+			if st := sp.state(); st.ASN != 64501 || st.Keepalive == 0 || st.Keepalive > st.HoldTime {
+				t.Errorf("state %+v", st)
+			}
+			return sp
+		}
+		sp := start(64501)
+		if strings.Contains(sp.log.String(), "skipped asn negotiation") {
+			t.Error("the AS of a known router was asked anew")
+		}
+		sp.kill()
+		sp = start(64999)
+		failed, asked, found := strings.Cut(sp.log.String(), "skipped asn negotiation")
+		if !found || !strings.Contains(failed, "session does not come up") || strings.Contains(asked, "session does not come up") {
+			t.Errorf("want one attempt with the AS that is known, and the next with any:\n%s", sp.log.String())
 		}
 	})
 }

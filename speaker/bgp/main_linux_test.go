@@ -15,6 +15,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
@@ -29,6 +30,9 @@ const restartVar = "STEELYARD_BGP_TEST_RESTART"
 
 // quietVar, if it is set, keeps debug lines out of the log of the speaker process.
 const quietVar = "STEELYARD_BGP_TEST_QUIET"
+
+// recallVar is what the speaker before reported, as JSON; "": nothing.
+const recallVar = "STEELYARD_BGP_TEST_RECALL"
 
 // testDrain is the DrainTime of the speaker process: long enough to be seen on
 // a machine that is busy with other tests.
@@ -89,6 +93,11 @@ func playSpeaker() error {
 		var err error
 		if opts.RestartTime, err = time.ParseDuration(text); err != nil {
 			return fmt.Errorf("%s: %w", restartVar, err)
+		}
+	}
+	if text := os.Getenv(recallVar); text != "" {
+		opts.Recall = func(context.Context) (reports []config.SessionReport, err error) {
+			return reports, json.Unmarshal([]byte(text), &reports)
 		}
 	}
 	s, err := New(logger, prometheus.NewRegistry(), opts)

@@ -39,7 +39,7 @@ func peerOf(s settings, restartSeconds uint32) *api.Peer {
 	switch {
 	case s.soft.hops > 0:
 		p.TtlSecurity = &api.TtlSecurity{Enabled: true, TtlMin: 256 - uint32(s.soft.hops)}
-	case s.soft.multihop:
+	case s.soft.multihop, s.peer.dynamic != "": // as far away as before its AS was known
 		p.EbgpMultihop = &api.EbgpMultihop{Enabled: true, MultihopTtl: multihopTTL}
 	}
 	if s.peer.graceful {

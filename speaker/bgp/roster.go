@@ -12,6 +12,7 @@ import (
 // an earlier one and take their leave.
 type roster struct {
 	speaker *Speaker
+	memory  map[string]neighbor // by BGPPeer, from before this process began
 	live    map[string]*member
 	going   []*member
 	hurry   context.Context // its end cuts the leave of those that go short
@@ -48,13 +49,22 @@ func (r *roster) reconcile(plan []announce.Session) {
 	for _, want := range plan {
 		m, ok := r.live[want.Peer.Name]
 		if !ok {
-			m = &member{session: r.speaker.newSession(want.Peer.Name)}
+			m = &member{session: r.speaker.newSession(want.Peer.Name, r.known(want.Peer))}
 			r.live[want.Peer.Name] = m
 			go m.run(r.before(want.Peer))
 		}
 		m.peer = want.Peer
 		post(m.want, want)
 	}
+}
+
+// known is what is known of the router of a peer with dynamicASN.
+func (r *roster) known(peer *config.Peer) neighbor {
+	n := r.memory[peer.Name]
+	if peer.Dynamic == "" || n.addr != peer.Addr.Unmap() {
+		return neighbor{}
+	}
+	return n
 }
 
 // dismiss begins the leave of a session whose peer is not this node's any more.

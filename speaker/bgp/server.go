@@ -197,20 +197,33 @@ func (s *server) disablePeer(text string) error {
 
 // agreed is what the two sides agreed on in their OPENs.
 type agreed struct {
-	asn         uint32
-	holdSeconds uint64
-	v4, v6      bool
+	asn              uint32
+	holdSeconds      uint64
+	keepaliveSeconds uint64
+	v4, v6           bool
 }
 
 func (s *server) agreed(set settings) (a agreed) {
 	// The error is only for a nil request.
 	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: s.peer.String()}, func(p *api.Peer) {
 		a.asn, a.holdSeconds = p.GetState().GetPeerAsn(), p.GetTimers().GetState().GetNegotiatedHoldTime()
+		a.keepaliveSeconds = p.GetTimers().GetState().GetKeepaliveInterval()
 		a.v4, a.v6 = families(p.GetState().GetRemoteCap())
 		ours := set.families()
 		a.v4, a.v6 = a.v4 && slices.Contains(ours, family4), a.v6 && slices.Contains(ours, family6)
 	})
 	return a
+}
+
+// received counts the prefixes that the router has sent.
+func (s *server) received() (n int) {
+	// The error is only for a nil request.
+	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: s.peer.String()}, func(p *api.Peer) {
+		for _, family := range p.GetAfiSafis() {
+			n += int(family.GetState().GetReceived())
+		}
+	})
+	return n
 }
 
 // count tells how many of routes go out in the agreed families.

@@ -24,6 +24,8 @@ const (
 	steadyTime = 10 * time.Second
 	// tooManyTime is how long a router that sent too many prefixes is left alone.
 	tooManyTime = time.Minute
+	// countTime is the time between two counts of what the router has sent.
+	countTime = 5 * time.Second
 	// patience is after what time of hearing nothing a session says that it waits.
 	patience = 5 * time.Second
 )
@@ -54,6 +56,7 @@ type session struct {
 	srv     *server // nil before the first success
 	journal *journal
 	set     settings         // in force
+	known   neighbor         // with dynamicASN, from before this process began
 	wanted  announce.Session // as last handed over
 	clean   bool             // every route of wanted is in the RIB
 	have    []announce.Route // in the RIB
@@ -65,15 +68,16 @@ type session struct {
 	rejoin  <-chan time.Time // the peer is to be added again
 	retry   <-chan time.Time // wanted is to be tried again
 	overdue <-chan time.Time // the router should have been heard
+	count   <-chan time.Time // what the router sent is to be counted
 }
 
-func (s *Speaker) newSession(name string) *session {
+func (s *Speaker) newSession(name string, known neighbor) *session {
 	logger := log.With(s.logger, "peer", name)
 	return &session{
-		name: name, opts: s.opts, base: logger, logger: logger, metrics: s.metrics, board: s.board,
+		name: name, known: known, opts: s.opts, base: logger, logger: logger, metrics: s.metrics, board: s.board,
 		want: make(chan announce.Session, 1), drops: make(chan Reason, 1), bye: make(chan farewell, 1), done: make(chan struct{}),
 		journal: newJournal(logger, settings{}),
-		state:   SessionState{Peer: name, State: idle, Since: time.Now()},
+		state:   SessionState{Peer: name, State: idle, Since: time.Now(), ASN: known.asn},
 	}
 }
 
@@ -102,6 +106,8 @@ func (s *session) run(others []<-chan struct{}) {
 			s.rejoined(s.join())
 		case <-s.overdue:
 			s.wait()
+		case <-s.count:
+			s.counted()
 		case why := <-s.drops:
 			s.cutOff(why)
 		case bye := <-s.bye:
@@ -116,7 +122,7 @@ func (s *session) adopt(want announce.Session) {
 	s.retry = nil
 	again := sameList(s.wanted.Routes, want.Routes)
 	s.wanted = want
-	next := settingsOf(want, s.opts.ConnectTime)
+	next := settingsOf(want, s.opts.ConnectTime).knowing(s.known)
 	if again && s.clean && s.srv != nil && s.set == next && (s.srv.peer.IsValid() || s.rejoin != nil) {
 		return
 	}
@@ -158,6 +164,9 @@ func (s *session) converge(next settings) error {
 	}
 	last := s.set
 	s.set = next
+	if s.state.Addr.IsValid() && s.state.Addr != next.peer.addr {
+		s.state.ASN = 0 // it was another router's
+	}
 	s.state.Addr = next.peer.addr
 	s.logger = log.With(s.base, "addr", next.peer.addr)
 	err := s.edit()

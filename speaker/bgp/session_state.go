@@ -103,6 +103,8 @@ func (s *session) rose() {
 	s.drop = Reason{}
 	s.state.ASN = s.agreed.asn
 	s.state.HoldTime = time.Duration(s.agreed.holdSeconds) * time.Second
+	s.state.Keepalive = time.Duration(s.agreed.keepaliveSeconds) * time.Second
+	s.count = time.After(countTime)
 	s.state.Families = nil
 	if s.agreed.v4 {
 		s.state.Families = append(s.state.Families, "ipv4")
@@ -118,7 +120,8 @@ func (s *session) rose() {
 func (s *session) fell(why Reason) {
 	now := time.Now()
 	s.state.State, s.state.Since = idle, now
-	s.state.ASN, s.state.HoldTime, s.state.Families = 0, 0, nil
+	s.state.HoldTime, s.state.Keepalive, s.state.Families, s.state.Received = 0, 0, nil, 0
+	s.count = nil
 	s.state.LastDrop, s.state.LastDropAt, s.drop = why, now, why
 	s.state.Flaps++
 	s.metrics.flaps.WithLabelValues(s.name, why.Kind).Inc()
@@ -194,6 +197,25 @@ func (s *session) noticed() {
 	}
 	s.state.Failing = why
 	level.Info(s.logger).Log("msg", "session does not come up", "reason", why.Text)
+	s.publish()
+	s.doubt(why)
+}
+
+// doubt forgets the AS that is known of a router with dynamicASN if the OPENs did
+// not agree: it may have been given another. GoBGP does not always tell that this
+// was why.
+func (s *session) doubt(why Reason) {
+	if s.known == (neighbor{}) || why.Kind != KindASMismatch && why.Kind != KindRejected {
+		return
+	}
+	s.known = neighbor{}
+	s.adopt(s.wanted)
+}
+
+// counted takes note of how many prefixes the router has sent.
+func (s *session) counted() {
+	s.count = time.After(countTime)
+	s.state.Received = s.srv.received()
 	s.publish()
 }
 

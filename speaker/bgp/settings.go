@@ -118,6 +118,22 @@ func (s settings) to(next settings) cost {
 	return costUpdate
 }
 
+// neighbor is what is known of a router before it is connected to.
+type neighbor struct {
+	addr netip.Addr
+	asn  uint32
+}
+
+// knowing is s with the AS number that a router with dynamicASN had last said to
+// the speaker before this one, so that the session that comes back is one with
+// that AS.
+func (s settings) knowing(r neighbor) settings {
+	if s.peer.dynamic != "" && r.asn != 0 && r.addr == s.peer.addr && s.accepts(r.asn) {
+		s.peer.asn = r.asn
+	}
+	return s
+}
+
 // accepts tells whether the peer's AS number, learnt from its OPEN, obeys
 // dynamicASN.
 func (s settings) accepts(asn uint32) bool {

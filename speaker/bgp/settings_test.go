@@ -69,6 +69,25 @@ func TestAcceptsObeysDynamicASN(t *testing.T) {
 	}
 }
 
+func TestKnownASIsForTheSameRouter(t *testing.T) {
+	for name, c := range map[string]struct {
+		dynamic string
+		known   neighbor
+		asn     uint32
+	}{
+		"known":            {"external", neighbor{peer().Addr, 64501}, 64501},
+		"nothing known":    {"external", neighbor{}, 0},
+		"another router":   {"external", neighbor{netip.MustParseAddr("192.0.2.99"), 64501}, 0},
+		"not of that kind": {"internal", neighbor{peer().Addr, 64501}, 0},
+		"no dynamicASN":    {"", neighbor{peer().Addr, 64999}, 0},
+	} {
+		s := settingsOf(sessionTo(peer(func(p *config.Peer) { p.PeerASN, p.Dynamic = 0, c.dynamic })), time.Second)
+		if got := s.knowing(c.known).peer.asn; got != c.asn {
+			t.Errorf("%s: AS %d, want %d", name, got, c.asn)
+		}
+	}
+}
+
 func TestPeerOfCarriesEveryField(t *testing.T) {
 	p := peerOf(settingsOf(sessionTo(peer(func(p *config.Peer) {
 		p.Port, p.Source, p.Password = 1179, netip.MustParseAddr(node4), "pw"

@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
@@ -23,6 +25,9 @@ type Options struct {
 	// DrainTime is how long a node that leaves goes on offering its routes as
 	// the last choice (RFC 8326), for routers to turn to other nodes. 2 s if zero.
 	DrainTime time.Duration
+	// Recall reads what the speaker before this one reported of its sessions: a
+	// router with dynamicASN is asked for the AS that it had. nil: nothing is known.
+	Recall func(context.Context) ([]config.SessionReport, error)
 }
 
 func (o Options) withDefaults() Options {
@@ -100,9 +105,14 @@ func (s *Speaker) Changed() <-chan struct{} { return s.board.changed }
 func (s *Speaker) Run(ctx context.Context) error {
 	defer close(s.done)
 	r := newRoster(s)
+	memory := make(chan map[string]neighbor, 1)
+	go func() { memory <- s.recall(ctx) }()
+	var plans <-chan []announce.Session // none before the memory is back
 	for {
 		select {
-		case plan := <-s.plans:
+		case r.memory = <-memory:
+			plans = s.plans
+		case plan := <-plans:
 			r.reconcile(plan)
 		case d := <-s.drops:
 			if m := r.live[d.peer]; m != nil {
@@ -116,6 +126,27 @@ func (s *Speaker) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// recallTime is how long sessions wait for what is known of their routers.
+const recallTime = 2 * time.Second
+
+// recall is what is known of routers, by BGPPeer.
+func (s *Speaker) recall(ctx context.Context) map[string]neighbor {
+	if s.opts.Recall == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, recallTime)
+	defer cancel()
+	reports, err := s.opts.Recall(ctx)
+	if err != nil {
+		level.Warn(s.logger).Log("msg", "routers with dynamicASN are asked for their AS anew", "err", err)
+	}
+	out := map[string]neighbor{}
+	for _, r := range reports {
+		out[r.Peer] = neighbor{r.Addr.Unmap(), r.ASN}
+	}
+	return out
 }
 
 // Stop leaves for good: every route is made the last choice for the DrainTime

@@ -17,14 +17,16 @@ import (
 
 // SessionState is what one session looks like at one moment.
 type SessionState struct {
-	Peer     string     // name of the BGPPeer
-	Addr     netip.Addr // of the router
-	State    string     // Idle, Connect, Active, OpenSent, OpenConfirm, Established (RFC 4271 §8.2.2)
-	Since    time.Time  // of State; steps on the way to Established count as one state
-	ASN      uint32     // the router's, once Established
-	HoldTime time.Duration
-	Families []string // agreed ones, of "ipv4", "ipv6"
-	Prefixes int      // offered to the router on this session; 0 while not Established
+	Peer      string     // name of the BGPPeer
+	Addr      netip.Addr // of the router
+	State     string     // Idle, Connect, Active, OpenSent, OpenConfirm, Established (RFC 4271 §8.2.2)
+	Since     time.Time  // of State; steps on the way to Established count as one state
+	ASN       uint32     // the router's, as it said last; 0: not yet
+	HoldTime  time.Duration
+	Keepalive time.Duration
+	Families  []string // agreed ones, of "ipv4", "ipv6"
+	Prefixes  int      // offered to the router on this session; 0 while not Established
+	Received  int      // prefixes that the router sent, counted now and then; none is used
 
 	Flaps      int    // falls from Established
 	LastDrop   Reason // why it fell last; empty if it never did
