@@ -60,7 +60,9 @@ var laws = map[string]law{
 	"config/kube": {own: []string{"config", "config/v1beta1", "config/translate", "config/feed"},
 		doors: join(logging, metrics, kubeAPI, "k8s.io/client-go", "k8s.io/klog", "sigs.k8s.io"), why: "the only door to client-go"},
 	"speaker/layer2": {own: []string{"config", "config/host", "config/feed", "config/thread", "speaker/announce"},
-		doors: join(logging, metrics, "github.com/mdlayher", "golang.org/x/net", "golang.org/x/sys", "github.com/vishvananda/netlink"), why: "the only door to mdlayher/arp and ndp"},
+		doors: join(logging, metrics, "github.com/mdlayher", "golang.org/x/net", "golang.org/x/sys", "github.com/vishvananda/netlink"), why: "the door to mdlayher/arp and ndp for addresses that are answered for"},
+	"speaker/discovery": {own: []string{"config/feed", "config/host"},
+		doors: join(logging, "github.com/mdlayher/ndp", "golang.org/x/net"), why: "finds routers on links: a pure core and one socket each"},
 	"speaker/keyfile": {own: []string{"config", "speaker/keys"},
 		doors: join(logging, metrics), why: "the file of the keys, watched"},
 	"speaker/member": {own: []string{"config", "config/feed", "speaker/announce", "speaker/keys"},
@@ -76,10 +78,10 @@ var laws = map[string]law{
 	"ingress/proxy": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
 
 	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},
-	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/layer2", "speaker/bfd", "speaker/bfd/packet", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/nft"},
+	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/discovery", "speaker/layer2", "speaker/bfd", "speaker/bfd/packet", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/nft"},
 		doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the shells of a node"},
 	"ingress": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
-	"": {own: []string{"config", "config/daemon", "config/feed", "config/host", "config/kube", "controller", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/nft", "ingress"},
+	"": {own: []string{"config", "config/daemon", "config/feed", "config/host", "config/kube", "controller", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/discovery", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/nft", "ingress"},
 		doors: join(logging, metrics, "github.com/spf13/cobra", "golang.org/x/sync"), why: "main alone imports the processes"},
 }
 
