@@ -21,6 +21,7 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/discovery"
 	"github.com/steelyard-lb/steelyard/speaker/keyfile"
 	"github.com/steelyard-lb/steelyard/speaker/keys"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
@@ -122,6 +123,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		return nil, fmt.Errorf("bgp: %w", err)
 	}
 	watching := o.detector(p.reg)
+	routersOnLinks := discovery.New(p.with("discovery"))
 	lan := layer2.New(p.with("layer2"), p.reg, layer2.Options{Detection: pulse.DefaultTuning.Detection()})
 	links := host.Watch(p.with("host"))
 	source := kube.Watch(p.client, kube.WatchOptions{
@@ -132,10 +134,10 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		Node: o.node, Namespace: o.namespace, Classes: o.classes, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
 		PulsePort: o.pulsePort, Metrics: p.reg,
 		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
-		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: watching,
+		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: watching, Discovery: routersOnLinks,
 		Claims: p.client, Records: p.client, Reports: p.client, Events: events, Health: p.health,
 		Ask:   kube.Standing{Client: p.client, Namespace: o.namespace, DaemonSet: o.daemonSet, Node: o.node},
-		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, watching.Run, routers.Run, events.Run},
+		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, watching.Run, routersOnLinks.Run, routers.Run, events.Run},
 	}
 	faults := []func() []config.Problem{keyFile.Problems, members.Problems}
 	switch o.forwarder {

@@ -102,10 +102,11 @@ type LargeCommunity struct{ Global, Local1, Local2 uint32 }
 type Peer struct {
 	Name            string
 	MyASN           uint32
-	PeerASN         uint32 // 0 with Dynamic set
-	Dynamic         string // dynamicASN: "", internal or external
-	Addr            netip.Addr
-	Port            uint16 // default 179
+	PeerASN         uint32     // 0 with Dynamic set
+	Dynamic         string     // dynamicASN: "", internal or external
+	Addr            netip.Addr // invalid with Interface set
+	Interface       string     // of the node, at whose other end the router is found (unnumbered); "": it has an Addr
+	Port            uint16     // default 179
 	Source          netip.Addr
 	RouterID        netip.Addr // invalid: derived from the node
 	HoldTime        time.Duration

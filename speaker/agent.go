@@ -120,6 +120,7 @@ func (a *Agent) loop(ctx context.Context) {
 			a.look(state)
 		case <-a.claims.ready:
 		case <-a.LAN.Changed():
+		case <-a.Discovery.Changed():
 		case <-retry.C:
 			a.findOrphans()
 			a.inspectTable()
@@ -247,11 +248,12 @@ func (a *Agent) reconcile(ctx context.Context) {
 	}
 	a.LAN.Apply(a.claimed(), a.host)
 	a.LAN.Ask(a.plan.Probes, a.otherMembers(), a.host)
+	a.discover()
 	a.watchRouters() // before the sessions: they are to find BFD up
 	if a.Forwarder == nil || a.table.written {
 		// Not before: the first routes are to be complete, or routers drop what
 		// they kept of this node's former life.
-		a.Routers.Apply(a.plan.Sessions)
+		a.Routers.Apply(a.sessions())
 	}
 	a.stray = a.stray || a.fresh.members || a.changed.All || len(a.changed.Claims) > 0 || len(a.changed.Services) > 0
 	a.Health.Ready("decision") // what is left to do is others' work, and takes its time
@@ -265,7 +267,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 // nothing is said of what is left of an earlier life.
 func (a *Agent) watchRouters() {
 	if a.complete() {
-		a.guard.Apply(a.plan.Sessions, a.Routers.States(), a.host)
+		a.guard.Apply(a.sessions(), a.Routers.States(), a.host)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/discovery"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
 	"github.com/steelyard-lb/steelyard/speaker/pulse"
 )
@@ -159,6 +160,20 @@ func (f fakeRouters) Stop(ctx context.Context) error {
 	f.note("routers", "stopped")
 	return f.stall(ctx)
 }
+
+type fakeDiscovery struct{ *rig }
+
+func (f fakeDiscovery) Apply(interfaces []string, _ host.State) {
+	f.note("looks", strings.Join(interfaces, " "))
+}
+
+func (f fakeDiscovery) Findings() map[string]discovery.Finding {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.routers)
+}
+
+func (f fakeDiscovery) Changed() <-chan struct{} { return f.moved }
 
 type fakeDetector struct{ *rig }
 

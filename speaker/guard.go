@@ -65,8 +65,8 @@ func (g *guard) Apply(sessions []announce.Session, states []bgp.SessionState, st
 	var wanted []watch
 	for _, s := range sessions {
 		planned[s.Peer.Name] = true
-		if s.Peer.BFD != nil {
-			wanted = append(wanted, watch{s.Peer.Name, g.sessionTo(s.Peer, state)})
+		if router := s.Router(); s.Peer.BFD != nil && router.IsValid() {
+			wanted = append(wanted, watch{s.Peer.Name, g.sessionTo(s.Peer, router, state)})
 		}
 	}
 	for _, w := range g.wanted {
@@ -99,10 +99,9 @@ func (g *guard) share() (sessions []bfd.Session) {
 	return sessions
 }
 
-// sessionTo is the BFD session that watches the router of p. The C bit stays
+// sessionTo is the BFD session that watches router, that of p. The C bit stays
 // clear: whether BFD outlives this process is for the one that it runs in to say.
-func (g *guard) sessionTo(p *config.Peer, state host.State) bfd.Session {
-	router := p.Addr.Unmap()
+func (g *guard) sessionTo(p *config.Peer, router netip.Addr, state host.State) bfd.Session {
 	s := bfd.Session{Path: bfd.Path{Peer: router.WithZone(""), Local: p.Source.Unmap().WithZone(""), Interface: router.Zone()}}
 	s.MinTx, s.MinRx, s.Multiplier, s.Passive = p.BFD.Transmit, p.BFD.Receive, p.BFD.Multiplier, p.BFD.Passive
 	s.MultiHop = p.MultiHop || p.Hops > 1 || p.Internal() && !g.isNear(router, state)

@@ -291,12 +291,12 @@ func TestSessionCarriesTheProfile(t *testing.T) {
 	g := newGuard(nil, Parts{})
 	p := watched("tor", torAddr)
 	p.BFD.Passive = true
-	got := g.sessionTo(p, host.State{})
+	got := g.sessionTo(p, p.Addr, host.State{})
 	if !got.Passive || got.MinTTL != 0 || got.Independent {
 		t.Errorf("over one hop: %+v", got)
 	}
 	p.MultiHop = true
-	if got = g.sessionTo(p, host.State{}); !got.Passive || got.MinTTL != 250 {
+	if got = g.sessionTo(p, p.Addr, host.State{}); !got.Passive || got.MinTTL != 250 {
 		t.Errorf("over several: %+v", got)
 	}
 }
@@ -309,7 +309,7 @@ func TestSessionsAreValid(t *testing.T) {
 		watched("c", torAddr, func(p *config.Peer) { p.MultiHop, p.BFD.Multiplier = true, 255 }),
 		watched("d", torAddr, func(p *config.Peer) { p.PeerASN, p.BFD.Passive = p.MyASN, true }),
 	} {
-		if err := g.sessionTo(p, host.State{}).Check(); err != nil {
+		if err := g.sessionTo(p, p.Addr, host.State{}).Check(); err != nil {
 			t.Errorf("%s: %v", p.Name, err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/discovery"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
 	"github.com/steelyard-lb/steelyard/speaker/pulse"
 )
@@ -39,6 +40,7 @@ type Parts struct {
 	LAN       LAN
 	Routers   Routers
 	Detector  Detector
+	Discovery Discovery
 	// Faults finds what is wrong beside the API's objects: with this host, with
 	// the gossip's keys; nil if nobody looks. It is called by one goroutine, every
 	// half minute.
@@ -123,6 +125,15 @@ type Detector interface {
 	// Apply makes sessions those that there should be.
 	Apply(sessions []bfd.Session)
 	Updates() <-chan bfd.Update
+}
+
+// Discovery finds the routers of peers by interface.
+type Discovery interface {
+	// Apply makes interfaces those to look on.
+	Apply(interfaces []string, state host.State)
+	// Findings is what is known, by interface.
+	Findings() map[string]discovery.Finding
+	Changed() <-chan struct{}
 }
 
 // reportStore keeps this node's SpeakerStatus.

@@ -22,6 +22,7 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
+	"github.com/steelyard-lb/steelyard/speaker/discovery"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
 	"github.com/steelyard-lb/steelyard/speaker/pulse"
 )
@@ -69,6 +70,8 @@ type rig struct {
 	watches   int                   // times that sessions of BFD were applied
 	strangers map[netip.Addr]string // MACs on the LAN
 	found     layer2.Findings
+	routers   map[string]discovery.Finding // on links
+	moved     chan struct{}                // of routers on links
 
 	cancel context.CancelFunc
 	end    chan error
@@ -88,7 +91,7 @@ func story(t *testing.T, nodes int, fn func(r *rig)) {
 func newRig(t *testing.T, nodes int) *rig {
 	r := &rig{
 		t: t, logs: &book{}, snaps: feed.NewLatest(config.MergeSnapshots), meets: feed.NewLatest[[]announce.Member](nil), pulses: feed.NewLatest[pulse.View](nil), rumours: feed.NewLatest[[]announce.Takeover](nil),
-		hosts: feed.NewLatest[host.State](nil), bfd: feed.NewLatest[bfd.Update](nil), changed: make(chan struct{}, 1), heard: make(chan struct{}, 1), last: map[string]string{},
+		hosts: feed.NewLatest[host.State](nil), bfd: feed.NewLatest[bfd.Update](nil), changed: make(chan struct{}, 1), heard: make(chan struct{}, 1), moved: make(chan struct{}, 1), last: map[string]string{},
 		services: map[config.Key]*config.Service{}, endpoints: map[config.Key]*config.Endpoints{},
 		nodes: map[string]*config.Node{}, records: map[netip.Addr]*config.L2Claim{}, end: make(chan error, 1),
 	}
@@ -101,7 +104,7 @@ func newRig(t *testing.T, nodes int) *rig {
 	r.Agent = New(log.NewLogfmtLogger(r.logs), Parts{
 		Node: "n1", Namespace: "steelyard-system", Version: "test", GossipPort: 7956, PulsePort: 7957,
 		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Pulse: fakePulse{r}, Forwarder: fakeForwarder{r}, LAN: fakeLAN{r},
-		Routers: fakeRouters{r}, Detector: fakeDetector{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
+		Routers: fakeRouters{r}, Detector: fakeDetector{r}, Discovery: fakeDiscovery{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
 	})
 	return r
 }

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -94,7 +95,7 @@ func addSessions(s *v1beta1.SpeakerStatusStatus, sessions []config.SessionReport
 
 func sessionStatus(r config.SessionReport) v1beta1.SessionStatus {
 	s := v1beta1.SessionStatus{
-		Peer: r.Peer, Address: r.Addr.String(), State: r.State, Since: metav1.NewTime(r.Since), ASN: r.ASN,
+		Peer: r.Peer, Address: text(r.Addr), State: r.State, Since: metav1.NewTime(r.Since), ASN: r.ASN,
 		Prefixes: int32(r.Prefixes), ReceivedPrefixes: int32(r.Received), Families: r.Families,
 		LastDrop: r.LastDrop, BFD: bfdStatus(r.BFD),
 	}
@@ -119,6 +120,14 @@ func (c *Client) ReadSessions(ctx context.Context, node string) ([]config.Sessio
 		return nil, fmt.Errorf("read SpeakerStatus %s: %w", node, err)
 	}
 	return translate.Speaker(o).Sessions, nil
+}
+
+// text is addr in writing; nothing for a router that is not found yet.
+func text(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	return addr.String()
 }
 
 func bfdStatus(r config.BFDReport) *v1beta1.BFDStatus {

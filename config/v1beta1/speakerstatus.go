@@ -84,7 +84,7 @@ type ForwarderStatus struct {
 type SessionStatus struct {
 	// Peer is the name of the BGPPeer.
 	Peer string `json:"peer"`
-	// Address of the router.
+	// Address of the router; empty while that of a peer by interface is not found.
 	Address string `json:"address"`
 	// State is the state of the session, as RFC 4271 names it.
 	State string `json:"state"`

@@ -58,6 +58,20 @@ type Session struct {
 	Peer     *config.Peer
 	RouterID netip.Addr // IPv4, never invalid
 	Routes   []Route    // sorted by prefix
+
+	// Found is where the router of a peer by interface is, with the interface as
+	// zone; while it is invalid, Missing says why, unless it has only just been
+	// looked for. The decision leaves both open.
+	Found   netip.Addr
+	Missing string
+}
+
+// Router is the address of the session's router; invalid: not found yet.
+func (s Session) Router() netip.Addr {
+	if s.Peer.Interface != "" {
+		return s.Found
+	}
+	return s.Peer.Addr.Unmap()
 }
 
 // Route is one prefix offered to one peer.

@@ -106,6 +106,7 @@ func playSpeaker() error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(context.Background()) }()
+	finder := newFinder(s, logger)
 	orders := json.NewDecoder(bufio.NewReader(os.Stdin))
 	answers := json.NewEncoder(os.Stdout)
 	for {
@@ -118,7 +119,7 @@ func playSpeaker() error {
 		}
 		switch o.Op {
 		case "apply":
-			s.Apply(o.Sessions)
+			finder.apply(o.Sessions)
 		case "stop":
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()

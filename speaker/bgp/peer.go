@@ -1,6 +1,8 @@
 package bgp
 
 import (
+	"net/netip"
+
 	api "github.com/osrg/gobgp/v3/api"
 )
 
@@ -33,8 +35,13 @@ func peerOf(s settings, restartSeconds uint32) *api.Peer {
 	if !s.server.listen.IsValid() {
 		p.Transport.RemotePort = uint32(s.peer.port)
 	}
-	if s.peer.source.IsValid() {
+	switch {
+	case s.peer.source.IsValid():
 		p.Transport.LocalAddress = s.peer.source.String()
+	case s.peer.addr.Zone() != "":
+		// GoBGP would look for a link-local address and write it with its zone, which
+		// it cannot read as a next hop later; of an open connection it takes the address.
+		p.Transport.LocalAddress = netip.IPv6Unspecified().String()
 	}
 	switch {
 	case s.soft.hops > 0:

@@ -19,6 +19,7 @@ type routerConf struct {
 	hops         int  // how far away the node is; 1 if zero
 	gtsm         bool // no packets from further away
 	routes       int  // how many the router sends, of each family
+	unnumbered   bool // the node is a neighbor by the interface alone
 	gshut        bool // BIRD too heeds GRACEFUL_SHUTDOWN; FRR does so unasked from other ASes
 }
 
@@ -83,6 +84,22 @@ func (r *router) configure(conf routerConf) {
 
 func (c routerConf) frr() string {
 	var b strings.Builder
+	if c.unnumbered {
+		fmt.Fprintf(&b, `router bgp %d
+ bgp router-id %s
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ neighbor eth0 interface remote-as external
+ neighbor eth0 timers connect 1
+ address-family ipv4 unicast
+  neighbor eth0 activate
+ exit-address-family
+ address-family ipv6 unicast
+  neighbor eth0 activate
+ exit-address-family
+`, c.asn, router4)
+		return b.String()
+	}
 	fmt.Fprintf(&b, "router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n no bgp network import-check\n bgp long-lived-graceful-restart stale-time 60\n", c.asn, router4)
 	for _, n := range c.neighbors() {
 		fmt.Fprintf(&b, " neighbor %s remote-as %d\n neighbor %s timers %d %d\n", n, c.nodeASN, n, c.hold/3, c.hold)
@@ -118,6 +135,15 @@ func (c routerConf) bird() string {
 	fmt.Fprintf(&b, "log stderr all;\nrouter id %s;\nprotocol device {}\nprotocol direct { ipv4; ipv6; }\n", router4)
 	b.WriteString("protocol kernel k4 { ipv4 { export where source = RTS_BGP; import none; }; merge paths on; }\n")
 	b.WriteString("protocol kernel k6 { ipv6 { export where source = RTS_BGP; import none; }; merge paths on; }\n")
+	if c.unnumbered {
+		fmt.Fprintf(&b, `protocol radv { interface "eth0" { max ra interval 10; }; }
+protocol bgp n { local as %d; neighbor range fe80::/10 as %d; interface "eth0"; dynamic name "node"; error wait time 1, 2; graceful restart on;
+ ipv4 { import all; export none; extended next hop on; };
+ ipv6 { import all; export none; };
+}
+`, c.asn, c.nodeASN)
+		return b.String()
+	}
 	if c.routes > 0 {
 		b.WriteString("protocol static s4 { ipv4;\n")
 		for i := range c.routes {

@@ -1,9 +1,11 @@
 package bgp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/go-kit/log"
@@ -123,12 +125,37 @@ func (s *session) adopt(want announce.Session) {
 	again := sameList(s.wanted.Routes, want.Routes)
 	s.wanted = want
 	next := settingsOf(want, s.opts.ConnectTime).knowing(s.known)
+	if !next.peer.addr.IsValid() {
+		s.lose(want.Missing)
+		return
+	}
 	if again && s.clean && s.srv != nil && s.set == next && (s.srv.peer.IsValid() || s.rejoin != nil) {
 		return
 	}
 	err := s.converge(next)
 	s.clean = err == nil
 	s.problem(err)
+	s.publish()
+}
+
+// lose ends the session of a router that is not found on its link, or not any
+// more; it is resumed where the router is found. why is empty as long as it has
+// had no time to be found.
+func (s *session) lose(why string) {
+	if s.srv != nil && s.srv.peer.IsValid() {
+		s.part(Reason{KindSilent, cmp.Or(why, "the link to the router was renewed")})
+	}
+	var missing Reason
+	if why != "" {
+		missing = Reason{KindSilent, why}
+	}
+	s.rejoin, s.overdue, s.clean = nil, nil, false
+	s.state.Addr, s.state.State = netip.Addr{}, idle
+	if s.state.Failing != missing && why != "" {
+		level.Info(s.logger).Log("msg", "session does not come up", "reason", why)
+	}
+	s.state.Failing = missing
+	s.problem(nil)
 	s.publish()
 }
 
@@ -164,10 +191,12 @@ func (s *session) converge(next settings) error {
 	}
 	last := s.set
 	s.set = next
-	if s.state.Addr.IsValid() && s.state.Addr != next.peer.addr {
-		s.state.ASN = 0 // it was another router's
+	if s.state.Addr != next.peer.addr { // what was said was said of another, or before it was found
+		if s.state.Addr.IsValid() {
+			s.state.ASN = 0 // it was another router's
+		}
+		s.state.Addr, s.state.Failing = next.peer.addr, Reason{}
 	}
-	s.state.Addr = next.peer.addr
 	s.logger = log.With(s.base, "addr", next.peer.addr)
 	err := s.edit()
 	switch {

@@ -25,7 +25,7 @@ type serverSettings struct {
 // peerSettings are part of the connection or of the OPEN message: a change
 // needs a new connection.
 type peerSettings struct {
-	addr     netip.Addr
+	addr     netip.Addr // with a zone if it is link-local; invalid: not found yet
 	port     uint16
 	source   netip.Addr
 	asn      uint32
@@ -61,7 +61,7 @@ func settingsOf(want announce.Session, connect time.Duration) settings {
 	s := settings{
 		server: serverSettings{p.ASN(), want.RouterID, want.Peer.Listener()},
 		peer: peerSettings{
-			addr: p.Addr.Unmap(), port: p.Port, source: p.Source.Unmap(), asn: p.PeerASN, dynamic: p.Dynamic,
+			addr: want.Router(), port: p.Port, source: p.Source.Unmap(), asn: p.PeerASN, dynamic: p.Dynamic,
 			password: p.Password, graceful: p.GracefulRestart, oneFam: p.OneFamily,
 		},
 		soft: softSettings{multihop: p.MultiHop, hops: p.Hops, maxPrefixes: p.MaxPrefixes},

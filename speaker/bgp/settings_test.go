@@ -40,6 +40,7 @@ func TestCostOfAChange(t *testing.T) {
 		"peer AS":    {func(p *config.Peer) { p.PeerASN = 1 }, costPeer},
 		"dynamic":    {func(p *config.Peer) { p.Dynamic = "external" }, costPeer},
 		"address":    {func(p *config.Peer) { p.Addr = netip.MustParseAddr(router6) }, costPeer},
+		"interface":  {func(p *config.Peer) { p.Interface = "eth0" }, costPeer},
 		"own AS":     {func(p *config.Peer) { p.MyASN = 1 }, costServer},
 		"both":       {func(p *config.Peer) { p.MyASN, p.Port = 1, 2 }, costServer},
 		"no restart": {func(p *config.Peer) { p.GracefulRestart = false }, costPeer},
@@ -131,6 +132,19 @@ func TestBackOff(t *testing.T) {
 	for n, want := range []time.Duration{0, 0, 2, 4, 8, 16, 32, 32} {
 		if got := backOff(n); got != want*time.Second {
 			t.Errorf("after %d: %v", n, got)
+		}
+	}
+}
+
+// Routers like to have one link-local address on all their links.
+func TestConnectionsAreToldApartByTheirLink(t *testing.T) {
+	found := sessionTo(peer(func(p *config.Peer) { p.Addr, p.Interface = netip.Addr{}, "eth0" }))
+	found.Found = netip.MustParseAddr("fe80::1%eth0")
+	s := settingsOf(found, time.Second)
+	for remote, owns := range map[string]bool{"[fe80::1%eth0]:179": true, "[fe80::1%eth1]:179": false, "[fe80::2%eth0]:179": false, "[fe80::1%eth0]:180": false} {
+		local := netip.MustParseAddrPort("[fe80::9%" + netip.MustParseAddrPort(remote).Addr().Zone() + "]:40000")
+		if got := s.owns(local, netip.MustParseAddrPort(remote)); got != owns {
+			t.Errorf("%s is its own: %v", remote, got)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package bgp
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -66,7 +67,7 @@ func shutIfPeer(fd int, s settings) error {
 
 // owns tells whether a connection between local and remote is that of s.
 func (s settings) owns(local, remote netip.AddrPort) bool {
-	if remote.Addr() != s.peer.addr.WithZone("") || s.peer.source.IsValid() && local.Addr() != s.peer.source.WithZone("") {
+	if remote.Addr() != s.peer.addr || s.peer.source.IsValid() && local.Addr() != s.peer.source.WithZone("") {
 		return false
 	}
 	if s.server.listen.IsValid() {
@@ -81,7 +82,13 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	case *unix.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
 	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
+		addr := netip.AddrFrom16(a.Addr).Unmap()
+		if a.ZoneId != 0 { // routers like to have one link-local address on all links
+			if link, err := net.InterfaceByIndex(int(a.ZoneId)); err == nil {
+				addr = addr.WithZone(link.Name)
+			}
+		}
+		return netip.AddrPortFrom(addr, uint16(a.Port))
 	}
 	return netip.AddrPort{}
 }
