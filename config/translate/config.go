@@ -123,8 +123,12 @@ func (b *assembly) peers() {
 		}
 		if older, node := b.samePeer(p); older != nil {
 			f := faultsOf(config.KindBGPPeer, o)
-			f.add("spec.peerAddress", ReasonConflict, "remove one of them or let their nodeSelectors choose different nodes",
-				"%v port %d is also the router of BGPPeer %s, which is older, on Node %s", p.Addr, p.Port, older.Name, node)
+			field, router := "spec.peerAddress", p.Addr.String()
+			if p.Interface != "" {
+				field, router = "spec.interface", "the one on interface "+p.Interface
+			}
+			f.add(field, ReasonConflict, "remove one of them or let their nodeSelectors choose different nodes",
+				"%v port %d is also the router of BGPPeer %s, which is older, on Node %s", router, p.Port, older.Name, node)
 			b.note(f.problems)
 			continue
 		}
@@ -144,7 +148,7 @@ func (b *assembly) peers() {
 
 // samePeer finds an older peer for the same router on a node of p's.
 func (b *assembly) samePeer(p *config.Peer) (*config.Peer, string) {
-	return b.beside(p, func(o *config.Peer) bool { return o.Addr == p.Addr && o.Port == p.Port })
+	return b.beside(p, func(o *config.Peer) bool { return o.Addr == p.Addr && o.Interface == p.Interface && o.Port == p.Port })
 }
 
 // sameListener finds an older peer whose router comes in by the same door: two

@@ -94,10 +94,11 @@ func doc(kind, name, spec string) string {
 }
 
 const (
-	node1 = "kind: Node\nmetadata: {name: n1, labels: {rack: a}}\nspec: {podCIDRs: [10.1.0.0/24, 'fd00:1::/64']}\nstatus: {addresses: [{type: InternalIP, address: 192.0.2.11}]}"
-	node2 = "kind: Node\nmetadata: {name: n2, labels: {rack: b}}\nspec: {podCIDR: 10.1.1.0/24}\nstatus: {addresses: [{type: InternalIP, address: 192.0.2.12}, {type: Hostname, address: n2}]}"
-	p4    = "addresses: [198.51.100.0/24]"
-	tor   = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1"
+	node1  = "kind: Node\nmetadata: {name: n1, labels: {rack: a}}\nspec: {podCIDRs: [10.1.0.0/24, 'fd00:1::/64']}\nstatus: {addresses: [{type: InternalIP, address: 192.0.2.11}]}"
+	node2  = "kind: Node\nmetadata: {name: n2, labels: {rack: b}}\nspec: {podCIDR: 10.1.1.0/24}\nstatus: {addresses: [{type: InternalIP, address: 192.0.2.12}, {type: Hostname, address: n2}]}"
+	p4     = "addresses: [198.51.100.0/24]"
+	tor    = "myASN: 64512, peerASN: 64513, peerAddress: 192.0.2.1"
+	byLink = "myASN: 64512, peerASN: 64513, interface: eth1"
 )
 
 // Each case is a world and the Problems it must have, as "object field reason
@@ -196,6 +197,15 @@ var configCases = []struct {
 	{"password too long", peer("t", tor+", password: "+strings.Repeat("x", 81)), []string{"BGPPeer t spec.password Invalid ~ 81 bytes"}, ""},
 	{"same router twice", node1 + "\n---\n" + peer("z", tor) + "\n---\n" + peer("a", tor), []string{"BGPPeer a spec.peerAddress Conflict ~ BGPPeer z, which is older, on Node n1"}, "z"},
 	{"same router, other nodes", node1 + "\n---\n" + node2 + "\n---\n" + peer("a", tor+", nodeSelectors: [{matchLabels: {rack: a}}]") + "\n---\n" + peer("b", tor+", nodeSelectors: [{matchLabels: {rack: b}}]"), nil, "a b"},
+	{"router by interface", node1 + "\n---\n" + peer("a", byLink) + "\n---\n" + peer("b", "myASN: 1, peerASN: 2, interface: eth2"), nil, "a b"},
+	{"same interface twice", node1 + "\n---\n" + peer("z", byLink) + "\n---\n" + peer("a", byLink), []string{"BGPPeer a spec.interface Conflict ~ interface eth1 port 179 is also the router of BGPPeer z"}, "z"},
+	{"interface and address", peer("t", tor+", interface: eth1"), []string{"BGPPeer t spec.interface Invalid ~ both"}, ""},
+	{"no interface's name", peer("t", "myASN: 1, peerASN: 2, interface: 'eth 1'"), []string{"BGPPeer t spec.interface Invalid ~ eth 1"}, ""},
+	{"password by interface", peer("t", byLink+", password: x"), []string{"BGPPeer t spec.password Invalid ~ cannot have a password"}, ""},
+	{"Secret by interface", "kind: Secret\nmetadata: {name: s}\ntype: kubernetes.io/basic-auth\nstringData: {password: x}\n---\n" + peer("t", byLink+", passwordSecret: {name: s}"), []string{"BGPPeer t spec.passwordSecret Invalid ~ cannot have a password"}, ""},
+	{"source by interface", peer("t", byLink+", sourceAddress: 192.0.2.1"), []string{"BGPPeer t spec.sourceAddress Invalid ~ link-local"}, ""},
+	{"waiting by interface", peer("t", byLink+", passive: true"), []string{"BGPPeer t spec.passive Invalid ~ cannot be waited for"}, ""},
+	{"hops by interface", peer("t", byLink+", ebgpMultiHop: true"), []string{"BGPPeer t spec.ebgpMultiHop Invalid ~ on the link"}, ""},
 	{"same router, other port", node1 + "\n---\n" + peer("a", tor) + "\n---\n" + peer("b", tor+", peerPort: 1179"), nil, "a b"},
 
 	{"watched", bfdp("fast", "receiveInterval: 50, transmitInterval: 50") + "\n---\n" + peer("t", tor+", bfdProfile: fast"), nil, "t fast"},

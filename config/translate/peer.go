@@ -2,7 +2,9 @@ package translate
 
 import (
 	"net/netip"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/v1beta1"
@@ -17,6 +19,7 @@ const (
 	maxTimer        = 65535 * time.Second
 	maxPassword     = 80 // bytes, what the kernel takes for TCP MD5
 	maxHops         = 254
+	maxInterface    = 15               // bytes of an interface's name, IFNAMSIZ less the end
 	maxPrefixes     = 1000             // what a router may send, unless told
 	maxLongLived    = 4660 * time.Hour // 24 bits of seconds, RFC 9494 section 3.1
 )
@@ -36,6 +39,7 @@ func Peer(o *v1beta1.BGPPeer, secrets map[config.Key]*corev1.Secret) (*config.Pe
 	}
 	peerASNs(f, p)
 	peerAddresses(f, p, s)
+	peerInterface(f, p, o)
 	peerTimers(f, p, s)
 	peerLimits(f, p, s)
 	peerFamilies(f, p, s)
@@ -77,7 +81,9 @@ func peerAddresses(f *faults, p *config.Peer, s *v1beta1.BGPPeerSpec) {
 		}
 		return a
 	}
-	p.Addr = read("spec.peerAddress", s.PeerAddress)
+	if s.Interface == "" {
+		p.Addr = read("spec.peerAddress", s.PeerAddress)
+	}
 	if p.Addr.IsValid() && (p.Addr.IsUnspecified() || p.Addr.IsMulticast()) {
 		f.add("spec.peerAddress", ReasonInvalid, "write the address of the router", "nobody answers at %v", p.Addr)
 	}
@@ -95,6 +101,44 @@ func peerAddresses(f *faults, p *config.Peer, s *v1beta1.BGPPeerSpec) {
 		}
 	}
 }
+
+// peerInterface reads where a router without a known address is. It is found on
+// the link by its link-local address, which rules out what belongs to another
+// way to reach it, and a password: TCP MD5 keys are set by address, and GoBGP
+// sets none for an address with a zone.
+func peerInterface(f *faults, p *config.Peer, o *v1beta1.BGPPeer) {
+	s := &o.Spec
+	if s.Interface == "" {
+		return
+	}
+	p.Interface = s.Interface
+	if len(s.Interface) > maxInterface || strings.ContainsFunc(s.Interface, notInInterface) {
+		f.add("spec.interface", ReasonInvalid, "write the name of a network interface of the nodes, such as eth1",
+			"%q cannot be the name of an interface", s.Interface)
+	}
+	const alone = "remove it, or set peerAddress in place of interface"
+	if s.PeerAddress != "" {
+		f.add("spec.interface", ReasonInvalid, "remove one of them", "both interface and peerAddress are set")
+	}
+	if s.Password != "" {
+		f.add("spec.password", ReasonInvalid, alone, "a peer by interface cannot have a password")
+	}
+	if r := s.PasswordSecret; r != nil && (r.Name != "" || r.Namespace != "") {
+		f.add("spec.passwordSecret", ReasonInvalid, alone, "a peer by interface cannot have a password")
+	}
+	if s.SourceAddress != "" {
+		f.add("spec.sourceAddress", ReasonInvalid, alone, "a peer by interface is reached from the link-local address of that interface")
+	}
+	if s.Passive {
+		f.add("spec.passive", ReasonInvalid, alone, "a peer by interface cannot be waited for")
+	}
+	if s.EBGPMultiHop {
+		f.add("spec.ebgpMultiHop", ReasonInvalid, alone, "a peer by interface is on the link of that interface")
+	}
+}
+
+// notInInterface tells whether r cannot be part of an interface's name.
+func notInInterface(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("/%:", r) }
 
 // peerTimers applies RFC 4271: a hold time of 0 switches both timers off; one
 // timer alone derives the other, keepalive being a third of hold.

@@ -11,6 +11,7 @@ import (
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=bgpp,categories=steelyard
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.peerAddress`
+// +kubebuilder:printcolumn:name="Interface",type=string,JSONPath=`.spec.interface`,priority=1
 // +kubebuilder:printcolumn:name="ASN",type=string,JSONPath=`.spec.peerASN`
 // +kubebuilder:printcolumn:name="My ASN",type=string,JSONPath=`.spec.myASN`
 // +kubebuilder:printcolumn:name="BFD Profile",type=string,JSONPath=`.spec.bfdProfile`
@@ -35,6 +36,10 @@ type BGPPeer struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.localASN) || (has(self.dynamicASN) ? self.dynamicASN == 'external' : has(self.peerASN) && self.peerASN != self.myASN && self.peerASN != self.localASN)",message="localASN is for eBGP: it cannot be the AS of the router, nor can myASN"
 // +kubebuilder:validation:XValidation:rule="!has(self.longLivedGracefulRestart) || (has(self.enableGracefulRestart) && self.enableGracefulRestart)",message="longLivedGracefulRestart needs enableGracefulRestart"
 // +kubebuilder:validation:XValidation:rule="!has(self.disableMP) || !self.disableMP || !has(self.dualStackAddressFamily) || !self.dualStackAddressFamily",message="disableMP and dualStackAddressFamily contradict each other"
+// +kubebuilder:validation:XValidation:rule="has(self.peerAddress) != has(self.interface)",message="set exactly one of peerAddress and interface"
+// +kubebuilder:validation:XValidation:rule="!has(self.interface) || !(has(self.password) && size(self.password) > 0 || has(self.passwordSecret))",message="a peer by interface cannot have a password: remove it, or set peerAddress"
+// +kubebuilder:validation:XValidation:rule="!has(self.interface) || !(has(self.sourceAddress) && size(self.sourceAddress) > 0)",message="a peer by interface has no sourceAddress: the link-local address of the interface is used"
+// +kubebuilder:validation:XValidation:rule="!has(self.interface) || !(has(self.passive) && self.passive) && !(has(self.ebgpMultiHop) && self.ebgpMultiHop)",message="a peer by interface is on the link and is connected to: remove passive and ebgpMultiHop"
 type BGPPeerSpec struct {
 	// MyASN is the AS number of this side.
 	// +kubebuilder:validation:Minimum=1
@@ -52,11 +57,20 @@ type BGPPeerSpec struct {
 	// +optional
 	// +kubebuilder:validation:Enum=internal;external
 	DynamicASN string `json:"dynamicASN,omitempty"`
-	// PeerAddress is the IP address of the router.
+	// PeerAddress is the IP address of the router; exactly one of it and interface.
+	// +optional
 	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an IP address"
-	PeerAddress string `json:"peerAddress"`
+	PeerAddress string `json:"peerAddress,omitempty"`
+	// Interface is the network interface of the node at whose other end the
+	// router is: its address is found by Router Advertisements (an unnumbered
+	// peer). The link should have one router.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=15
+	// +kubebuilder:validation:Pattern=`^[^\s/%:]+$`
+	Interface string `json:"interface,omitempty"`
 	// PeerPort is the TCP port of the router.
 	// +optional
 	// +kubebuilder:default=179
