@@ -95,7 +95,19 @@ func BIRDConfig(c Config) string {
 			line("protocol bgp %s_%d from node { neighbor %v as %d;%s }", birdName(p.Name), i, addr, p.ASN, bfd)
 		}
 	}
+	byInterface(line, c)
 	return b.String()
+}
+
+// byInterface takes nodes that know the router by their interface alone: it
+// advertises itself, as no default router and with no prefix to make addresses
+// of, and answers every link-local address.
+func byInterface(line func(format string, args ...any), c Config) {
+	if len(c.Peers) == 0 {
+		return
+	}
+	line("protocol radv { interface \"eth0\" { max ra interval 10; default lifetime 0; prefix ::/0 { skip; }; }; }")
+	line("protocol bgp by_interface from node { neighbor range fe80::/10 as %d; interface \"eth0\"; dynamic name \"linklocal\"; }", c.Peers[0].ASN)
 }
 
 // birdName makes a symbol of BIRD's grammar of a node's name.

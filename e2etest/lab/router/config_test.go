@@ -36,6 +36,7 @@ func TestBIRDConfig(t *testing.T) {
 		"protocol bfd { interface \"*\" { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }; }\n",
 		"protocol bgp n1_1 from node { neighbor fd00:31::11 as 64512; bfd on; }\n",
 		"protocol bgp node_2_x_0 from node { neighbor 172.31.0.12 as 64512; bfd on; }\n",
+		"protocol bgp by_interface from node { neighbor range fe80::/10 as 64512; interface \"eth0\"; dynamic name \"linklocal\"; }\n",
 		"  ipv6 { import filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }; export none; };\n",
 	} {
 		if !strings.Contains(got, want) {
