@@ -16,6 +16,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/daemon"
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/config/kube"
+	"github.com/steelyard-lb/steelyard/l4proxy/healthport"
 	"github.com/steelyard-lb/steelyard/l4proxy/nft"
 	"github.com/steelyard-lb/steelyard/speaker"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
@@ -146,8 +147,10 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		if err != nil {
 			return nil, fmt.Errorf("forwarder: %w", err)
 		}
-		parts.Forwarder = forwarder
-		faults = append(faults, o.hostFaults(forwarder, p.with("nft")))
+		answers := healthport.New(p.with("healthport"), healthport.Options{Node: o.node, Events: events})
+		parts.Forwarder, parts.HealthPorts = forwarder, answers
+		parts.Tasks = append(parts.Tasks, answers.Run)
+		faults = append(faults, o.hostFaults(forwarder, p.with("nft")), answers.Problems)
 	case "off": // without a forwarder the agent announces only
 	default:
 		return nil, usageError{fmt.Errorf("--forwarder %q: use nft or off", o.forwarder)}

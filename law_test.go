@@ -74,14 +74,15 @@ var laws = map[string]law{
 		doors: join(logging, metrics, "github.com/osrg/gobgp/v3", "google.golang.org/protobuf", "golang.org/x/sys"), why: "the only door to GoBGP"},
 	"l4proxy/nft": {own: []string{"config", "config/feed", "l4proxy"},
 		doors: join(logging, metrics, "github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/vishvananda", "golang.org/x/sys"), why: "the only door to nftables and conntrack"},
-	"ingress/cert":  {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},
-	"ingress/proxy": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
+	"l4proxy/healthport": {own: []string{"config", "config/feed", "l4proxy"}, doors: logging, why: "answers other load balancers by HTTP"},
+	"ingress/cert":       {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},
+	"ingress/proxy":      {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
 
 	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},
 	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/discovery", "speaker/layer2", "speaker/bfd", "speaker/bfd/packet", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/nft"},
 		doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the shells of a node"},
 	"ingress": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
-	"": {own: []string{"config", "config/daemon", "config/feed", "config/host", "config/kube", "controller", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/discovery", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/nft", "ingress"},
+	"": {own: []string{"config", "config/daemon", "config/feed", "config/host", "config/kube", "controller", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/discovery", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/healthport", "l4proxy/nft", "ingress"},
 		doors: join(logging, metrics, "github.com/spf13/cobra", "golang.org/x/sync"), why: "main alone imports the processes"},
 }
 

@@ -32,7 +32,7 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	e := editor{
 		prev: prev, basis: &b, snap: snap, reuse: same,
 		parts: prev.parts.Edit(), claims: prev.claims.Edit(), shared: prev.shared.Edit(),
-		addrs: newCounter(prev.addrs), locals: newCounter(prev.locals),
+		addrs: newCounter(prev.addrs), locals: newCounter(prev.locals), health: prev.health.Edit(),
 	}
 	ch := snap.Changed
 	if same && prev.basis.snap.Revision+1 == snap.Revision && !ch.All && !ch.Config {
@@ -44,7 +44,8 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	}
 	addrs := e.addrs.done()
 	return Table{
-		parts: e.parts.Done(), claims: e.claims.Done(), shared: e.shared.Done(), addrs: addrs, locals: e.locals.done(), chances: o.Chances.of(addrs),
+		parts: e.parts.Done(), claims: e.claims.Done(), shared: e.shared.Done(), addrs: addrs, locals: e.locals.done(),
+		health: e.health.Done(), chances: o.Chances.of(addrs),
 		basis: b, self: &lineage{}, base: prev.self, touched: e.touched,
 	}
 }
@@ -109,6 +110,7 @@ type editor struct {
 	shared  *config.Edit[Frontend, claimants]
 	addrs   *counter
 	locals  *counter
+	health  *config.Edit[HealthPort, int]
 	touched []config.Key
 	now     map[Frontend]claimants // claims edited so far
 }
@@ -150,6 +152,7 @@ func (e *editor) service(key config.Key) {
 	e.touched = append(e.touched, key)
 	e.withdraw(old)
 	e.claim(fresh)
+	e.setHealth(old, fresh)
 }
 
 func (e *editor) withdraw(p *part) {

@@ -57,7 +57,8 @@ func buildPart(svc *config.Service, eps *config.Endpoints, old *part, b *basis) 
 		w.external(&svc.Ports[i])
 		w.nodePort(&svc.Ports[i])
 	}
-	if len(w.part.entries) == 0 {
+	w.healthPorts()
+	if len(w.part.entries)+len(w.part.health) == 0 {
 		return nil
 	}
 	return w.part
@@ -66,7 +67,7 @@ func buildPart(svc *config.Service, eps *config.Endpoints, old *part, b *basis) 
 // sameAs tells whether p and o put the same into a table. Unchanged groups are
 // the same pointers.
 func (p *part) sameAs(o *part) bool {
-	return p.svc.Created.Equal(o.svc.Created) && slices.Equal(p.entries, o.entries)
+	return p.svc.Created.Equal(o.svc.Created) && slices.Equal(p.entries, o.entries) && slices.Equal(p.health, o.health)
 }
 
 // ours are the external addresses of svc that are for us to serve, if it is of

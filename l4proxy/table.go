@@ -109,6 +109,8 @@ type Table struct {
 	addrs  config.Table[netip.Addr, int]     // external addresses → frontends there
 	locals config.Table[netip.Addr, int]     // local backends → groups they are in
 
+	health config.Table[HealthPort, int]
+
 	chances Chances // of external addresses in addrs
 
 	basis   basis
@@ -137,6 +139,7 @@ type part struct {
 	ours    []netip.Addr // external addresses that are for us to serve
 	entries []entry
 	groups  []*Group
+	health  []health
 }
 
 // entry is one frontend of a part. External ones have unserved ports refused.

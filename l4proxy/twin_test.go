@@ -2,6 +2,7 @@ package l4proxy
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -140,6 +141,7 @@ func TestTwin(t *testing.T) {
 				t.Fatalf("seed %d: a table differs from itself: %+v", seed, d)
 			}
 			table = next
+			checkHealth(t, w, table)
 			for _, p := range packets(w) {
 				got := table.Trace(p)
 				want, fit := slowTrace(w, p)
@@ -157,6 +159,36 @@ func TestTwin(t *testing.T) {
 	}
 }
 
+// checkHealth compares the health ports with what the objects say.
+func checkHealth(t *testing.T, w *world, table Table) {
+	t.Helper()
+	want := map[HealthPort]int{}
+	for _, s := range w.services {
+		if s.Type != config.LoadBalancer || !s.Local || s.HealthCheckNodePort == 0 {
+			continue
+		}
+		families := s.Families
+		if families == nil {
+			families = []config.Family{config.IPv4, config.IPv6}
+		}
+		for _, family := range families {
+			here := map[netip.Addr]bool{}
+			for _, p := range w.eps[s.Key].Ports {
+				for _, b := range p.Backends {
+					a := b.Addr.Addr()
+					if b.Ready && b.Node == w.o.Node && config.FamilyOf(a) == family && (a.IsPrivate() || a.IsGlobalUnicast()) {
+						here[a] = true
+					}
+				}
+			}
+			want[HealthPort{s.Key, s.HealthCheckNodePort, family}] = len(here)
+		}
+	}
+	if got := maps.Collect(table.HealthPorts().All()); !maps.Equal(got, want) {
+		t.Fatalf("health ports %v, the plain version says %v", got, want)
+	}
+}
+
 func checkSame(t *testing.T, got, want Table) {
 	t.Helper()
 	if got.Len() != want.Len() {
@@ -166,6 +198,9 @@ func checkSame(t *testing.T, got, want Table) {
 		if !reflect.DeepEqual(got.Target(f), target) {
 			t.Fatalf("%v: Update gives %+v, Build %+v", f, got.Target(f), target)
 		}
+	}
+	if !config.Same(got.HealthPorts(), want.HealthPorts()) {
+		t.Fatalf("Update gives health ports %v, Build %v", maps.Collect(got.HealthPorts().All()), maps.Collect(want.HealthPorts().All()))
 	}
 	for _, sets := range [][2][]netip.Addr{{slices.Collect(got.Addrs()), slices.Collect(want.Addrs())},
 		{slices.Collect(got.Locals()), slices.Collect(want.Locals())}} {

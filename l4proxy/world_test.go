@@ -104,6 +104,9 @@ func (w *world) randomService(key config.Key) *config.Service {
 	if r.IntN(3) > 0 {
 		s.Families = []config.Family{config.IPv4}
 	}
+	if s.Local && r.IntN(2) == 0 {
+		s.HealthCheckNodePort = uint16(31000 + r.IntN(100))
+	}
 	for range r.IntN(3) {
 		s.Addrs = append(s.Addrs, netip.AddrFrom4([4]byte{198, 51, 100, byte(r.IntN(12))}))
 	}

@@ -246,6 +246,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 		a.forwardTable(time.Now()) // connections through an owner whose speaker crashed get their second chance first
 		a.decide()
 	}
+	a.tellHealth(false)
 	a.LAN.Apply(a.claimed(), a.host)
 	a.LAN.Ask(a.plan.Probes, a.otherMembers(), a.host)
 	a.discover()

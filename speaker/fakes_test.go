@@ -62,6 +62,17 @@ type fakePulse struct{ *rig }
 func (f fakePulse) Views() <-chan pulse.View { return f.pulses.C() }
 func (f fakePulse) Apply(peers []pulse.Peer) { f.beating = peers }
 
+type fakeHealthPorts struct{ *rig }
+
+func (f fakeHealthPorts) Apply(ports config.Table[l4proxy.HealthPort, int], healthy bool) {
+	var out []string
+	for p, n := range ports.All() {
+		out = append(out, fmt.Sprintf("%v:%d/%v=%d healthy=%t", p.Service, p.Port, p.Family, n, healthy))
+	}
+	slices.Sort(out)
+	f.note("health ports", strings.Join(out, " "))
+}
+
 type fakeForwarder struct{ *rig }
 
 func (f fakeForwarder) Apply(t l4proxy.Table) error {

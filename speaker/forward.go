@@ -109,6 +109,15 @@ func (a *Agent) inspectTable() {
 	}
 }
 
+// tellHealth has other load balancers told what they may send to this node, once
+// the first table is written.
+func (a *Agent) tellHealth(leaving bool) {
+	if a.Forwarder == nil || !a.table.written {
+		return
+	}
+	a.HealthPorts.Apply(a.table.table.HealthPorts(), a.table.fault == nil && !leaving)
+}
+
 // nodeAddrs are the addresses of this node that carry node ports.
 func (a *Agent) nodeAddrs() []netip.Addr {
 	if node, ok := a.snap.Nodes.Get(a.Node); ok {

@@ -32,15 +32,16 @@ type Parts struct {
 	ExcludedLinks      announce.LinkPatterns
 	IgnoreExcludeLabel bool
 
-	Snapshots <-chan *config.Snapshot
-	Hosts     <-chan host.State
-	Members   Membership
-	Pulse     Heartbeats
-	Forwarder Forwarder // nil: somebody else forwards
-	LAN       LAN
-	Routers   Routers
-	Detector  Detector
-	Discovery Discovery
+	Snapshots   <-chan *config.Snapshot
+	Hosts       <-chan host.State
+	Members     Membership
+	Pulse       Heartbeats
+	Forwarder   Forwarder   // nil: somebody else forwards
+	HealthPorts HealthPorts // nil with Forwarder
+	LAN         LAN
+	Routers     Routers
+	Detector    Detector
+	Discovery   Discovery
 	// Faults finds what is wrong beside the API's objects: with this host, with
 	// the gossip's keys; nil if nobody looks. It is called by one goroutine, every
 	// half minute.
@@ -95,6 +96,13 @@ type Forwarder interface {
 	// Inspect tells by an error that the kernel has not what was applied last.
 	Inspect() error
 	Remove() error
+}
+
+// HealthPorts answer other load balancers on healthCheckNodePorts.
+type HealthPorts interface {
+	// Apply makes ports those that are answered on, with the number of endpoints
+	// that this node has for each; healthy tells whether it forwards.
+	Apply(ports config.Table[l4proxy.HealthPort, int], healthy bool)
 }
 
 // LAN answers for addresses by ARP and NDP.

@@ -103,7 +103,7 @@ func newRig(t *testing.T, nodes int) *rig {
 	r.next.L2 = []*config.L2Advertisement{{Name: "all"}}
 	r.Agent = New(log.NewLogfmtLogger(r.logs), Parts{
 		Node: "n1", Namespace: "steelyard-system", Version: "test", GossipPort: 7956, PulsePort: 7957,
-		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Pulse: fakePulse{r}, Forwarder: fakeForwarder{r}, LAN: fakeLAN{r},
+		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Pulse: fakePulse{r}, Forwarder: fakeForwarder{r}, HealthPorts: fakeHealthPorts{r}, LAN: fakeLAN{r},
 		Routers: fakeRouters{r}, Detector: fakeDetector{r}, Discovery: fakeDiscovery{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
 	})
 	return r

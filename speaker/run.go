@@ -120,6 +120,7 @@ func (a *Agent) abandon(ctx context.Context) error {
 // until a successor has them, and the forwarder is removed last. Each step has
 // a time of its own, so that one that hangs takes nothing from the others.
 func (a *Agent) leave(ctx context.Context) {
+	a.tellHealth(true)
 	a.within(ctx, tellLimit, "members not told that this node leaves", a.Members.Leaving)
 	a.within(ctx, stopLimit, "sessions not closed in order", a.Routers.Stop)
 	a.within(ctx, handLimit, "addresses not handed over in time", a.handOver)
