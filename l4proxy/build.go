@@ -16,6 +16,7 @@ type Options struct {
 	Dead      map[string]bool // nodes that membership calls dead; see boundDead
 	Classes   config.Classes  // the loadBalancerClasses we serve
 	Chances   Chances         // of connections opened through other nodes
+	PodCIDRs  []netip.Prefix  // of the pods on this node
 }
 
 // Build makes the forwarding table of one node.
@@ -45,7 +46,7 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	addrs := e.addrs.done()
 	return Table{
 		parts: e.parts.Done(), claims: e.claims.Done(), shared: e.shared.Done(), addrs: addrs, locals: e.locals.done(),
-		health: e.health.Done(), chances: o.Chances.of(addrs),
+		health: e.health.Done(), pods: podRanges(o.PodCIDRs), chances: o.Chances.of(addrs),
 		basis: b, self: &lineage{}, base: prev.self, touched: e.touched,
 	}
 }

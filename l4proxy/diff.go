@@ -17,6 +17,8 @@ type Delta struct {
 	NewAddrs, OldAddrs   []netip.Addr // external addresses
 	NewLocals, OldLocals []netip.Addr // addresses of backends on this node
 
+	NewPods, OldPods []config.Range // addresses of this node's pods
+
 	NewNodes []MAC
 	Hops     []HopChange
 	OldNodes []MAC
@@ -36,7 +38,7 @@ type FrontendChange struct {
 func (d *Delta) Empty() bool {
 	return len(d.NewGroups)+len(d.ChangedGroups)+len(d.Frontends)+len(d.OldGroups)+
 		len(d.NewAddrs)+len(d.OldAddrs)+len(d.NewLocals)+len(d.OldLocals)+
-		len(d.NewNodes)+len(d.Hops)+len(d.OldNodes) == 0
+		len(d.NewPods)+len(d.OldPods)+len(d.NewNodes)+len(d.Hops)+len(d.OldNodes) == 0
 }
 
 // Diff is what changes from old to new. It costs as much as the change if new
@@ -56,6 +58,7 @@ func Diff(old, new Table) Delta {
 	}
 	d.NewAddrs, d.OldAddrs = split(d.addrs, old.addrs, new.addrs)
 	d.NewLocals, d.OldLocals = split(d.locals, old.locals, new.locals)
+	d.diffPods(old.pods, new.pods)
 	d.diffChances(old.chances, new.chances)
 	return d.Delta
 }
@@ -102,7 +105,7 @@ func (d *differ) frontends(p *part) {
 			d.addrs[e.Addr.Addr()] = true
 		}
 		c := FrontendChange{e.Frontend, d.old.Target(e.Frontend), d.new.Target(e.Frontend)}
-		if c.Old.Action != c.New.Action || c.Old.id() != c.New.id() {
+		if c.Old.Action != c.New.Action || c.Old.id() != c.New.id() || c.Old.insideID() != c.New.insideID() {
 			d.Frontends = append(d.Frontends, c)
 		}
 	}

@@ -6,22 +6,25 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/steelyard-lb/steelyard/config"
 )
 
 // model is a data plane that does what a Delta says, and complains about what
 // a kernel would not do.
 type model struct {
-	frontends map[Frontend]uint64
+	frontends map[Frontend][2]uint64 // group, group for clients inside
 	groups    map[uint64]*Group
 	addrs     map[netip.Addr]bool
 	locals    map[netip.Addr]bool
 	hops      map[netip.Addr]Hop
 	nodes     map[MAC]bool
+	pods      map[config.Range]bool
 }
 
 func newModel() *model {
-	return &model{map[Frontend]uint64{}, map[uint64]*Group{}, map[netip.Addr]bool{}, map[netip.Addr]bool{},
-		map[netip.Addr]Hop{}, map[MAC]bool{}}
+	return &model{map[Frontend][2]uint64{}, map[uint64]*Group{}, map[netip.Addr]bool{}, map[netip.Addr]bool{},
+		map[netip.Addr]Hop{}, map[MAC]bool{}, map[config.Range]bool{}}
 }
 
 func (m *model) apply(t *testing.T, d Delta) {
@@ -39,13 +42,13 @@ func (m *model) apply(t *testing.T, d Delta) {
 		m.groups[c.New.ID] = c.New
 	}
 	for _, c := range d.Frontends {
-		if id, ok := m.frontends[c.Frontend]; ok != (c.Old.Action != Pass) || id != c.Old.id() {
+		if id, ok := m.frontends[c.Frontend]; ok != (c.Old.Action != Pass) || id != [2]uint64{c.Old.id(), c.Old.insideID()} {
 			t.Fatalf("frontend %v changed from what it is not", c.Frontend)
 		}
 		if c.New.Action == Pass {
 			delete(m.frontends, c.Frontend)
 		} else {
-			m.frontends[c.Frontend] = c.New.id()
+			m.frontends[c.Frontend] = [2]uint64{c.New.id(), c.New.insideID()}
 		}
 	}
 	for _, g := range d.OldGroups {
@@ -55,12 +58,14 @@ func (m *model) apply(t *testing.T, d Delta) {
 		delete(m.groups, g.ID)
 	}
 	for f, id := range m.frontends {
-		if m.groups[id] == nil {
+		if m.groups[id[0]] == nil || id[1] != 0 && m.groups[id[1]] == nil {
 			t.Fatalf("frontend %v leads to a group that is gone", f)
 		}
 	}
 	toggle(t, m.addrs, d.NewAddrs, d.OldAddrs)
 	toggle(t, m.locals, d.NewLocals, d.OldLocals)
+	toggle(t, m.pods, nil, d.OldPods)
+	toggle(t, m.pods, d.NewPods, nil)
 	m.applyChances(t, d)
 }
 
@@ -99,8 +104,11 @@ func (m *model) check(t *testing.T, want Table) {
 	n := 0
 	for f, target := range want.Frontends() {
 		n++
-		if m.frontends[f] != target.id() {
-			t.Fatalf("%v: leads to %x, want %x", f, m.frontends[f], target.id())
+		if want := [2]uint64{target.id(), target.insideID()}; m.frontends[f] != want {
+			t.Fatalf("%v: leads to %x, want %x", f, m.frontends[f], want)
+		}
+		if g := m.groups[target.insideID()]; !reflect.DeepEqual(g, target.Inside) {
+			t.Fatalf("%v: group for clients inside is %+v, want %+v", f, g, target.Inside)
 		}
 		if g := m.groups[target.id()]; !reflect.DeepEqual(g, target.Group) {
 			t.Fatalf("%v: group is %+v, want %+v", f, g, target.Group)
@@ -113,6 +121,10 @@ func (m *model) check(t *testing.T, want Table) {
 	if n != len(m.frontends) || groups != len(m.groups) || len(slices.Collect(want.Addrs())) != len(m.addrs) ||
 		len(slices.Collect(want.Locals())) != len(m.locals) {
 		t.Fatalf("left-overs: %d frontends, %d groups, %d addresses, %d locals", len(m.frontends)-n, len(m.groups)-groups, len(m.addrs), len(m.locals))
+	}
+	pods := slices.SortedFunc(maps.Keys(m.pods), func(a, b config.Range) int { return a.From.Compare(b.From) })
+	if !slices.Equal(pods, want.Pods()) {
+		t.Fatalf("pods are %v, want %v", pods, want.Pods())
 	}
 	nodes := slices.SortedFunc(maps.Keys(m.nodes), MAC.Compare)
 	if is := (Chances{m.hops, nodes}); !is.Equal(want.Chances()) {

@@ -130,10 +130,7 @@ func (w *builder) target(p *config.ServicePort, family config.Family, restricted
 	if t, ok := w.made[key]; ok {
 		return t
 	}
-	c := choose(w.part.eps.Port(p.Name, p.Proto), family, key.Local, w.basis)
-	c.backends = slices.DeleteFunc(c.backends, func(b Backend) bool {
-		return slices.Contains(w.part.svc.Addrs, b.Addr.Addr()) // it would come back to us
-	})
+	c := w.choose(p, key)
 	t := Target{Action: Forward, Group: w.group(key, c)}
 	switch {
 	case len(c.backends) > 0:
@@ -143,8 +140,20 @@ func (w *builder) target(p *config.ServicePort, family config.Family, restricted
 		t.Action = Reject
 	}
 	w.part.groups = append(w.part.groups, t.Group)
+	if key.Local {
+		t.Inside = w.inside(p, key)
+	}
 	w.made[key] = t
 	return t
+}
+
+// choose picks the endpoints of a group.
+func (w *builder) choose(p *config.ServicePort, key GroupKey) choice {
+	c := choose(w.part.eps.Port(p.Name, p.Proto), key.Family, key.Local, w.basis)
+	c.backends = slices.DeleteFunc(c.backends, func(b Backend) bool {
+		return slices.Contains(w.part.svc.Addrs, b.Addr.Addr()) // it would come back to us
+	})
+	return c
 }
 
 // group makes the group of key, or finds the same one in the part before: its

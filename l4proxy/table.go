@@ -31,6 +31,9 @@ const (
 type Target struct {
 	Action Action
 	Group  *Group
+	// Inside, with policy Local, takes the clients inside the cluster, whatever
+	// Action says; nil: they are treated as everybody. It has backends.
+	Inside *Group
 }
 
 // GroupKey identifies a group: one Service port, in one family, under one
@@ -111,6 +114,7 @@ type Table struct {
 
 	health config.Table[HealthPort, int]
 
+	pods    []config.Range
 	chances Chances // of external addresses in addrs
 
 	basis   basis

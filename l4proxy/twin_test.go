@@ -73,12 +73,13 @@ func slowForward(w *world, s *config.Service, port config.ServicePort, p Packet,
 		}
 	}
 	anyone := false
+	inside := p.Here || slices.ContainsFunc(w.o.PodCIDRs, func(c netip.Prefix) bool { return c.Contains(p.Src.Addr()) })
 	for _, tier := range tiers {
 		var fit []netip.AddrPort
 		at := map[netip.AddrPort]string{}
 		for _, b := range tier {
 			anyone = true
-			if !s.Local || b.Node == w.o.Node {
+			if !s.Local || inside || b.Node == w.o.Node {
 				fit = append(fit, b.Addr)
 				at[b.Addr] = b.Node
 			}
@@ -91,7 +92,7 @@ func slowForward(w *world, s *config.Service, port config.ServicePort, p Packet,
 		}
 		return Verdict{Action: Forward}, fit
 	}
-	if anyone && s.Local {
+	if anyone && s.Local && !inside {
 		return Verdict{Action: Drop}, nil
 	}
 	return Verdict{Action: Reject}, nil
@@ -114,7 +115,7 @@ func packets(w *world) []Packet {
 						src = map[string]string{"10.77.0.1": "fd77::1", "11.0.0.1": "2001::1", "10.1.0.7": "fd00::7"}[src]
 					}
 					out = append(out, Packet{Proto: proto, Dst: netip.AddrPortFrom(d, port),
-						Src: netip.AddrPortFrom(netip.MustParseAddr(src), uint16(1024+w.r.IntN(60000)))})
+						Src: netip.AddrPortFrom(netip.MustParseAddr(src), uint16(1024+w.r.IntN(60000))), Here: w.r.IntN(4) == 0})
 				}
 			}
 		}

@@ -48,6 +48,9 @@ func (w *world) snapshot() *config.Snapshot {
 
 // step changes something; most often one Service or its endpoints.
 func (w *world) step() {
+	if w.r.IntN(6) == 0 {
+		w.o.PodCIDRs = w.randomPodCIDRs()
+	}
 	if w.r.IntN(4) == 0 {
 		w.o.Chances = w.randomChances()
 	}
@@ -71,6 +74,17 @@ func (w *world) step() {
 		w.eps[key] = w.randomEndpoints(w.services[key])
 	}
 	w.changed.Services = append(w.changed.Services, key, key)
+}
+
+// randomPodCIDRs hold some of the clients that packets come from.
+func (w *world) randomPodCIDRs() []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range []string{"10.77.0.0/24", "10.77.1.0/24", "10.1.0.0/16", "fd77::/64", "fd00::/64"} {
+		if w.r.IntN(2) == 0 {
+			out = append(out, netip.MustParsePrefix(text))
+		}
+	}
+	return out
 }
 
 func (w *world) randomChances() Chances {

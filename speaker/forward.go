@@ -3,12 +3,12 @@ package speaker
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/go-kit/log/level"
 
+	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/l4proxy"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
@@ -42,9 +42,9 @@ func (a *Agent) forwardTable(now time.Time) {
 		a.table.lapse = lapse
 		return
 	}
-	gone := dead(a.members)
+	gone, node := dead(a.members), a.self()
 	table := l4proxy.Update(a.table.table, a.snap, l4proxy.Options{
-		Node: a.Node, NodeAddrs: a.nodeAddrs(), Dead: gone, Classes: a.Classes, Chances: chances,
+		Node: a.Node, NodeAddrs: node.Addrs, PodCIDRs: node.PodCIDRs, Dead: gone, Classes: a.Classes, Chances: chances,
 	})
 	err := a.Forwarder.Apply(table)
 	a.table.tried = now
@@ -118,12 +118,12 @@ func (a *Agent) tellHealth(leaving bool) {
 	a.HealthPorts.Apply(a.table.table.HealthPorts(), a.table.fault == nil && !leaving)
 }
 
-// nodeAddrs are the addresses of this node that carry node ports.
-func (a *Agent) nodeAddrs() []netip.Addr {
+// self is this node as the API has it, or one of which nothing is known.
+func (a *Agent) self() *config.Node {
 	if node, ok := a.snap.Nodes.Get(a.Node); ok {
-		return node.Addrs
+		return node
 	}
-	return nil
+	return &config.Node{Name: a.Node}
 }
 
 func conflicts(table l4proxy.Table) []string {

@@ -27,6 +27,10 @@ func (f *family) adopt(k *kernel, t l4proxy.Table) (*plan, []l4proxy.Frontend, e
 			return nil, nil, fmt.Errorf("dump set %s: %w", set.Name, err)
 		}
 		swap, add, del := compare(have, want[set.Name])
+		if set == f.pods {
+			f.adoptPods(p, have, want[set.Name], len(add)+len(del) > 0)
+			continue
+		}
 		if set == f.frontends {
 			gone = f.decode(del)
 		}
@@ -39,6 +43,14 @@ func (f *family) adopt(k *kernel, t l4proxy.Table) (*plan, []l4proxy.Frontend, e
 		p.add(o.set, true, o.elems)
 	}
 	return p, gone, nil
+}
+
+// adoptPods replaces all ranges at once if one differs: half an interval more
+// or less means something else.
+func (f *family) adoptPods(p *plan, have, want []nftables.SetElement, differ bool) {
+	if differ {
+		p.unit(op{f.pods, true, have}, op{f.pods, false, want})
+	}
 }
 
 // everything is all elements that t needs, by set.

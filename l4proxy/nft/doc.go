@@ -5,8 +5,10 @@
 // The rules are fixed; Services are elements of maps and sets:
 //
 //	frontends  address . protocol . port → group ID, or "reject", or "drop"
+//	inside     the same for clients inside the cluster, with policy Local
 //	backends   group ID . slot           → address . port
 //	addrs      external addresses, whose other ports are refused
+//	pods       intervals: addresses of pods on this node
 //	locals     address . address of backends on this node
 //	sources    group ID . client address, intervals: loadBalancerSourceRanges
 //	chances    external address → address . link of the node that had it before
@@ -14,7 +16,9 @@
 //
 // A new connection is translated in the nat hooks of prerouting and output at
 // priority -110, just before kube-proxy and everything else at -100; the
-// first translation wins, the others are not asked. Unserved ports are
+// first translation wins, the others are not asked. The map inside comes before
+// frontends for packets of the node's pods and, in output, of the node itself.
+// Unserved ports are
 // refused in filter chains at -50, when served packets already carry the
 // backend's address. Postrouting (nat, 90) masquerades connections of ours
 // whose backend is on another node, and hairpins.

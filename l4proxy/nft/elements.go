@@ -67,6 +67,24 @@ func (a *arena) frontend(f l4proxy.Frontend, t l4proxy.Target) nftables.SetEleme
 	return nftables.SetElement{Key: a.frontendKey(f), Val: a.join(groupValue(id))}
 }
 
+// insideFrontend is an element of the map inside.
+func (a *arena) insideFrontend(f l4proxy.Frontend, g *l4proxy.Group) nftables.SetElement {
+	return nftables.SetElement{Key: a.frontendKey(f), Val: a.join(groupValue(g.ID))}
+}
+
+// ranges are intervals of addresses: the first inside and the first behind,
+// which the highest range of all does not have.
+func (a *arena) ranges(list []config.Range) []nftables.SetElement {
+	var out []nftables.SetElement
+	for _, r := range list {
+		out = append(out, nftables.SetElement{Key: a.join(r.From.AsSlice())})
+		if end := r.To.Next(); end.IsValid() {
+			out = append(out, nftables.SetElement{Key: a.join(end.AsSlice()), IntervalEnd: true})
+		}
+	}
+	return out
+}
+
 // slot is an element of the map backends. Its key has no flags: the rule that
 // looks it up has cleared them.
 func (a *arena) slot(g *l4proxy.Group, slot int) nftables.SetElement {
@@ -134,12 +152,12 @@ func (f *family) parseFrontend(key []byte) (l4proxy.Frontend, bool) {
 	return l4proxy.Frontend{}, false
 }
 
-// dispatchElements lead from the flags of a group ID to a chain.
-func dispatchElements() []nftables.SetElement {
+// dispatchElements lead from the flags of a group ID to a chain of w.
+func dispatchElements(w way) []nftables.SetElement {
 	var out []nftables.SetElement
 	for flags, chain := range variantNames() {
 		out = append(out, nftables.SetElement{Key: flagBytes(flags),
-			VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}})
+			VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: w.prefix + chain}})
 	}
 	return out
 }

@@ -34,7 +34,7 @@ func (f *family) ensure(k *kernel) error {
 	}
 	switch {
 	case was.fits:
-		f.dropRules(conn, old, was.sets[f.dispatch.Name])
+		f.dropRules(conn, old, was.sets)
 	case was.exists:
 		conn.DelTable(f.table)
 		was.sets = nil
@@ -91,10 +91,12 @@ func shape(s *nftables.Set) string {
 }
 
 // dropRules removes all chains; what jumps to them first.
-func (f *family) dropRules(conn *nftables.Conn, old []*nftables.Chain, dispatch bool) {
+func (f *family) dropRules(conn *nftables.Conn, old []*nftables.Chain, has map[string]bool) {
 	conn.FlushTable(f.table)
-	if dispatch {
-		conn.DelSet(f.dispatch)
+	for _, w := range f.ways() {
+		if has[w.dispatch.Name] {
+			conn.DelSet(w.dispatch)
+		}
 	}
 	for _, c := range old {
 		conn.DelChain(&nftables.Chain{Table: f.table, Name: c.Name})
@@ -122,8 +124,10 @@ func (f *family) create(conn *nftables.Conn, chains []chain, marker string, has 
 		}
 		made[c.name] = conn.AddChain(n)
 	}
-	if err := conn.AddSet(f.dispatch, dispatchElements()); err != nil {
-		return fmt.Errorf("set %s: %w", f.dispatch.Name, err)
+	for _, w := range f.ways() {
+		if err := conn.AddSet(w.dispatch, dispatchElements(w)); err != nil {
+			return fmt.Errorf("set %s: %w", w.dispatch.Name, err)
+		}
 	}
 	for _, c := range chains {
 		for _, rule := range c.rules {

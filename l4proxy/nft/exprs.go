@@ -23,13 +23,13 @@ func (f *family) group() uint32 { return f.padding() + 1 }
 
 // lookupFrontend puts padding and the group ID of the packet's destination
 // into their registers; the rule ends here if there is none.
-func (f *family) lookupFrontend() []expr.Any {
+func (f *family) lookupFrontend(in *nftables.Set) []expr.Any {
 	n := uint32(f.addrLen / 4)
 	return []expr.Any{
 		f.loadAddr(f.dst, reg(0)),
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg(n)},
 		loadPort(2, reg(n+1)),
-		&expr.Lookup{SourceRegister: reg(0), SetName: f.frontends.Name, IsDestRegSet: true, DestRegister: f.padding()},
+		&expr.Lookup{SourceRegister: reg(0), SetName: in.Name, IsDestRegSet: true, DestRegister: f.padding()},
 	}
 }
 
@@ -37,9 +37,9 @@ func (f *family) lookupFrontend() []expr.Any {
 // to 1.0.6 at least) aborts when it is to print a key that came out of a map.
 // So it gets to see a constant, which spells "group-id", in the group's
 // registers; the map's value overwrites it from one register further on.
-func (f *family) loadGroup() []expr.Any {
+func (f *family) loadGroup(in *nftables.Set) []expr.Any {
 	shown := &expr.Immediate{Register: f.group(), Data: []byte("group-id")}
-	return append([]expr.Any{shown}, f.lookupFrontend()...)
+	return append([]expr.Any{shown}, f.lookupFrontend(in)...)
 }
 
 func (f *family) loadAddr(offset, to uint32) expr.Any {

@@ -38,7 +38,8 @@ type family struct {
 
 	frontends, backends, addrs, locals, sources *nftables.Set
 	nodes, chances                              *nftables.Set
-	dispatch                                    *nftables.Set // group ID flags → chain
+	pods                                        *nftables.Set
+	everybody, inside                           way
 }
 
 func newFamily(fam config.Family, markMask uint32) *family {
@@ -56,7 +57,10 @@ func newFamily(fam config.Family, markMask uint32) *family {
 	f.backends = f.set("backends", concat(u32, u32, u32), concat(addr, port))
 	f.addrs = f.set("addrs", addr, nftables.SetDatatype{})
 	f.locals = f.set("locals", concat(addr, addr), nftables.SetDatatype{})
-	f.dispatch = f.set("dispatch", u32, nftables.TypeVerdict)
+	f.everybody = way{"", f.frontends, f.set("dispatch", u32, nftables.TypeVerdict)}
+	f.inside = way{"inside-", f.set("inside", concat(addr, proto, port), concat(u32, u32, u32)), f.set("dispatch-inside", u32, nftables.TypeVerdict)}
+	f.pods = f.set("pods", addr, nftables.SetDatatype{})
+	f.pods.Interval = true
 	f.nodes = f.set("nodes", nftables.TypeEtherAddr, nftables.SetDatatype{})
 	f.chances = f.set("chances", addr, concat(addr, nftables.TypeIFIndex))
 	f.sources = f.set("sources", nftables.TypeInteger, nftables.SetDatatype{})
@@ -68,6 +72,15 @@ func newFamily(fam config.Family, markMask uint32) *family {
 	return f
 }
 
+// way leads packets of some clients to their groups.
+type way struct {
+	prefix    string        // of its chains
+	frontends *nftables.Set // address, protocol, port → group ID
+	dispatch  *nftables.Set // group ID flags → chain
+}
+
+func (f *family) ways() []way { return []way{f.everybody, f.inside} }
+
 // markBit is the value of our bits on connections that we translated.
 func (f *family) markBit() uint32 { return f.markMask & -f.markMask }
 
@@ -78,7 +91,7 @@ func (f *family) set(name string, key, data nftables.SetDatatype) *nftables.Set 
 
 // elementSets are the sets that hold what an l4proxy.Table says.
 func (f *family) elementSets() []*nftables.Set {
-	return []*nftables.Set{f.sources, f.backends, f.locals, f.frontends, f.addrs, f.nodes, f.chances}
+	return []*nftables.Set{f.sources, f.backends, f.locals, f.pods, f.inside.frontends, f.frontends, f.addrs, f.nodes, f.chances}
 }
 
 // chain is a chain with its rules, each a list of expressions. Hook is nil for
@@ -107,7 +120,7 @@ func (f *family) marker(chains []chain) (string, error) {
 			}
 		}
 	}
-	for _, s := range append(f.elementSets(), f.dispatch) {
+	for _, s := range append(f.elementSets(), f.everybody.dispatch, f.inside.dispatch) {
 		fmt.Fprintf(h, "%s %d %d\n", s.Name, s.KeyType.Bytes, s.DataType.Bytes)
 	}
 	return fmt.Sprintf("layout-%x", h.Sum(nil)[:8]), nil

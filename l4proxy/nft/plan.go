@@ -2,6 +2,7 @@ package nft
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 
@@ -28,6 +29,8 @@ func (f *family) planDelta(d *l4proxy.Delta) *plan {
 			f.planGroup(p, a, c)
 		}
 	}
+	f.planPods(p, a, d)
+	f.planInside(p, a, d.Frontends)
 	f.planFrontends(p, a, d.Frontends)
 	p.add(f.addrs, false, a.addrs(f.mine(d.NewAddrs), 1))
 	f.planChances(p, a, d)
@@ -88,6 +91,39 @@ func (f *family) planFrontends(p *plan, a *arena, changes []l4proxy.FrontendChan
 		}
 	}
 	flush()
+}
+
+// planInside writes where clients inside the cluster are led. It comes before
+// the frontends: until these follow, a client inside is treated as everybody.
+func (f *family) planInside(p *plan, a *arena, changes []l4proxy.FrontendChange) {
+	var del, add []nftables.SetElement
+	flush := func() {
+		p.unit(op{f.inside.frontends, true, keysOnly(del)}, op{f.inside.frontends, false, add})
+		del, add = nil, nil
+	}
+	for _, c := range changes {
+		if config.FamilyOf(c.Addr.Addr()) != f.fam {
+			continue
+		}
+		if c.Old.Inside != nil {
+			del = append(del, a.insideFrontend(c.Frontend, c.Old.Inside))
+		}
+		if c.New.Inside != nil {
+			add = append(add, a.insideFrontend(c.Frontend, c.New.Inside))
+		}
+		if max(len(del), len(add)) == perMessage {
+			flush()
+		}
+	}
+	flush()
+}
+
+// planPods writes which clients are pods of this node.
+func (f *family) planPods(p *plan, a *arena, d *l4proxy.Delta) {
+	mine := func(list []config.Range) []config.Range {
+		return slices.DeleteFunc(slices.Clone(list), func(r config.Range) bool { return config.FamilyOf(r.From) != f.fam })
+	}
+	p.unit(op{f.pods, true, a.ranges(mine(d.OldPods))}, op{f.pods, false, a.ranges(mine(d.NewPods))})
 }
 
 // keysOnly strips the values, which a deletion does not need.

@@ -15,14 +15,17 @@ import (
 func (f *family) chains() []chain {
 	jump := func(to string) [][]expr.Any { return [][]expr.Any{verdict(expr.VerdictJump, to)} }
 	nat, filter := nftables.ChainTypeNAT, nftables.ChainTypeFilter
+	ping := join(f.isEcho(), f.destIn(f.addrs), []expr.Any{&expr.Redir{}})
+	fromPod := join([]expr.Any{f.loadAddr(f.src, reg(0)), &expr.Lookup{SourceRegister: reg(0), SetName: f.pods.Name}}, verdict(expr.VerdictJump, "inside"))
 	chains := append(f.variants(),
-		chain{name: "translate", rules: f.translate()},
+		chain{name: "translate", rules: append(f.translate(f.everybody), ping)},
+		chain{name: "inside", rules: f.translate(f.inside)},
 		chain{name: "answer", rules: f.answer()},
 		chain{name: "stray", rules: f.stray()},
 		chain{name: "refuse", rules: f.refuse()},
 		chain{name: "hide-client", rules: f.hideClient()},
-		chain{"nat-prerouting", nat, nftables.ChainHookPrerouting, prioTranslate, jump("translate")},
-		chain{"nat-output", nat, nftables.ChainHookOutput, prioTranslate, jump("translate")},
+		chain{"nat-prerouting", nat, nftables.ChainHookPrerouting, prioTranslate, append([][]expr.Any{fromPod}, jump("translate")...)},
+		chain{"nat-output", nat, nftables.ChainHookOutput, prioTranslate, append(jump("inside"), jump("translate")...)},
 		chain{"filter-prerouting", filter, nftables.ChainHookPrerouting, prioRefuse, jump("refuse")},
 		chain{"filter-output", filter, nftables.ChainHookOutput, prioRefuse, append(f.handedOn(), jump("refuse")...)},
 		chain{"nat-postrouting", nat, nftables.ChainHookPostrouting, prioSource, f.postrouting()},
@@ -36,35 +39,40 @@ func (f *family) chains() []chain {
 // translate sends a new connection to its backend. The first rule serves the
 // common groups with two look-ups; a group ID with flags is not a key of
 // backends, so that all other groups pass on to their own chain.
-func (f *family) translate() [][]expr.Any {
-	common := join(f.loadGroup(), f.pick(l4proxy.Classes[0], false))
-	others := join(f.loadGroup(), []expr.Any{
+func (f *family) translate(w way) [][]expr.Any {
+	common := join(f.loadGroup(w.frontends), f.pick(l4proxy.Classes[0], false))
+	others := join(f.loadGroup(w.frontends), []expr.Any{
 		mask(f.group(), f.group(), flagBytes(l4proxy.IDFlags), make([]byte, 4)),
-		&expr.Lookup{SourceRegister: f.group(), SetName: f.dispatch.Name, IsDestRegSet: true, DestRegister: unix.NFT_REG_VERDICT},
+		&expr.Lookup{SourceRegister: f.group(), SetName: w.dispatch.Name, IsDestRegSet: true, DestRegister: unix.NFT_REG_VERDICT},
 	})
-	ping := join(f.isEcho(), f.destIn(f.addrs), []expr.Any{&expr.Redir{}})
-	return [][]expr.Any{common, others, ping}
+	return [][]expr.Any{common, others}
 }
 
-// variants are the chains behind dispatch, one for each combination of slot
-// table size, affinity and source ranges except the common one.
+// variants are the chains behind dispatch, for each way one for each
+// combination of slot table size, affinity and source ranges except the common
+// one.
 func (f *family) variants() []chain {
 	var out []chain
-	for flags, name := range variantNames() {
-		class, affinity, restricted := l4proxy.SplitFlags(flags)
-		c := chain{name: name}
-		if restricted {
-			c.rules = append(c.rules, join(f.loadGroup(), f.clear(flags), []expr.Any{
-				f.loadAddr(f.src, f.group()+2),
-				&expr.Lookup{SourceRegister: f.group(), SetName: f.sources.Name, Invert: true},
-				&expr.Verdict{Kind: expr.VerdictDrop},
-			}))
+	for _, w := range f.ways() {
+		for flags, name := range variantNames() {
+			out = append(out, chain{name: w.prefix + name, rules: f.variant(w, flags)})
 		}
-		c.rules = append(c.rules, join(f.loadGroup(), f.clear(flags), f.pick(l4proxy.Classes[class], affinity)))
-		out = append(out, c)
 	}
 	sortChains(out)
 	return out
+}
+
+func (f *family) variant(w way, flags uint64) [][]expr.Any {
+	class, affinity, restricted := l4proxy.SplitFlags(flags)
+	var rules [][]expr.Any
+	if restricted {
+		rules = append(rules, join(f.loadGroup(w.frontends), f.clear(flags), []expr.Any{
+			f.loadAddr(f.src, f.group()+2),
+			&expr.Lookup{SourceRegister: f.group(), SetName: f.sources.Name, Invert: true},
+			&expr.Verdict{Kind: expr.VerdictDrop},
+		}))
+	}
+	return append(rules, join(f.loadGroup(w.frontends), f.clear(flags), f.pick(l4proxy.Classes[class], affinity)))
 }
 
 // variantNames maps the flags of a group ID to the chain that serves it.
@@ -109,8 +117,8 @@ func (f *family) refuse() [][]expr.Any {
 	known := native(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
 	return [][]expr.Any{
 		join(flagsSet(&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, known), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}),
-		join(f.lookupFrontend(), []expr.Any{equal(f.padding(), groupValue(dropID)), &expr.Verdict{Kind: expr.VerdictDrop}}),
-		join(f.lookupFrontend(), []expr.Any{equal(f.padding(), groupValue(rejectID))}, verdict(expr.VerdictGoto, "answer")),
+		join(f.lookupFrontend(f.frontends), []expr.Any{equal(f.padding(), groupValue(dropID)), &expr.Verdict{Kind: expr.VerdictDrop}}),
+		join(f.lookupFrontend(f.frontends), []expr.Any{equal(f.padding(), groupValue(rejectID))}, verdict(expr.VerdictGoto, "answer")),
 		join(f.destIn(f.addrs), verdict(expr.VerdictGoto, "stray")),
 	}
 }

@@ -18,10 +18,11 @@ type world struct {
 	services map[config.Key]*config.Service
 	eps      map[config.Key]*config.Endpoints
 	dead     map[string]bool
+	pods     []netip.Prefix // of the node
 }
 
 func newWorld() *world {
-	return &world{services: map[config.Key]*config.Service{}, eps: map[config.Key]*config.Endpoints{}}
+	return &world{services: map[config.Key]*config.Service{}, eps: map[config.Key]*config.Endpoints{}, pods: prefixes("10.1.0.0/16 fd01::/16")}
 }
 
 // service adds or changes a Service. ports are like "tcp:80:30080" or "udp:53".
@@ -84,7 +85,7 @@ func (w *world) tableOf(node string, chances l4proxy.Chances, addrs ...netip.Add
 			{From: addr("198.51.100.0"), To: addr("198.51.100.255")},
 			{From: addr("2001:db8:100::"), To: addr("2001:db8:100::ffff")},
 		}}}}
-	return l4proxy.Build(snap, l4proxy.Options{Node: node, Dead: w.dead, NodeAddrs: addrs, Chances: chances})
+	return l4proxy.Build(snap, l4proxy.Options{Node: node, Dead: w.dead, NodeAddrs: addrs, PodCIDRs: w.pods, Chances: chances})
 }
 
 func local(s *config.Service) { s.Local = true }
