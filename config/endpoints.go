@@ -26,6 +26,27 @@ type Backend struct {
 	Ready       bool
 	Serving     bool
 	Terminating bool
+	Hints       *Hints // nil: none
+}
+
+// Hints are the nodes and zones whose clients an endpoint is meant for
+// (KEP-2433, KEP-3015).
+type Hints struct{ Nodes, Zones []string }
+
+// ForNodes are the nodes, none without hints.
+func (h *Hints) ForNodes() []string {
+	if h == nil {
+		return nil
+	}
+	return h.Nodes
+}
+
+// ForZones are the zones, none without hints.
+func (h *Hints) ForZones() []string {
+	if h == nil {
+		return nil
+	}
+	return h.Zones
 }
 
 // Port returns the backends of the Service port of that name and protocol.

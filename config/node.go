@@ -20,6 +20,9 @@ type Node struct {
 // ExcludeLabel keeps a node out of external load balancing (KEP-1143).
 const ExcludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers"
 
+// ZoneLabel names the zone of a node.
+const ZoneLabel = "topology.kubernetes.io/zone"
+
 // Excluded tells whether the node must not carry external addresses.
 func (n *Node) Excluded() bool {
 	_, ok := n.Labels[ExcludeLabel]

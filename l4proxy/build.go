@@ -12,6 +12,7 @@ import (
 // Options are what a table depends on besides the snapshot.
 type Options struct {
 	Node      string          // this node
+	Zone      string          // of this node, "" if none
 	NodeAddrs []netip.Addr    // addresses of this node that carry node ports
 	Dead      map[string]bool // nodes that membership calls dead; see boundDead
 	Classes   config.Classes  // the loadBalancerClasses we serve
@@ -82,7 +83,7 @@ func changedServices(old, snap *config.Snapshot) []config.Key {
 }
 
 func newBasis(snap *config.Snapshot, o Options) basis {
-	b := basis{snap: snap, classes: o.Classes, node: o.Node,
+	b := basis{snap: snap, classes: o.Classes, node: o.Node, zone: o.Zone,
 		dead: boundDead(o.Dead, o.Node, snap.Nodes)}
 	for _, a := range o.NodeAddrs {
 		if a = a.Unmap(); a.IsValid() && !slices.Contains(b.addrs, a) {
@@ -96,7 +97,7 @@ func newBasis(snap *config.Snapshot, o Options) basis {
 // sameAs tells whether parts built on o hold on b as well, save for the
 // addresses that are ours, which each part compares itself.
 func (b *basis) sameAs(o *basis) bool {
-	return slices.Equal(b.classes, o.classes) && b.node == o.node &&
+	return slices.Equal(b.classes, o.classes) && b.node == o.node && b.zone == o.zone &&
 		slices.Equal(b.addrs, o.addrs) && maps.Equal(b.dead, o.dead)
 }
 

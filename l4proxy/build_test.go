@@ -113,6 +113,38 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// TestHints writes hints as "node/zone" behind an endpoint's address.
+func TestHints(t *testing.T) {
+	for _, c := range []struct{ name, zone, dead, hints, want string }{
+		{"none", "a", "", "- -", "10.0.0.1 10.0.0.2"},
+		{"for this zone", "a", "", "/a /b", "10.0.0.1"},
+		{"for this zone too", "b", "", "/a,b /b", "10.0.0.1 10.0.0.2"},
+		{"one has none", "a", "", "/a -", "10.0.0.1 10.0.0.2"},
+		{"one has one about nodes only", "a", "", "/a n1/", "10.0.0.1 10.0.0.2"},
+		{"another zone", "c", "", "/a /b", "10.0.0.1 10.0.0.2"},
+		{"a node without a zone", "", "", "/a /b", "10.0.0.1 10.0.0.2"},
+		{"for this node", "a", "", "n0/a n1/a", "10.0.0.1"},
+		{"for other nodes, but this zone", "a", "", "n2/b n1/a", "10.0.0.2"},
+		{"not all about nodes, but zones", "a", "", "n0/b /a", "10.0.0.2"},
+		{"all of the zone are on dead nodes", "a", "n1", "/b /a", "10.0.0.1"},
+		{"those that say nothing are on dead nodes", "b", "n1", "/b -", "10.0.0.1"},
+	} {
+		snap := cluster(&config.Service{}, "10.0.0.1@n0 10.0.0.2@n1")
+		for _, eps := range snap.Endpoints.All() {
+			for i, text := range strings.Fields(c.hints) {
+				if nodes, zones, ok := strings.Cut(text, "/"); ok {
+					list := func(s string) []string { return strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) }
+					eps.Ports[0].Backends[i].Hints = &config.Hints{Nodes: list(nodes), Zones: list(zones)}
+				}
+			}
+		}
+		table := Build(snap, Options{Node: "n0", Zone: c.zone, Dead: map[string]bool{c.dead: true}})
+		if got := describe(table, "198.51.100.1:80"); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestKeeps(t *testing.T) {
 	addr := func(a string) netip.AddrPort { return netip.MustParseAddrPort(a + ":8080") }
 	snap := cluster(&config.Service{}, "10.0.0.1@n0 10.0.0.2@n1~ 10.0.0.3@n1! 10.0.0.4@n2")

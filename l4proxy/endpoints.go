@@ -10,7 +10,7 @@ type choice struct {
 }
 
 // choose picks the endpoints for one family and policy. Ready endpoints on
-// living nodes come first. When there is none, terminating ones that still
+// living nodes come first, with policy Cluster those that are nearby. When there is none, terminating ones that still
 // serve take over (KEP-1669), and only when these are missing as well the
 // endpoints on nodes believed dead: a wrong belief must not empty a group.
 func choose(all []config.Backend, family config.Family, local bool, b *basis) choice {
@@ -20,9 +20,13 @@ func choose(all []config.Backend, family config.Family, local bool, b *basis) ch
 			usable = append(usable, e)
 		}
 	}
+	near := func(config.Backend) bool { return true }
+	if !local {
+		near = nearby(usable, b)
+	}
 	var c choice
 	for _, fits := range []func(config.Backend) bool{
-		func(e config.Backend) bool { return e.Ready && !b.dead[e.Node] },
+		func(e config.Backend) bool { return e.Ready && !b.dead[e.Node] && near(e) },
 		func(e config.Backend) bool { return draining(e) && !b.dead[e.Node] },
 		func(e config.Backend) bool { return e.Ready },
 		draining,

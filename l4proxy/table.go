@@ -132,6 +132,7 @@ type basis struct {
 	snap    *config.Snapshot
 	classes config.Classes
 	node    string
+	zone    string
 	addrs   []netip.Addr
 	dead    map[string]bool // after bounding
 }

@@ -74,6 +74,9 @@ func slowForward(w *world, s *config.Service, port config.ServicePort, p Packet,
 	}
 	anyone := false
 	inside := p.Here || slices.ContainsFunc(w.o.PodCIDRs, func(c netip.Prefix) bool { return c.Contains(p.Src.Addr()) })
+	if !s.Local || inside {
+		tiers[0] = slowNearby(w, tiers[0])
+	}
 	for _, tier := range tiers {
 		var fit []netip.AddrPort
 		at := map[netip.AddrPort]string{}
@@ -96,6 +99,37 @@ func slowForward(w *world, s *config.Service, port config.ServicePort, p Packet,
 		return Verdict{Action: Drop}, nil
 	}
 	return Verdict{Action: Reject}, nil
+}
+
+// slowNearby leaves the endpoints that hints mean for this node, else for its
+// zone, if every one of them has such hints.
+func slowNearby(w *world, ready []config.Backend) []config.Backend {
+	var forNode, forZone []config.Backend
+	nodes, zones := 0, 0
+	for _, b := range ready {
+		if b.Hints == nil {
+			return ready
+		}
+		if len(b.Hints.Nodes) > 0 {
+			nodes++
+		}
+		if len(b.Hints.Zones) > 0 {
+			zones++
+		}
+		if slices.Contains(b.Hints.Nodes, w.o.Node) {
+			forNode = append(forNode, b)
+		}
+		if slices.Contains(b.Hints.Zones, w.o.Zone) {
+			forZone = append(forZone, b)
+		}
+	}
+	switch {
+	case nodes == len(ready) && forNode != nil:
+		return forNode
+	case zones == len(ready) && forZone != nil:
+		return forZone
+	}
+	return ready
 }
 
 // packets are all destinations worth trying, from two clients.
@@ -126,7 +160,7 @@ func packets(w *world) []Packet {
 // TestTwin walks packets through tables of random clusters and compares with
 // the slow twin; it also compares Update with Build and replays every Diff.
 func TestTwin(t *testing.T) {
-	seeds, actions := uint64(12), map[Action]int{}
+	seeds, actions, inside, near := uint64(24), map[Action]int{}, 0, 0
 	for seed := range seeds {
 		w := newWorld(seed)
 		var table Table
@@ -142,11 +176,15 @@ func TestTwin(t *testing.T) {
 				t.Fatalf("seed %d: a table differs from itself: %+v", seed, d)
 			}
 			table = next
+			near += hinted(w, table)
 			checkHealth(t, w, table)
 			for _, p := range packets(w) {
 				got := table.Trace(p)
 				want, fit := slowTrace(w, p)
 				actions[want.Action]++
+				if want.Action == Forward && table.Target(Frontend{p.Dst, p.Proto}).Action == Drop {
+					inside++
+				}
 				if got.Action != want.Action || want.Action == Forward && !slices.Contains(fit, got.Backend) {
 					t.Fatalf("seed %d: %+v: got %+v, the plain version says %+v %v", seed, p, got, want, fit)
 				}
@@ -158,6 +196,23 @@ func TestTwin(t *testing.T) {
 			t.Errorf("the test hardly saw action %d: %v", a, actions)
 		}
 	}
+	if inside < 20 || near < 100 {
+		t.Errorf("the test hardly saw clients inside (%d) and hints that count (%d)", inside, near)
+	}
+}
+
+// hinted counts the groups of table that hints leave endpoints out of.
+func hinted(w *world, table Table) int {
+	n := 0
+	for g := range table.Groups() {
+		ready := slices.DeleteFunc(slices.Clone(w.eps[g.Key.Service].Port(g.Key.Port, g.Key.Proto)), func(b config.Backend) bool {
+			return !b.Ready || config.FamilyOf(b.Addr.Addr()) != g.Key.Family || w.o.Dead[b.Node]
+		})
+		if !g.Key.Local && len(slowNearby(w, ready)) < len(ready) {
+			n++
+		}
+	}
+	return n
 }
 
 // checkHealth compares the health ports with what the objects say.

@@ -51,6 +51,9 @@ func (w *world) step() {
 	if w.r.IntN(6) == 0 {
 		w.o.PodCIDRs = w.randomPodCIDRs()
 	}
+	if w.r.IntN(6) == 0 {
+		w.o.Zone = []string{"", "z0", "z1"}[w.r.IntN(3)]
+	}
 	if w.r.IntN(4) == 0 {
 		w.o.Chances = w.randomChances()
 	}
@@ -74,6 +77,22 @@ func (w *world) step() {
 		w.eps[key] = w.randomEndpoints(w.services[key])
 	}
 	w.changed.Services = append(w.changed.Services, key, key)
+}
+
+// randomHints are, by kind, none, about zones, about zones and nodes, or all of
+// that and here and there nothing.
+func (w *world) randomHints(kind int) *config.Hints {
+	h := &config.Hints{Zones: []string{fmt.Sprint("z", w.r.IntN(3))}}
+	if w.r.IntN(2) == 0 {
+		h.Zones = append(h.Zones, "z1")
+	}
+	if kind >= 2 {
+		h.Nodes = []string{fmt.Sprint("n", w.r.IntN(3))}
+	}
+	if kind == 0 || kind == 3 && w.r.IntN(6) == 0 {
+		return nil
+	}
+	return h
 }
 
 // randomPodCIDRs hold some of the clients that packets come from.
@@ -140,6 +159,7 @@ func (w *world) randomService(key config.Key) *config.Service {
 func (w *world) randomEndpoints(s *config.Service) *config.Endpoints {
 	r, e := w.r, &config.Endpoints{Service: s.Key}
 	max := []int{1, 3, 6, 40}[r.IntN(4)]
+	hinted := r.IntN(4)
 	for _, p := range s.Ports {
 		ep := config.EndpointPort{Name: p.Name, Proto: p.Proto}
 		seen := map[netip.AddrPort]bool{}
@@ -155,6 +175,7 @@ func (w *world) randomEndpoints(s *config.Service) *config.Endpoints {
 				text = []string{"127.0.0.1:80", "169.254.1.1:80", "224.0.0.1:80", "[::1]:80", "[fe80::1]:80", "0.0.0.0:80"}[r.IntN(6)]
 			}
 			b.Addr = netip.MustParseAddrPort(text)
+			b.Hints = w.randomHints(hinted)
 			if !seen[b.Addr] {
 				seen[b.Addr] = true
 				ep.Backends = append(ep.Backends, b)

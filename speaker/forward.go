@@ -44,7 +44,7 @@ func (a *Agent) forwardTable(now time.Time) {
 	}
 	gone, node := dead(a.members), a.self()
 	table := l4proxy.Update(a.table.table, a.snap, l4proxy.Options{
-		Node: a.Node, NodeAddrs: node.Addrs, PodCIDRs: node.PodCIDRs, Dead: gone, Classes: a.Classes, Chances: chances,
+		Node: a.Node, Zone: node.Labels[config.ZoneLabel], NodeAddrs: node.Addrs, PodCIDRs: node.PodCIDRs, Dead: gone, Classes: a.Classes, Chances: chances,
 	})
 	err := a.Forwarder.Apply(table)
 	a.table.tried = now

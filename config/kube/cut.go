@@ -38,7 +38,7 @@ func cutSlice(o metav1.Object) {
 		e := &s.Endpoints[i]
 		s.Endpoints[i] = discoveryv1.Endpoint{
 			Addresses: e.Addresses[:min(1, len(e.Addresses))], Conditions: e.Conditions,
-			NodeName: e.NodeName, Zone: e.Zone,
+			NodeName: e.NodeName, Zone: e.Zone, Hints: e.Hints,
 		}
 	}
 }

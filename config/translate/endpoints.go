@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -70,7 +71,7 @@ func addBackends(into map[netip.AddrPort]config.Backend, o *discoveryv1.Endpoint
 // backend applies the defaults of the EndpointSlice API to unset conditions.
 func backend(at netip.AddrPort, e *discoveryv1.Endpoint) config.Backend {
 	c := &e.Conditions
-	b := config.Backend{Addr: at, Node: value(e.NodeName), Zone: value(e.Zone)}
+	b := config.Backend{Addr: at, Node: value(e.NodeName), Zone: value(e.Zone), Hints: hints(e.Hints)}
 	b.Ready = c.Ready == nil || *c.Ready
 	b.Serving = b.Ready
 	if c.Serving != nil {
@@ -80,8 +81,22 @@ func backend(at netip.AddrPort, e *discoveryv1.Endpoint) config.Backend {
 	return b
 }
 
-// compareReadiness orders two reports about one backend, with node and zone as
-// the last word so that the order of the slices does not matter.
+func hints(h *discoveryv1.EndpointHints) *config.Hints {
+	if h == nil || len(h.ForNodes)+len(h.ForZones) == 0 {
+		return nil
+	}
+	out := &config.Hints{}
+	for _, n := range h.ForNodes {
+		out.Nodes = append(out.Nodes, n.Name)
+	}
+	for _, z := range h.ForZones {
+		out.Zones = append(out.Zones, z.Name)
+	}
+	return out
+}
+
+// compareReadiness orders two reports about one backend, with node, zone and
+// hints as the last word so that the order of the slices does not matter.
 func compareReadiness(a, b config.Backend) int {
 	for _, c := range [][2]bool{{a.Ready, b.Ready}, {a.Serving, b.Serving}, {b.Terminating, a.Terminating}} {
 		if c[0] != c[1] {
@@ -94,7 +109,10 @@ func compareReadiness(a, b config.Backend) int {
 	if c := strings.Compare(a.Node, b.Node); c != 0 {
 		return c
 	}
-	return strings.Compare(a.Zone, b.Zone)
+	if c := strings.Compare(a.Zone, b.Zone); c != 0 {
+		return c
+	}
+	return cmp.Or(slices.Compare(a.Hints.ForNodes(), b.Hints.ForNodes()), slices.Compare(a.Hints.ForZones(), b.Hints.ForZones()))
 }
 
 // endpointPorts joins what belongs to one Service port, whose backends may

@@ -126,9 +126,9 @@ func TestEndpoints(t *testing.T) {
 addressType: IPv4
 ports: [{name: http, port: 8080}, {name: dns, protocol: UDP, port: 53}, {name: all}]
 endpoints:
-- {addresses: [10.1.0.2, 10.9.9.9], nodeName: n1, zone: z1}
+- {addresses: [10.1.0.2, 10.9.9.9], nodeName: n1, zone: z1, hints: {forZones: [{name: z1}, {name: z2}], forNodes: [{name: n1}]}}
 - {addresses: [10.1.0.1], conditions: {ready: false, serving: true, terminating: true}}
-- {addresses: [10.1.0.3], conditions: {ready: false}}
+- {addresses: [10.1.0.3], conditions: {ready: false}, hints: {}}
 - {addresses: []}
 - {addresses: ["fd00::1"]}`),
 		manifest[discoveryv1.EndpointSlice](t, `
@@ -144,14 +144,15 @@ endpoints: [{addresses: ["fd00::1"]}]`),
 	}
 	key := config.Key{Namespace: "default", Name: "web"}
 	at := netip.MustParseAddrPort
+	hints := &config.Hints{Nodes: []string{"n1"}, Zones: []string{"z1", "z2"}}
 	want := &config.Endpoints{Service: key, Ports: []config.EndpointPort{
 		{Name: "dns", Proto: config.UDP, Backends: []config.Backend{
 			{Addr: at("10.1.0.1:53"), Serving: true, Terminating: true},
-			{Addr: at("10.1.0.2:53"), Node: "n1", Zone: "z1", Ready: true, Serving: true},
+			{Addr: at("10.1.0.2:53"), Node: "n1", Zone: "z1", Ready: true, Serving: true, Hints: hints},
 			{Addr: at("10.1.0.3:53")}}},
 		{Name: "http", Proto: config.TCP, Backends: []config.Backend{
 			{Addr: at("10.1.0.1:8080"), Ready: true, Serving: true},
-			{Addr: at("10.1.0.2:8080"), Node: "n1", Zone: "z1", Ready: true, Serving: true},
+			{Addr: at("10.1.0.2:8080"), Node: "n1", Zone: "z1", Ready: true, Serving: true, Hints: hints},
 			{Addr: at("10.1.0.3:8080")},
 			{Addr: at("[fd00::1]:9090"), Ready: true, Serving: true}}},
 	}}
