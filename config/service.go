@@ -94,7 +94,8 @@ type Service struct {
 	SourceRanges        []netip.Prefix
 	NotReadyToo         bool // publishNotReadyAddresses
 
-	Want Want // what it asks of us
+	Want  Want         // what it asks of us
+	Check *HealthCheck // of its backends, nil if they are not checked
 
 	// Status as written to the API, in order.
 	Addrs         []netip.Addr

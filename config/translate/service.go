@@ -44,6 +44,7 @@ func Service(o *corev1.Service) (*config.Service, []config.Problem) {
 	if s.Type == config.LoadBalancer {
 		s.Want = want(o)
 	}
+	s.Check = healthCheck(f, o, s)
 	serviceStatus(s, &o.Status)
 	return s, f.problems
 }
