@@ -18,6 +18,7 @@ type Options struct {
 	Classes   config.Classes  // the loadBalancerClasses we serve
 	Chances   Chances         // of connections opened through other nodes
 	PodCIDRs  []netip.Prefix  // of the pods on this node
+	Down      Down            // backends that health checks found down
 }
 
 // Build makes the forwarding table of one node.
@@ -26,8 +27,9 @@ func Build(snap *config.Snapshot, o Options) Table {
 }
 
 // Update gives the table that Build gives, reusing what prev has. If snap is
-// the successor of the snapshot of prev, only the Services in snap.Changed are
-// looked at; otherwise all are, and unchanged ones are recognised by identity.
+// the snapshot of prev or its successor, only the Services in snap.Changed are
+// looked at, and those of which other backends are down; otherwise all are, and
+// unchanged ones are recognised by identity.
 func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	b := newBasis(snap, o)
 	same := prev.self != nil && b.sameAs(&prev.basis)
@@ -36,9 +38,11 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 		parts: prev.parts.Edit(), claims: prev.claims.Edit(), shared: prev.shared.Edit(),
 		addrs: newCounter(prev.addrs), locals: newCounter(prev.locals), health: prev.health.Edit(),
 	}
-	ch := snap.Changed
-	if same && prev.basis.snap.Revision+1 == snap.Revision && !ch.All && !ch.Config {
-		for key := range unique(changedServices(prev.basis.snap, snap)) {
+	if keys, ok := changedServices(prev.basis.snap, snap); same && ok {
+		for key := range config.Differing(prev.basis.down, b.down) {
+			keys = append(keys, key)
+		}
+		for key := range unique(keys) {
 			e.service(key)
 		}
 	} else {
@@ -53,8 +57,15 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 }
 
 // changedServices are the Services that changed since old, and those whose
-// reservation did: it may make an address theirs.
-func changedServices(old, snap *config.Snapshot) []config.Key {
+// reservation did: it may make an address theirs. If any may have, or that cannot
+// be told, ok is false.
+func changedServices(old, snap *config.Snapshot) (_ []config.Key, ok bool) {
+	switch ch := snap.Changed; {
+	case old == snap:
+		return nil, true
+	case old == nil || old.Revision+1 != snap.Revision || ch.All || ch.Config:
+		return nil, false
+	}
 	keys := slices.Clone(snap.Changed.Services)
 	lost := map[netip.Addr]bool{} // addresses that only a reservation makes ours
 	for _, key := range snap.Changed.Reservations {
@@ -72,18 +83,18 @@ func changedServices(old, snap *config.Snapshot) []config.Key {
 		}
 	}
 	if len(lost) == 0 {
-		return keys
+		return keys, true
 	}
 	for key, svc := range snap.Services.All() { // those that share with the reservation's Service
 		if svc.Want.ShareKey != "" && slices.ContainsFunc(svc.Addrs, func(a netip.Addr) bool { return lost[a] }) {
 			keys = append(keys, key)
 		}
 	}
-	return keys
+	return keys, true
 }
 
 func newBasis(snap *config.Snapshot, o Options) basis {
-	b := basis{snap: snap, classes: o.Classes, node: o.Node, zone: o.Zone,
+	b := basis{snap: snap, classes: o.Classes, node: o.Node, zone: o.Zone, down: o.Down,
 		dead: boundDead(o.Dead, o.Node, snap.Nodes)}
 	for _, a := range o.NodeAddrs {
 		if a = a.Unmap(); a.IsValid() && !slices.Contains(b.addrs, a) {
@@ -95,7 +106,8 @@ func newBasis(snap *config.Snapshot, o Options) basis {
 }
 
 // sameAs tells whether parts built on o hold on b as well, save for the
-// addresses that are ours, which each part compares itself.
+// addresses that are ours and the backends that are down, which each part
+// compares itself.
 func (b *basis) sameAs(o *basis) bool {
 	return slices.Equal(b.classes, o.classes) && b.node == o.node && b.zone == o.zone &&
 		slices.Equal(b.addrs, o.addrs) && maps.Equal(b.dead, o.dead)
@@ -135,7 +147,8 @@ func (e *editor) service(key config.Key) {
 	var fresh *part
 	if ok {
 		eps, _ := e.snap.Endpoints.Get(key)
-		if e.reuse && old != nil && old.svc == svc && old.eps == eps && slices.Equal(old.ours, e.basis.ours(svc)) {
+		sick, _ := e.basis.down.Get(key)
+		if e.reuse && old != nil && old.svc == svc && old.eps == eps && old.sick == sick && slices.Equal(old.ours, e.basis.ours(svc)) {
 			return
 		}
 		fresh = buildPart(svc, eps, old, e.basis)

@@ -10,23 +10,28 @@ type choice struct {
 }
 
 // choose picks the endpoints for one family and policy. Ready endpoints on
-// living nodes come first, with policy Cluster those that are nearby. When there is none, terminating ones that still
-// serve take over (KEP-1669), and only when these are missing as well the
-// endpoints on nodes believed dead: a wrong belief must not empty a group.
-func choose(all []config.Backend, family config.Family, local bool, b *basis) choice {
+// living nodes that no health check found down come first, with policy Cluster
+// those of them that are nearby. When there is none, terminating ones that still
+// serve take over (KEP-1669). Only when these are missing as well those that are
+// down come next, and then the endpoints on nodes believed dead: a wrong belief
+// must not empty a group.
+func choose(all []config.Backend, family config.Family, local bool, sick *Sick, b *basis) choice {
 	usable := make([]config.Backend, 0, len(all))
 	for _, e := range all {
-		if config.FamilyOf(e.Addr.Addr()) == family && valid(e) {
+		if config.FamilyOf(e.Addr.Addr()) == family && Valid(e) {
 			usable = append(usable, e)
 		}
 	}
+	well := func(e config.Backend) bool { return e.Ready && !b.dead[e.Node] && !sick.has(e.Addr) }
 	near := func(config.Backend) bool { return true }
 	if !local {
-		near = nearby(usable, b)
+		near = nearby(usable, well, b)
 	}
 	var c choice
 	for _, fits := range []func(config.Backend) bool{
-		func(e config.Backend) bool { return e.Ready && !b.dead[e.Node] && near(e) },
+		func(e config.Backend) bool { return well(e) && near(e) },
+		func(e config.Backend) bool { return draining(e) && !b.dead[e.Node] && !sick.has(e.Addr) },
+		func(e config.Backend) bool { return e.Ready && !b.dead[e.Node] },
 		func(e config.Backend) bool { return draining(e) && !b.dead[e.Node] },
 		func(e config.Backend) bool { return e.Ready },
 		draining,
@@ -46,13 +51,13 @@ func choose(all []config.Backend, family config.Family, local bool, b *basis) ch
 			break
 		}
 	}
-	c.draining = rest(usable, c.backends, b)
+	c.draining = rest(usable, c.backends, sick, b)
 	return c
 }
 
 // rest lists the endpoints that were not chosen but whose connections should
 // live on, which those to a dead node cannot. chosen is in the order of usable.
-func rest(usable []config.Backend, chosen []Backend, b *basis) []Drain {
+func rest(usable []config.Backend, chosen []Backend, sick *Sick, b *basis) []Drain {
 	var out []Drain
 	for _, e := range usable {
 		if len(chosen) > 0 && chosen[0].Addr == e.Addr {
@@ -60,7 +65,7 @@ func rest(usable []config.Backend, chosen []Backend, b *basis) []Drain {
 			continue
 		}
 		if !b.dead[e.Node] {
-			out = append(out, Drain{Addr: e.Addr, Serving: e.Serving || e.Ready})
+			out = append(out, Drain{Addr: e.Addr, Serving: (e.Serving || e.Ready) && !sick.has(e.Addr)})
 		}
 	}
 	return out
@@ -68,9 +73,9 @@ func rest(usable []config.Backend, chosen []Backend, b *basis) []Drain {
 
 func draining(e config.Backend) bool { return !e.Ready && e.Serving && e.Terminating }
 
-// valid refuses what Kubernetes refuses in hand-written EndpointSlices:
+// Valid refuses what Kubernetes refuses in hand-written EndpointSlices:
 // loopback, link-local, multicast and unspecified addresses, and port 0.
-func valid(e config.Backend) bool {
+func Valid(e config.Backend) bool {
 	a := e.Addr.Addr()
 	return a.IsValid() && a.Zone() == "" && e.Addr.Port() != 0 && !a.IsUnspecified() &&
 		!a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast()

@@ -49,7 +49,7 @@ func readyHere(eps *config.Endpoints, family config.Family, node string) int {
 	}
 	for _, p := range eps.Ports {
 		for _, b := range p.Backends {
-			if b.Ready && b.Node == node && config.FamilyOf(b.Addr.Addr()) == family && valid(b) {
+			if b.Ready && b.Node == node && config.FamilyOf(b.Addr.Addr()) == family && Valid(b) {
 				seen[b.Addr.Addr()] = true
 			}
 		}

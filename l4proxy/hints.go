@@ -6,14 +6,14 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// nearby tells which of the ready endpoints are meant for clients that come in
+// nearby tells which of the endpoints that are well are meant for clients that come in
 // at this node: the hints of EndpointSlices say so, which trafficDistribution
 // and topology-aware routing leave there. As with kube-proxy hints about nodes
 // come before those about zones, and they count only if every ready endpoint
-// has some and one at least is for here; else all are meant. Endpoints on
-// nodes believed dead have no say: a zone whose nodes are dead is served by the
-// others.
-func nearby(usable []config.Backend, b *basis) func(config.Backend) bool {
+// has some and one at least is for here; else all are meant. Those that are not
+// well, on nodes believed dead or found down, have no say: a zone without others
+// is served from elsewhere.
+func nearby(usable []config.Backend, well func(config.Backend) bool, b *basis) func(config.Backend) bool {
 	for _, kind := range []struct {
 		here  string
 		hints func(config.Backend) []string
@@ -23,7 +23,7 @@ func nearby(usable []config.Backend, b *basis) func(config.Backend) bool {
 	} {
 		complete, found := kind.here != "", false
 		for _, e := range usable {
-			if e.Ready && !b.dead[e.Node] {
+			if well(e) {
 				hints := kind.hints(e)
 				complete = complete && len(hints) > 0
 				found = found || slices.Contains(hints, kind.here)

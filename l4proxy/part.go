@@ -52,7 +52,8 @@ type builder struct {
 // buildPart is what svc contributes; nil if that is nothing. Groups that equal
 // those of old are those of old.
 func buildPart(svc *config.Service, eps *config.Endpoints, old *part, b *basis) *part {
-	w := builder{basis: b, old: old, part: &part{svc: svc, eps: eps, ours: b.ours(svc)}, made: map[GroupKey]Target{}}
+	sick, _ := b.down.Get(svc.Key)
+	w := builder{basis: b, old: old, part: &part{svc: svc, eps: eps, sick: sick, ours: b.ours(svc)}, made: map[GroupKey]Target{}}
 	for i := range svc.Ports {
 		w.external(&svc.Ports[i])
 		w.nodePort(&svc.Ports[i])
@@ -149,7 +150,7 @@ func (w *builder) target(p *config.ServicePort, family config.Family, restricted
 
 // choose picks the endpoints of a group.
 func (w *builder) choose(p *config.ServicePort, key GroupKey) choice {
-	c := choose(w.part.eps.Port(p.Name, p.Proto), key.Family, key.Local, w.basis)
+	c := choose(w.part.eps.Port(p.Name, p.Proto), key.Family, key.Local, w.part.sick, w.basis)
 	c.backends = slices.DeleteFunc(c.backends, func(b Backend) bool {
 		return slices.Contains(w.part.svc.Addrs, b.Addr.Addr()) // it would come back to us
 	})

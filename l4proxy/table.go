@@ -135,12 +135,14 @@ type basis struct {
 	zone    string
 	addrs   []netip.Addr
 	dead    map[string]bool // after bounding
+	down    Down
 }
 
 // part is what one Service contributes to a table.
 type part struct {
 	svc     *config.Service
 	eps     *config.Endpoints
+	sick    *Sick        // backends that are down, nil if none
 	ours    []netip.Addr // external addresses that are for us to serve
 	entries []entry
 	groups  []*Group

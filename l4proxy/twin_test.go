@@ -55,21 +55,25 @@ func slowForward(w *world, s *config.Service, port config.ServicePort, p Packet,
 		}
 		return node != w.o.Node && w.o.Dead[node] && n*2 <= len(w.nodes)
 	}
-	var tiers [4][]config.Backend
+	sick, _ := w.o.Down.Get(s.Key)
+	var tiers [6][]config.Backend
 	for _, b := range w.eps[s.Key].Port(port.Name, port.Proto) {
 		a := b.Addr.Addr()
 		if a.Is4() != p.Dst.Addr().Is4() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
 			continue
 		}
 		late := b.Serving && b.Terminating
-		if b.Ready && !dead(b.Node) {
-			tiers[0] = append(tiers[0], b)
-		} else if late && !b.Ready && !dead(b.Node) {
-			tiers[1] = append(tiers[1], b)
-		} else if b.Ready {
-			tiers[2] = append(tiers[2], b)
+		tier := 0
+		switch down := sick != nil && slices.Contains(sick.addrs, b.Addr); {
+		case dead(b.Node):
+			tier = 4
+		case down:
+			tier = 2
+		}
+		if b.Ready {
+			tiers[tier] = append(tiers[tier], b)
 		} else if late {
-			tiers[3] = append(tiers[3], b)
+			tiers[tier+1] = append(tiers[tier+1], b)
 		}
 	}
 	anyone := false

@@ -57,6 +57,9 @@ func (w *world) step() {
 	if w.r.IntN(4) == 0 {
 		w.o.Chances = w.randomChances()
 	}
+	if w.r.IntN(3) == 0 {
+		w.changeDown()
+	}
 	key := config.Key{Namespace: "ns", Name: fmt.Sprint("s", w.r.IntN(12))}
 	switch n := w.r.IntN(20); {
 	case n == 0:
@@ -154,6 +157,25 @@ func (w *world) randomService(key config.Key) *config.Service {
 		s.Ports = append(s.Ports, p)
 	}
 	return s
+}
+
+// changeDown makes other backends of one Service down, or none.
+func (w *world) changeDown() {
+	key := config.Key{Namespace: "ns", Name: fmt.Sprint("s", w.r.IntN(12))}
+	edit := w.o.Down.Edit()
+	edit.Delete(key)
+	if eps := w.eps[key]; eps != nil && w.r.IntN(4) > 0 {
+		var addrs []netip.AddrPort
+		for _, p := range eps.Ports {
+			for _, b := range p.Backends {
+				if w.r.IntN(2) == 0 {
+					addrs = append(addrs, b.Addr)
+				}
+			}
+		}
+		edit.Set(key, NewSick(addrs))
+	}
+	w.o.Down = edit.Done()
 }
 
 func (w *world) randomEndpoints(s *config.Service) *config.Endpoints {
