@@ -16,6 +16,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/daemon"
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/config/kube"
+	"github.com/steelyard-lb/steelyard/l4proxy/health"
 	"github.com/steelyard-lb/steelyard/l4proxy/healthport"
 	"github.com/steelyard-lb/steelyard/l4proxy/nft"
 	"github.com/steelyard-lb/steelyard/speaker"
@@ -147,9 +148,9 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		if err != nil {
 			return nil, fmt.Errorf("forwarder: %w", err)
 		}
-		answers := healthport.New(p.with("healthport"), healthport.Options{Node: o.node, Events: events})
-		parts.Forwarder, parts.HealthPorts = forwarder, answers
-		parts.Tasks = append(parts.Tasks, answers.Run)
+		answers, checker := healthport.New(p.with("healthport"), healthport.Options{Node: o.node, Events: events}), health.New(p.reg)
+		parts.Forwarder, parts.HealthPorts, parts.Checker = forwarder, answers, checker
+		parts.Tasks = append(parts.Tasks, answers.Run, checker.Run)
 		faults = append(faults, o.hostFaults(forwarder, p.with("nft")), answers.Problems)
 	case "off": // without a forwarder the agent announces only
 	default:

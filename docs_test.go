@@ -19,6 +19,7 @@ import (
 	"github.com/steelyard-lb/steelyard/controller"
 	"github.com/steelyard-lb/steelyard/ingress"
 	"github.com/steelyard-lb/steelyard/ipam"
+	"github.com/steelyard-lb/steelyard/l4proxy/health"
 	"github.com/steelyard-lb/steelyard/l4proxy/nft"
 	"github.com/steelyard-lb/steelyard/speaker"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
@@ -76,6 +77,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	}
 	keyfile.Watch("", "", keys.Ring{"secret"}, logger, has)
 	speaker.New(logger, speaker.Parts{Metrics: has})
+	health.New(has)
 	if _, err := nft.New(logger, has, nft.Options{}); err != nil {
 		t.Fatal(err)
 	}

@@ -60,6 +60,7 @@ type Agent struct {
 	// What was last done.
 	watched    []pulse.Peer // by heartbeats
 	table      forwarding
+	checks     checks
 	second     secondChances
 	late       ahead                          // records
 	over       overlay                        // takeovers
@@ -85,7 +86,7 @@ func New(logger log.Logger, parts Parts) *Agent {
 		guard:   newGuard(logger, parts),
 		metrics: newMetrics(parts.Metrics), faults: feed.NewLatest[[]config.Problem](nil),
 		liveness: newLiveness(), ground: newGround(), rights: rights{answer: true, swap: true, seize: true},
-		late: newAhead(), over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, owners: owners{count: map[string]int{}}, since: aliveSince{}, outages: outages{},
+		checks: newChecks(parts), late: newAhead(), over: overlay{}, beaten: map[netip.Addr]*config.L2Claim{}, owners: owners{count: map[string]int{}}, since: aliveSince{}, outages: outages{},
 	}
 }
 
@@ -112,6 +113,10 @@ func (a *Agent) loop(ctx context.Context) {
 			a.feel(beats)
 		case told := <-a.Members.Takeovers():
 			a.hear(told)
+		case words := <-a.Members.Health():
+			again = a.hearHealth(words)
+		case verdicts := <-a.verdicts():
+			again = a.judgeBackends(verdicts)
 		case snap := <-a.Snapshots:
 			a.take(snap)
 		case members := <-a.Members.Members():
@@ -125,6 +130,7 @@ func (a *Agent) loop(ctx context.Context) {
 			a.findOrphans()
 			a.inspectTable()
 			a.tellTakeovers()
+			a.tellBackends(time.Now())
 			if again = a.unfinished(); !again && a.complete() {
 				a.consult(ctx, time.Now())
 			}
@@ -178,6 +184,7 @@ func (a *Agent) take(snap *config.Snapshot) {
 	a.changed = a.changed.Merge(snap.Changed)
 	a.snap, a.seen.snap, a.fresh.snap = snap, true, true
 	a.Members.Share(snap.Claims)
+	a.watchBackends(snap)
 	if snap.Changed.All || len(snap.Changed.Nodes) > 0 {
 		a.scene++
 		if a.recognise(); a.namesake {
@@ -228,7 +235,7 @@ func (a *Agent) complete() bool { return a.seen == inputs{true, true, true} }
 
 // unfinished tells whether something failed and should be tried again.
 func (a *Agent) unfinished() bool {
-	return a.table.fault != nil || !a.table.written && !a.table.since.IsZero() || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || len(a.over) > 0 || a.table.lapsed(time.Now()) ||
+	return a.table.fault != nil || !a.table.written && !a.table.since.IsZero() || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || len(a.over) > 0 || a.table.lapsed(time.Now()) || a.otherBackendsDown() ||
 		len(a.plan.Unheld) > 0
 }
 
@@ -239,6 +246,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 		a.LAN.Apply(nil, a.host)
 		return
 	}
+	a.shareChecks(time.Now())
 	a.forwardTable(time.Now())
 	a.weigh(ctx)
 	a.decide()

@@ -13,6 +13,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/l4proxy"
+	"github.com/steelyard-lb/steelyard/l4proxy/health/check"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
@@ -28,6 +29,24 @@ func (f fakeMembers) Join(addrs []netip.AddrPort)       { f.joined = addrs }
 func (f fakeMembers) Apply([]announce.Link)             {}
 
 func (f fakeMembers) Takeovers() <-chan []announce.Takeover { return f.rumours.C() }
+
+func (f fakeMembers) Health() <-chan []check.Word { return f.words.C() }
+
+func (f fakeMembers) ShareHealth([]check.Word) {}
+
+func (f fakeMembers) TellHealth(list []check.Word, again bool) {
+	f.set(func() {
+		for _, w := range list {
+			f.toldWords = append(f.toldWords, fmt.Sprintf("down=%t again=%t", w.Down, again))
+		}
+	})
+}
+
+// fakeChecker finds what the story says.
+type fakeChecker struct{ *rig }
+
+func (f fakeChecker) Apply(list []check.Assignment) { f.set(func() { f.checked = list }) }
+func (f fakeChecker) Found() <-chan []check.Verdict { return f.rig.verdicts.C() }
 
 func (f fakeMembers) Share(config.Table[netip.Addr, *config.L2Claim]) {}
 
@@ -81,6 +100,7 @@ func (f fakeForwarder) Apply(t l4proxy.Table) error {
 	err := f.tableErr
 	f.mu.Unlock()
 	if err == nil {
+		f.set(func() { f.wrote = t })
 		f.note("table", tableText(t))
 	}
 	return err

@@ -20,6 +20,7 @@ type forwarding struct {
 	problems []string            // Services that want the same frontend
 	dead     map[string]bool     // nodes that table takes for gone
 	chances  l4proxy.Chances     // of connections opened through other nodes
+	down     l4proxy.Down        // backends that table leaves out
 	lapse    time.Time           // of the first of chances; zero: none ends by itself
 	written  bool                // at least once
 	since    time.Time           // it is waited for; zero: not yet
@@ -42,9 +43,9 @@ func (a *Agent) forwardTable(now time.Time) {
 		a.table.lapse = lapse
 		return
 	}
-	gone, node := dead(a.members), a.self()
+	gone, down, node := dead(a.members), a.backendsDown(), a.self()
 	table := l4proxy.Update(a.table.table, a.snap, l4proxy.Options{
-		Node: a.Node, Zone: node.Labels[config.ZoneLabel], NodeAddrs: node.Addrs, PodCIDRs: node.PodCIDRs, Dead: gone, Classes: a.Classes, Chances: chances,
+		Node: a.Node, Zone: node.Labels[config.ZoneLabel], NodeAddrs: node.Addrs, PodCIDRs: node.PodCIDRs, Dead: gone, Classes: a.Classes, Chances: chances, Down: down,
 	})
 	err := a.Forwarder.Apply(table)
 	a.table.tried = now
@@ -61,7 +62,7 @@ func (a *Agent) forwardTable(now time.Time) {
 	}
 	a.tellChances(a.table.chances, chances)
 	a.table = forwarding{
-		table: table, ready: announce.Forwarding{Ready: table.Served()}, problems: conflicts(table), dead: gone, chances: chances, lapse: lapse,
+		table: table, ready: announce.Forwarding{Ready: table.Served()}, problems: conflicts(table), dead: gone, chances: chances, lapse: lapse, down: down,
 		written: true, tried: now,
 	}
 	a.Health.Ready("forwarder")
@@ -94,7 +95,7 @@ func (a *Agent) tableDue(now time.Time, chances l4proxy.Chances) bool {
 	if a.table.fault != nil {
 		return now.Sub(a.table.tried) >= retryAfter
 	}
-	return !a.table.written || a.fresh.snap || !chances.Equal(a.table.chances) || a.fresh.members && !maps.Equal(a.table.dead, dead(a.members))
+	return !a.table.written || a.fresh.snap || a.otherBackendsDown() || !chances.Equal(a.table.chances) || a.fresh.members && !maps.Equal(a.table.dead, dead(a.members))
 }
 
 // inspectTable looks whether somebody else removed the table from the kernel,

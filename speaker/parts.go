@@ -9,6 +9,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/l4proxy"
+	"github.com/steelyard-lb/steelyard/l4proxy/health/check"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
@@ -38,6 +39,7 @@ type Parts struct {
 	Pulse       Heartbeats
 	Forwarder   Forwarder   // nil: somebody else forwards
 	HealthPorts HealthPorts // nil with Forwarder
+	Checker     Checker     // of backends; nil: they are not checked
 	LAN         LAN
 	Routers     Routers
 	Detector    Detector
@@ -75,6 +77,13 @@ type Membership interface {
 	Share(records config.Table[netip.Addr, *config.L2Claim])
 	// Takeovers are what others tell of the same.
 	Takeovers() <-chan []announce.Takeover
+	// TellHealth tells the others what this node found of backends: news, or what
+	// it told before again.
+	TellHealth(list []check.Word, again bool)
+	// ShareHealth makes known what those who come are told of backends.
+	ShareHealth(known []check.Word)
+	// Health is what others tell of backends.
+	Health() <-chan []check.Word
 	// Restarting tells the others that this node is back in a moment.
 	Restarting(ctx context.Context) error
 	// Leaving tells the others to take over what this node has.
@@ -103,6 +112,13 @@ type HealthPorts interface {
 	// Apply makes ports those that are answered on, with the number of endpoints
 	// that this node has for each; healthy tells whether it forwards.
 	Apply(ports config.Table[l4proxy.HealthPort, int], healthy bool)
+}
+
+// Checker checks backends.
+type Checker interface {
+	// Apply makes list what is checked.
+	Apply(list []check.Assignment)
+	Found() <-chan []check.Verdict
 }
 
 // LAN answers for addresses by ARP and NDP.

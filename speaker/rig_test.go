@@ -19,6 +19,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/feed"
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/l4proxy"
+	"github.com/steelyard-lb/steelyard/l4proxy/health/check"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
@@ -31,15 +32,17 @@ import (
 // are told to one journal, in order; repetitions are left out.
 type rig struct {
 	*Agent
-	t       *testing.T
-	logs    *book
-	snaps   *feed.Latest[*config.Snapshot]
-	meets   *feed.Latest[[]announce.Member]
-	pulses  *feed.Latest[pulse.View]
-	rumours *feed.Latest[[]announce.Takeover]
-	hosts   *feed.Latest[host.State]
-	changed chan struct{} // of routers
-	heard   chan struct{} // of the LAN
+	t        *testing.T
+	logs     *book
+	snaps    *feed.Latest[*config.Snapshot]
+	meets    *feed.Latest[[]announce.Member]
+	pulses   *feed.Latest[pulse.View]
+	rumours  *feed.Latest[[]announce.Takeover]
+	words    *feed.Latest[[]check.Word]    // of others, about backends
+	verdicts *feed.Latest[[]check.Verdict] // of this node's checks
+	hosts    *feed.Latest[host.State]
+	changed  chan struct{} // of routers
+	heard    chan struct{} // of the LAN
 
 	mu        sync.Mutex
 	journal   []string
@@ -58,11 +61,14 @@ type rig struct {
 	tableErr  error
 	disturbed error // what the next inspection finds
 	applies   int
+	wrote     l4proxy.Table
 	reports   []config.SpeakerReport
 	events    []string
 	joined    []netip.AddrPort
 	told      []announce.Takeover // to the others
-	beating   []pulse.Peer        // who is watched
+	toldWords []string            // about backends
+	checked   []check.Assignment
+	beating   []pulse.Peer // who is watched
 	leaves    bool
 	stuck     bool // peers and members hang
 	states    []bgp.SessionState
@@ -91,6 +97,7 @@ func story(t *testing.T, nodes int, fn func(r *rig)) {
 func newRig(t *testing.T, nodes int) *rig {
 	r := &rig{
 		t: t, logs: &book{}, snaps: feed.NewLatest(config.MergeSnapshots), meets: feed.NewLatest[[]announce.Member](nil), pulses: feed.NewLatest[pulse.View](nil), rumours: feed.NewLatest[[]announce.Takeover](nil),
+		words: feed.NewLatest[[]check.Word](nil), verdicts: feed.NewLatest[[]check.Verdict](nil),
 		hosts: feed.NewLatest[host.State](nil), bfd: feed.NewLatest[bfd.Update](nil), changed: make(chan struct{}, 1), heard: make(chan struct{}, 1), moved: make(chan struct{}, 1), last: map[string]string{},
 		services: map[config.Key]*config.Service{}, endpoints: map[config.Key]*config.Endpoints{},
 		nodes: map[string]*config.Node{}, records: map[netip.Addr]*config.L2Claim{}, end: make(chan error, 1),
@@ -103,7 +110,7 @@ func newRig(t *testing.T, nodes int) *rig {
 	r.next.L2 = []*config.L2Advertisement{{Name: "all"}}
 	r.Agent = New(log.NewLogfmtLogger(r.logs), Parts{
 		Node: "n1", Namespace: "steelyard-system", Version: "test", GossipPort: 7956, PulsePort: 7957,
-		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Pulse: fakePulse{r}, Forwarder: fakeForwarder{r}, HealthPorts: fakeHealthPorts{r}, LAN: fakeLAN{r},
+		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Pulse: fakePulse{r}, Forwarder: fakeForwarder{r}, HealthPorts: fakeHealthPorts{r}, Checker: fakeChecker{r}, LAN: fakeLAN{r},
 		Routers: fakeRouters{r}, Detector: fakeDetector{r}, Discovery: fakeDiscovery{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
 	})
 	return r

@@ -14,6 +14,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/feed"
+	"github.com/steelyard-lb/steelyard/l4proxy/health/check"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
@@ -28,6 +29,8 @@ type delegate struct {
 	tidings   tidings
 	takeovers *feed.Latest[[]announce.Takeover] // heard of others
 	records   atomic.Pointer[config.Table[netip.Addr, *config.L2Claim]]
+	words     *feed.Latest[[]check.Word] // heard of others
+	known     atomic.Pointer[[]check.Word]
 
 	mu    sync.Mutex
 	view  view
@@ -40,7 +43,7 @@ type delegate struct {
 
 func newDelegate(self string, logger log.Logger, look chan struct{}) *delegate {
 	d := &delegate{self: self, log: logger, wake: make(chan struct{}, 1), look: look, view: view{},
-		takeovers: feed.NewLatest(addTakeovers)}
+		takeovers: feed.NewLatest(addTakeovers), words: feed.NewLatest(addWords)}
 	d.tidings.run = rand.Uint64()
 	d.tidings.queue = memberlist.TransmitLimitedQueue{NumNodes: d.size, RetransmitMult: passOn}
 	d.tidings.records = memberlist.TransmitLimitedQueue{NumNodes: d.size, RetransmitMult: passRecords}
@@ -136,6 +139,9 @@ func (d *delegate) NotifyMsg(text []byte) {
 	}
 	if list := t.takeovers(); len(list) > 0 {
 		d.takeovers.Put(list)
+	}
+	if words := t.words(); len(words) > 0 {
+		d.words.Put(words)
 	}
 }
 

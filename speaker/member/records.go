@@ -5,11 +5,12 @@ import (
 	"net/netip"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/l4proxy/health/check"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
 // recordsTold is how many records two members tell each other when they exchange
-// what they know. An exchange has to end within a second.
+// what they know, and of how many backends. An exchange has to end within a second.
 const recordsTold = 50_000
 
 // Share makes records what this node has read from the API. Two members tell each
@@ -21,11 +22,17 @@ func (m *Membership) Share(records config.Table[netip.Addr, *config.L2Claim]) {
 
 // LocalState implements memberlist.Delegate.
 func (d *delegate) LocalState(bool) []byte {
-	records := d.records.Load()
-	if records == nil || records.Len() == 0 {
+	var told []tiding
+	if records := d.records.Load(); records != nil {
+		told = byOwner(*records)
+	}
+	if known := d.known.Load(); known != nil && len(*known) > 0 {
+		told = append(told, tiding{Node: d.self, Health: wire((*known)[:min(len(*known), recordsTold)])})
+	}
+	if told == nil {
 		return nil
 	}
-	text, _ := json.Marshal(byOwner(*records)) // cannot fail
+	text, _ := json.Marshal(told) // cannot fail
 	return text
 }
 
@@ -37,11 +44,15 @@ func (d *delegate) MergeRemoteState(text []byte, _ bool) {
 		return
 	}
 	var list []announce.Takeover
+	var words []check.Word
 	for _, t := range told {
 		if t.Node != "" && t.Node != d.self {
 			t.Written = true
-			list = append(list, t.takeovers()...)
+			list, words = append(list, t.takeovers()...), append(words, t.words()...)
 		}
+	}
+	if len(words) > 0 {
+		d.words.Put(words)
 	}
 	if len(list) > 0 {
 		d.takeovers.Put(list)

@@ -25,12 +25,13 @@ const (
 	// tidingsKept is of how many messages it is remembered that they were heard.
 	tidingsKept = 10_000
 	// firstRecord is the part that tells of a process's first record. Each has a
-	// part of its own: it is told once, and no other takes its place.
+	// part of its own, as news of backends have: it is told once, and no other takes
+	// its place.
 	firstRecord = 1 << 20
 )
 
 // tiding is a part of what a member tells of addresses that it took over before
-// the record says so, or of records that it wrote. A member of a version that
+// the record says so, of records that it wrote, or of the health of backends. A member of a version that
 // knows no records takes them for takeovers, which it believes for some seconds.
 type tiding struct {
 	Node    string         `json:"n"`
@@ -39,6 +40,7 @@ type tiding struct {
 	Told    int64          `json:"s"` // grows with each telling of that process
 	Written bool           `json:"w,omitempty"`
 	Taken   []wireTakeover `json:"t"`
+	Health  []wireWord     `json:"h,omitempty"`
 }
 
 type wireTakeover struct {
@@ -103,7 +105,7 @@ type tidings struct {
 
 	mu    sync.Mutex
 	told  int64            // by this process, how often
-	parts int              // of records told so far
+	parts int              // told so far of what has parts of its own
 	heard map[string]int64 // by name: the last Told
 }
 
