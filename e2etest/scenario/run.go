@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/steelyard-lb/steelyard/e2etest/lab"
+	"github.com/steelyard-lb/steelyard/e2etest/lab/proc"
 	"github.com/steelyard-lb/steelyard/e2etest/probe"
 	"github.com/steelyard-lb/steelyard/e2etest/probe/lan"
 )
@@ -59,6 +60,7 @@ type run struct {
 	asks    map[string]*asking            // running askers, by host
 	steady  map[string]*steadying         // being noted, by router
 	rivals  map[string]*lan.Rival         // by node
+	outside map[string]*proc.Proc         // the application, by host
 	certs   map[string]*probe.Certificate // by Secret
 	applied []string                      // expanded manifests, to be deleted at the end
 	undo    []func() error                // faults to take back, last first
@@ -75,7 +77,8 @@ const firstNumber = 20
 func newRun(ctx context.Context, w *World, name string, t *recorder) *run {
 	number := firstNumber + int(numbers.Add(1)-1)%200
 	r := &run{ctx: ctx, w: w, name: name, t: t, loops: make(map[string]*probe.Loop), held: make(map[string]*probe.Held),
-		asks: make(map[string]*asking), steady: make(map[string]*steadying), rivals: make(map[string]*lan.Rival), certs: make(map[string]*probe.Certificate)}
+		asks: make(map[string]*asking), steady: make(map[string]*steadying), rivals: make(map[string]*lan.Rival), outside: make(map[string]*proc.Proc),
+		certs: make(map[string]*probe.Certificate)}
 	r.ns = fmt.Sprintf("%s-%d", strings.ReplaceAll(name, "_", "-"), number)
 	r.vars = variables(r.ns, number, w.Chart)
 	for _, spec := range w.Lab.Topo.Of(lab.Node) {
@@ -127,6 +130,11 @@ func (r *run) finish() {
 	endSteady(r.steady)
 	for _, rival := range r.rivals {
 		if err := rival.Stop(); err != nil {
+			r.t.Log("clean up:", err)
+		}
+	}
+	for _, app := range r.outside {
+		if err := app.Stop(outsideGrace); err != nil {
 			r.t.Log("clean up:", err)
 		}
 	}
