@@ -205,8 +205,8 @@ func TestContradiction(t *testing.T) {
 	c := newCluster(t, "n1", "n2")
 	web := c.backends("web", "10.0.0.1:80")
 	c.pass(5 * time.Second)
-	for _, n := range c.nodes { // somebody's word from a fast clock
-		n.Hear([]Word{{n.services[web][0].Target, true, begin.Add(time.Hour).UnixMilli()}}, c.now)
+	for _, n := range c.nodes { // a word of somebody who changed his mind more often
+		n.Hear([]Word{{n.services[web][0].Target, true, 1000}}, c.now)
 	}
 	c.pass(2 * TellEvery)
 	c.expect("told otherwise by its checker", web, "")

@@ -28,7 +28,7 @@ func (b *Book) Judge(list []Verdict, now time.Time) (changes []Change, words []W
 		if known.Down == v.Down {
 			continue
 		}
-		w := Word{v.ID, v.Down, follow(max(known.Epoch, e.rival), now)}
+		w := Word{v.ID, v.Down, max(known.Epoch, e.rival) + 1}
 		b.set(w, now)
 		words = append(words, w)
 		c := Change{Verdict: v, Target: e.target}
@@ -72,7 +72,7 @@ func (b *Book) Telling(now time.Time) []Word {
 		}
 		w, has := b.words[id]
 		if e.rival > 0 {
-			w.Word = Word{id, w.Down, follow(max(w.Epoch, e.rival), now)}
+			w.Word = Word{id, w.Down, max(w.Epoch, e.rival) + 1}
 			w.at, has, e.rival = now, true, 0
 			b.words[id] = w
 		}

@@ -26,7 +26,3 @@ type heard struct {
 	Word
 	at time.Time
 }
-
-// follow is the epoch of a word that follows one of epoch last. It is near the
-// time in milliseconds, so that it is later than words that were forgotten.
-func follow(last int64, now time.Time) int64 { return max(last+1, now.UnixMilli()) }
