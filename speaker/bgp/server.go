@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 
@@ -32,7 +33,7 @@ type server struct {
 	cancel context.CancelFunc
 	events chan event
 	asn    uint32     // ours
-	peer   netip.Addr // the configured peer, invalid if there is none
+	peer   netip.Addr // the configured peer, as GoBGP knows it; invalid if there is none
 }
 
 // event is a change of the session's state as GoBGP tells it.
@@ -157,14 +158,34 @@ func (s *server) withdrawAll() error {
 }
 
 func (s *server) addPeer(set settings, restartSeconds uint32) error {
-	if err := s.bgp.AddPeer(context.Background(), &api.AddPeerRequest{Peer: peerOf(set, restartSeconds)}); err != nil {
+	addr, err := byNumber(set.peer.addr)
+	if err != nil {
 		return fmt.Errorf("add peer %s: %w", set.peer.addr, err)
 	}
-	s.peer = set.peer.addr
+	set.peer.addr = addr
+	if err := s.bgp.AddPeer(context.Background(), &api.AddPeerRequest{Peer: peerOf(set, restartSeconds)}); err != nil {
+		return fmt.Errorf("add peer %s: %w", addr, err)
+	}
+	s.peer = addr
 	return nil
 }
 
+// byNumber is addr with the number of the interface that is its zone, if it has
+// one: the net package remembers names for a minute, and would connect by an
+// interface that has been renewed.
+func byNumber(addr netip.Addr) (netip.Addr, error) {
+	if addr.Zone() == "" {
+		return addr, nil
+	}
+	link, err := net.InterfaceByName(addr.Zone())
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("find interface %s: %w", addr.Zone(), err)
+	}
+	return addr.WithZone(strconv.Itoa(link.Index)), nil
+}
+
 func (s *server) updatePeer(set settings, restartSeconds uint32) error {
+	set.peer.addr = s.peer
 	_, err := s.bgp.UpdatePeer(context.Background(), &api.UpdatePeerRequest{Peer: peerOf(set, restartSeconds)})
 	if err != nil {
 		return fmt.Errorf("update peer %s: %w", set.peer.addr, err)

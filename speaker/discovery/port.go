@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/go-kit/log"
@@ -80,7 +81,7 @@ func (p *port) session(ctx context.Context, w *watch, start time.Time) error {
 	messages, failed, ended := make(chan message), make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
-		failed <- read(ctx, conn, messages)
+		failed <- read(ctx, conn, p.link.name, messages)
 	}()
 	defer func() {
 		cancel()
@@ -120,7 +121,9 @@ func (p *port) session(ctx context.Context, w *watch, start time.Time) error {
 // listen opens a socket on the link that hears of routers and of those who look
 // for them.
 func (p *port) listen() (*ndp.Conn, error) {
-	ifi := &net.Interface{Name: p.link.name, Index: p.link.index, MTU: largest}
+	// By its number: the net package remembers names for a minute, and would look
+	// for an interface that has been renewed.
+	ifi := &net.Interface{Name: strconv.Itoa(p.link.index), Index: p.link.index, MTU: largest}
 	conn, _, err := ndp.Listen(ifi, ndp.Addr(p.link.addr.String()))
 	if err != nil {
 		return nil, fmt.Errorf("open a socket at %v: %w", p.link.addr, err)
@@ -137,8 +140,9 @@ func (p *port) listen() (*ndp.Conn, error) {
 	return conn, nil
 }
 
-// read hands on what is valid (RFC 4861, 6.1) until the socket fails.
-func read(ctx context.Context, conn *ndp.Conn, messages chan<- message) error {
+// read hands on what is valid (RFC 4861, 6.1) until the socket fails; name is that
+// of the interface.
+func read(ctx context.Context, conn *ndp.Conn, name string, messages chan<- message) error {
 	for {
 		m, meta, from, err := conn.ReadFrom()
 		if err != nil {
@@ -147,7 +151,7 @@ func read(ctx context.Context, conn *ndp.Conn, messages chan<- message) error {
 		if meta == nil || meta.HopLimit != ndp.HopLimit {
 			continue // it has come over a router
 		}
-		heard := message{from: from}
+		heard := message{from: from.WithZone(name)}
 		switch m := m.(type) {
 		case *ndp.RouterSolicitation:
 			heard.solicited = true
