@@ -6,13 +6,13 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// nearby tells which of the endpoints that are well are meant for clients that come in
-// at this node: the hints of EndpointSlices say so, which trafficDistribution
-// and topology-aware routing leave there. As with kube-proxy hints about nodes
-// come before those about zones, and they count only if every ready endpoint
-// has some and one at least is for here; else all are meant. Those that are not
-// well, on nodes believed dead or found down, have no say: a zone without others
-// is served from elsewhere.
+// nearby tells which of the endpoints that are well are meant for clients that
+// come in at this node: the hints of EndpointSlices say so, which
+// trafficDistribution and topology-aware routing leave there. As with kube-proxy
+// hints about nodes come before those about zones, and they count only if every
+// such endpoint has some and one at least is for here; else all are meant. Those
+// that are not well, on nodes believed dead or found down, have no say: a zone
+// without others is served from elsewhere.
 func nearby(usable []config.Backend, well func(config.Backend) bool, b *basis) func(config.Backend) bool {
 	for _, kind := range []struct {
 		here  string

@@ -2,7 +2,6 @@ package translate
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -78,10 +77,15 @@ func (r checkReader) value(end string) (value, field string, ok bool) {
 
 // strangers notes annotations that nobody reads: all if checks are not on.
 func (r checkReader) strangers(on bool) {
-	for _, name := range slices.Sorted(maps.Keys(r.svc.Annotations)) {
-		end, ours := strings.CutPrefix(name, annotationCheck+"-")
-		switch {
-		case !ours:
+	var ours []string
+	for name := range r.svc.Annotations {
+		if strings.HasPrefix(name, annotationCheck+"-") {
+			ours = append(ours, name)
+		}
+	}
+	slices.Sort(ours)
+	for _, name := range ours {
+		switch end := strings.TrimPrefix(name, annotationCheck+"-"); {
 		case !slices.Contains(checkKnobs, end):
 			r.add(fieldOf(name), ReasonInvalid, "there are "+annotationCheck+"-{"+strings.Join(checkKnobs, ",")+"}", "there is no such annotation")
 		case !on:

@@ -18,10 +18,9 @@
 // priority -110, just before kube-proxy and everything else at -100; the
 // first translation wins, the others are not asked. The map inside comes before
 // frontends for packets of the node's pods and, in output, of the node itself.
-// Unserved ports are
-// refused in filter chains at -50, when served packets already carry the
-// backend's address. Postrouting (nat, 90) masquerades connections of ours
-// whose backend is on another node, and hairpins.
+// Unserved ports are refused in filter chains at -50, when served packets
+// already carry the backend's address. Postrouting (nat, 90) masquerades
+// connections of ours whose backend is on another node, and hairpins.
 //
 // Before all that, at -190, a TCP packet that is no SYN and belongs to no known
 // connection is handed to the node that had its address before (dup, for which

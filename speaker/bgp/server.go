@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 
@@ -168,20 +167,6 @@ func (s *server) addPeer(set settings, restartSeconds uint32) error {
 	}
 	s.peer = addr
 	return nil
-}
-
-// byNumber is addr with the number of the interface that is its zone, if it has
-// one: the net package remembers names for a minute, and would connect by an
-// interface that has been renewed.
-func byNumber(addr netip.Addr) (netip.Addr, error) {
-	if addr.Zone() == "" {
-		return addr, nil
-	}
-	link, err := net.InterfaceByName(addr.Zone())
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("find interface %s: %w", addr.Zone(), err)
-	}
-	return addr.WithZone(strconv.Itoa(link.Index)), nil
 }
 
 func (s *server) updatePeer(set settings, restartSeconds uint32) error {

@@ -1,11 +1,9 @@
 package bgp
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/go-kit/log"
@@ -135,27 +133,6 @@ func (s *session) adopt(want announce.Session) {
 	err := s.converge(next)
 	s.clean = err == nil
 	s.problem(err)
-	s.publish()
-}
-
-// lose ends the session of a router that is not found on its link, or not any
-// more; it is resumed where the router is found. why is empty as long as it has
-// had no time to be found.
-func (s *session) lose(why string) {
-	if s.srv != nil && s.srv.peer.IsValid() {
-		s.part(Reason{KindSilent, cmp.Or(why, "the link to the router was renewed")})
-	}
-	var missing Reason
-	if why != "" {
-		missing = Reason{KindSilent, why}
-	}
-	s.rejoin, s.overdue, s.clean = nil, nil, false
-	s.state.Addr, s.state.State = netip.Addr{}, idle
-	if s.state.Failing != missing && why != "" {
-		level.Info(s.logger).Log("msg", "session does not come up", "reason", why)
-	}
-	s.state.Failing = missing
-	s.problem(nil)
 	s.publish()
 }
 

@@ -3,7 +3,6 @@ package discovery
 import (
 	"context"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync"
 
@@ -129,9 +128,3 @@ func (d *Discovery) note(name string, f Finding) {
 	default:
 	}
 }
-
-// allNodes and allRouters are the groups of RFC 4291, 2.7.1.
-var (
-	allNodes   = netip.MustParseAddr("ff02::1")
-	allRouters = netip.MustParseAddr("ff02::2")
-)

@@ -132,7 +132,7 @@ func (p *port) listen() (*ndp.Conn, error) {
 	filter.SetAll(true)
 	filter.Accept(ipv6.ICMPTypeRouterSolicitation)
 	filter.Accept(ipv6.ICMPTypeRouterAdvertisement)
-	err = errors.Join(conn.SetICMPFilter(&filter), conn.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true), conn.JoinGroup(allRouters))
+	err = errors.Join(conn.SetICMPFilter(&filter), conn.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagInterface, true), conn.JoinGroup(netip.IPv6LinkLocalAllRouters()))
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("set up the socket at %v: %w", p.link.addr, err)
@@ -192,12 +192,12 @@ func (p *port) send(conn *ndp.Conn, ask, tell bool) error {
 		station = []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: net.HardwareAddr(p.link.mac)}}
 	}
 	if ask {
-		if err := conn.WriteTo(&ndp.RouterSolicitation{Options: station}, nil, allRouters); err != nil {
+		if err := conn.WriteTo(&ndp.RouterSolicitation{Options: station}, nil, netip.IPv6LinkLocalAllRouters()); err != nil {
 			return fmt.Errorf("send a solicitation: %w", err)
 		}
 	}
 	if tell {
-		if err := conn.WriteTo(&ndp.RouterAdvertisement{Options: append(station, &mark)}, nil, allNodes); err != nil {
+		if err := conn.WriteTo(&ndp.RouterAdvertisement{Options: append(station, &mark)}, nil, netip.IPv6LinkLocalAllNodes()); err != nil {
 			return fmt.Errorf("send an advertisement: %w", err)
 		}
 	}

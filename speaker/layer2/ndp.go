@@ -15,7 +15,7 @@ const (
 	protoICMPv6 = 58
 )
 
-var allNodes = netip.MustParseAddr("ff02::1")
+var allNodes = netip.IPv6LinkLocalAllNodes()
 
 // readNDP reads an Ethernet frame that should hold a Neighbor Solicitation
 // (RFC 4861, 7.1.1), multicast or unicast, with or without a source link-layer

@@ -31,8 +31,9 @@ const (
 )
 
 // tiding is a part of what a member tells of addresses that it took over before
-// the record says so, of records that it wrote, or of the health of backends. A member of a version that
-// knows no records takes them for takeovers, which it believes for some seconds.
+// the record says so, of records that it wrote, or of the health of backends. A
+// member of a version that knows no records takes them for takeovers, which it
+// believes for some seconds.
 type tiding struct {
 	Node    string         `json:"n"`
 	Run     uint64         `json:"r"` // of the process that tells, drawn by lot
