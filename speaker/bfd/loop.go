@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/steelyard-lb/steelyard/config/thread"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/session"
 )
@@ -101,8 +102,7 @@ func (l *loop) wait(least, due time.Time) {
 // poll waits for so long, or until one of fds has something. An error is a
 // signal to this thread: the next round waits again.
 func poll(fds []unix.PollFd, d time.Duration) {
-	ts := unix.NsecToTimespec(int64(max(d, 0)))
-	_, _ = unix.Ppoll(fds, &ts, nil)
+	_ = thread.Poll(fds, max(d, 0))
 }
 
 // drain takes in what came.
