@@ -27,7 +27,7 @@ help: ## list the targets
 
 build: bin/steelyard ## build the product
 
-.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello bin/bench bin/bgp.test
+.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello bin/bench bin/bgp.test bin/nft.test
 bin/steelyard:
 	@echo "building steelyard"
 	@$(GO) build -p $(JOBS) -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ .
@@ -45,6 +45,11 @@ bin/lab bin/hello bin/bench:
 bin/bgp.test:
 	@echo "building bgp.test"
 	@$(GO) test -c -p $(JOBS) $(SLIM) -o $@ ./speaker/bgp
+
+# A forwarder without Kubernetes, for the bench: see l4proxy/nft/main_linux_test.go.
+bin/nft.test:
+	@echo "building nft.test"
+	@$(GO) test -c -p $(JOBS) $(SLIM) -o $@ ./l4proxy/nft
 
 lab-tools: deps bin/steelyard bin/hello bin/helm bin/lab bin/kcp ## build all that the lab needs
 
@@ -124,7 +129,7 @@ chart: bin/helm
 BENCH  ?=
 ROUNDS ?=
 bench: bin/bench ## measure the figures and hold them against their bars (BENCH=area|area/name ROUNDS=n)
-	@if bin/bench -lab $(BENCH); then $(MAKE) --no-print-directory lab-tools bin/bgp.test PACKAGES="nftables keepalived frr bird2"; fi
+	@if bin/bench -lab $(BENCH); then $(MAKE) --no-print-directory lab-tools bin/bgp.test bin/nft.test PACKAGES="nftables iptables keepalived frr bird2"; fi
 	@bin/bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(BENCH)
 
 GOBENCH ?= .

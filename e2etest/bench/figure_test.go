@@ -66,6 +66,7 @@ func TestLines(t *testing.T) {
 	failed := Figure{Name: "l2/failed", Unit: "requests", Of: Total, Bar: Exactly(0), Metrics: []string{"p"}}
 	ratio := Figure{Name: "bfd/detected", Unit: Ratio, Peer: "FRR (ms)", Bar: AtMost(1.1), Metrics: []string{"p"}}
 	noted := Figure{Name: "bgp/fib", Unit: "ms", Notes: []Reading{{"p99", "late"}}, Bar: AtMost(100), Metrics: []string{"p"}}
+	sizes := Figure{Name: "l4/conn", Unit: Ratio, Peer: "rival", Bar: AtLeast(1.05), Metrics: []string{"one", "many"}}
 	must := Figure{Name: "self/slowed", Unit: "ns", Peer: "optimized", Bar: AtMost(1.08), Metrics: []string{"x"}, MustFail: true}
 	rounds := func(name string, values ...float64) (out Rounds) {
 		for _, v := range values {
@@ -91,6 +92,8 @@ func TestLines(t *testing.T) {
 		{Judge(failed, rounds("p", 1, 0, 2), nil), "l2/failed: 3.000 requests | peer - | ratio - | bar = 0 | falls short", false},
 		{Judge(failed, rounds("p", 0, 0), nil), "l2/failed: 0.000 requests | peer - | ratio - | bar = 0 | holds", true},
 		{Judge(ratio, rounds("p", 120, 150, 90), rounds("p", 100, 120, 100)), "bfd/detected: 1.200 ratio | peer FRR (ms) 100.0 | ratio 1.200 | bar <= 1.1 | falls short", false},
+		// At many ours is twice the rival's; at one, where both do more, it is not.
+		{Judge(sizes, Rounds{{"one": 100, "many": 60}}, Rounds{{"one": 100, "many": 30}}), "l4/conn: 1.000 ratio | peer rival 30.00 | ratio 1.000 | bar >= 1.05 | falls short", false},
 		{Judge(noted, Rounds{{"p": 30, "late": 90}, {"p": 40, "late": 80}, {"p": 50, "late": 300}}, nil), "bgp/fib: 40.00 ms, p99 90.00 | peer - | ratio - | bar <= 100 | holds", true},
 		{Missing(beside, errors.New("no lab")), "ipam/latency: - ms | peer floor - | ratio - | bar <= 1.25 | falls short", false},
 		{Missing(must, errors.New("no compiler")), "self/slowed: - ns | peer optimized - | ratio - | bar <= 1.08 | falls short", false},

@@ -59,14 +59,24 @@ func Judge(f Figure, ours, peers Rounds) Result {
 		return r
 	}
 	var ratios []float64
-	for i := range min(len(r.Ours), len(r.Peers)) {
-		ratios = append(ratios, r.Ours[i]/r.Peers[i])
+	for i := range min(len(ours), len(peers)) {
+		ratios = append(ratios, f.ratio(ours[i], peers[i]))
 	}
 	r.Ratio = Median(ratios)
 	if f.Unit == Ratio {
 		r.Value = r.Ratio
 	}
 	return r
+}
+
+// ratio is ours to the peer's in a round; of several metrics each is held against
+// the same one of the peer, and the worst ratio counts.
+func (f Figure) ratio(ours, peers Metrics) float64 {
+	var all []float64
+	for _, name := range f.Metrics {
+		all = append(all, ours[name]/peers[name])
+	}
+	return f.Bar.worst(all)
 }
 
 // read is what counts of each reading.

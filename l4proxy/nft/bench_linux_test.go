@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,14 +18,26 @@ import (
 
 // bigWorld has n Services of one port, each with an address and ten endpoints
 // in both families.
-func bigWorld(n int) *config.Snapshot {
+func bigWorld(n int) *config.Snapshot { return wideWorld(n, 1) }
+
+// wideWorld is bigWorld with so many ports.
+func wideWorld(n, ports int) *config.Snapshot {
 	services, eps := map[config.Key]*config.Service{}, map[config.Key]*config.Endpoints{}
 	for i := range n {
 		key := keyOf(fmt.Sprint("s", i))
 		services[key] = &config.Service{Key: key, Type: config.LoadBalancer,
-			Addrs: []netip.Addr{netip.AddrFrom4([4]byte{100, 64, byte(i >> 8), byte(i)}), numbered("2001:db8::", i)},
-			Ports: []config.ServicePort{{Name: "http", Proto: config.TCP, Port: 80}}}
+			Addrs: []netip.Addr{netip.AddrFrom4([4]byte{100, 64, byte(i >> 8), byte(i)}), numbered("2001:db8::", i)}}
 		eps[key] = bigEndpoints(key, i, 10)
+		for p := range ports {
+			port := config.ServicePort{Name: "http", Proto: config.TCP, Port: 80}
+			if p > 0 {
+				port.Name, port.Port = fmt.Sprint("http", p), port.Port+uint16(p)
+				more := eps[key].Ports[0]
+				more.Name = port.Name
+				eps[key].Ports = append(eps[key].Ports, more)
+			}
+			services[key].Ports = append(services[key].Ports, port)
+		}
 	}
 	return &config.Snapshot{Revision: 1, Services: config.TableOf(services), Endpoints: config.TableOf(eps), Pools: []*config.Pool{{
 		Ranges: []config.Range{{From: netip.MustParseAddr("100.64.0.0"), To: netip.MustParseAddr("100.127.0.0")},
@@ -76,6 +90,69 @@ func BenchmarkCold(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkColdStart makes the table of 10,000 Services with two ports, ten
+// endpoints and both families, and loads it into an empty kernel. It reports the
+// elements, and what the kernel's memory grew by meanwhile.
+func BenchmarkColdStart(b *testing.B) {
+	snap := wideWorld(10_000, 2)
+	for b.Loop() {
+		b.StopTimer()
+		f, before := benchForwarder(b), kernelMemory(b)
+		b.StartTimer()
+		table := l4proxy.Build(snap, l4proxy.Options{Node: "n0"})
+		built := b.Elapsed()
+		if err := f.Apply(table); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		b.ReportMetric(b.Elapsed().Seconds(), "s-all") // of one round: -benchtime=1x
+		b.ReportMetric(built.Seconds(), "s-build")
+		b.ReportMetric(float64(countElements(table)), "elements")
+		b.ReportMetric(kernelMemory(b)-before, "kernel-MB")
+		if err := f.Remove(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+// countElements is how many elements a table has in the kernel.
+func countElements(t l4proxy.Table) int {
+	n := t.Len()
+	for g := range t.Groups() {
+		n += len(g.Slots)
+	}
+	for range t.Addrs() {
+		n++
+	}
+	for range t.Locals() {
+		n++
+	}
+	return n
+}
+
+// kernelMemory is what the kernel of this machine has for itself, in MB: slabs
+// that it cannot give up, and what it has mapped.
+func kernelMemory(b *testing.B) (mb float64) {
+	b.Helper()
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		name, rest, _ := strings.Cut(line, ":")
+		if name != "SUnreclaim" && name != "VmallocUsed" {
+			continue
+		}
+		var kib float64
+		if _, err := fmt.Sscan(rest, &kib); err != nil {
+			b.Fatalf("/proc/meminfo: %q: %v", line, err)
+		}
+		mb += kib * 1024 / 1e6
+	}
+	return mb
 }
 
 // BenchmarkChange writes one endpoint that comes and goes among n Services. It

@@ -26,6 +26,11 @@ func TestPromises(t *testing.T) {
 		"l2/arp-p99": "ms  <= 2", "l2/noise": "% of a core  <= 2", "l2/rss-1k": "MB  <= 80",
 		"bgp/full-10k": "ms BIRD <= 1000", "bgp/withdraw-10k": "ms BIRD <= 1000", "bgp/rss": "MB zebra+bgpd+bfdd <= 120",
 		"bgp/create-to-fib": "ms  <= 100", "bgp/kill9": "changes  = 0", "bgp/rollout": "changes  = 0", "bgp/drain": "requests  = 0", "bgp/linkcut-gap": "ms  <= 400",
+		"l4/conn": "ratio plain routing with conntrack, per CPU-s >= 0.92", "l4/rr": "ratio plain routing with conntrack, per CPU-s >= 0.92",
+		"l4/udp": "ratio plain routing with conntrack, per CPU-s >= 0.92", "l4/bytes": "ratio plain routing with conntrack, per CPU-s >= 0.92",
+		"l4/conn-masq": "ratio plain routing with conntrack, per CPU-s >= 0.85", "l4/conn-10k": "ratio plain routing with conntrack, per CPU-s >= 0.85",
+		"l4/conn-vs-kubeproxy": "ratio kube-proxy nftables, per CPU-s >= 1.05", "l4/conn-vs-iptables": "ratio kube-proxy iptables, per CPU-s >= 2",
+		"l4/write": "ms  <= 1", "l4/cold": "s  <= 5",
 		"bfd/detect": "ms  <= 200", "bfd/detected": "ratio FRR–FRR pair (ms) <= 1.1", "bfd/sessions": "% of a core FRR's bfdd <= 1", "bfd/flaps": "downs  = 0",
 	}
 	for _, f := range All() {

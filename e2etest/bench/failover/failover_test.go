@@ -77,6 +77,14 @@ func TestOutage(t *testing.T) {
 	)
 }
 
+func TestMisled(t *testing.T) {
+	checkTimings(t, samples.misled,
+		timing{"no fault", asked(10, 20, 30), 15, 0},
+		timing{"the last of them", asked(10, -30, 40, -90, 60, 100), 25, 65 * time.Millisecond},
+		timing{"one that was on its way", asked(10, -20, 30), 25, 0},
+	)
+}
+
 func TestQuiet(t *testing.T) {
 	for _, c := range []struct {
 		name  string

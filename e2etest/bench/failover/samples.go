@@ -61,6 +61,17 @@ func (s samples) outage(event time.Time) time.Duration {
 	return found.Sub(event)
 }
 
+// misled is the time from the event until the last request was sent that failed;
+// 0 if none failed that was sent after it.
+func (s samples) misled(event time.Time) (last time.Duration) {
+	for _, one := range s {
+		if one.err != nil {
+			last = max(last, one.sent.Sub(event))
+		}
+	}
+	return last
+}
+
 // failed counts the requests that failed after the event.
 func (s samples) failed(event time.Time) (n int) {
 	for _, one := range s {

@@ -22,11 +22,12 @@ type Spec struct {
 	Time    string // duration or count of one round, as for go test -benchtime
 	// Build and PeerBuild are flags for go test -c, of our side and the peer's.
 	Build, PeerBuild []string
+	Rounds           int // 0 means bench.DefaultRounds
 }
 
 // Rig makes a rig that runs the benchmarks of spec.
 func Rig(name string, spec Spec) *bench.Rig {
-	return &bench.Rig{Name: name, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
+	return &bench.Rig{Name: name, Rounds: spec.Rounds, Open: func(ctx context.Context, env *bench.Env) (bench.Instrument, error) {
 		dir, err := os.MkdirTemp(env.Dir, "gobench-")
 		if err != nil {
 			return nil, fmt.Errorf("directory for test programs: %w", err)

@@ -52,3 +52,55 @@ func Memory(pid int) (float64, error) {
 	}
 	return 0, fmt.Errorf("memory of process %d: the kernel does not say", pid)
 }
+
+// Scheduled is the processor time of all living threads of a process, to the
+// nanosecond, as the scheduler counts it. What the kernel does for others while
+// a thread runs, such as the packets of a veth pair, is in it.
+func Scheduled(pid int) (sum time.Duration, err error) {
+	dir := fmt.Sprintf("/proc/%d/task", pid)
+	tasks, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, fmt.Errorf("threads of process %d: %w", pid, err)
+	}
+	for _, task := range tasks {
+		data, err := os.ReadFile(dir + "/" + task.Name() + "/schedstat")
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it has just ended
+		}
+		var ran int64
+		if err == nil {
+			_, err = fmt.Sscan(string(data), &ran)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("processor time of process %d (needs CONFIG_SCHED_INFO): %w", pid, err)
+		}
+		sum += time.Duration(ran)
+	}
+	return sum, nil
+}
+
+// Machine is the processor time that the whole machine has spent, whatever for.
+func Machine() (time.Duration, error) {
+	data, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	// cpu USER NICE SYSTEM IDLE IOWAIT IRQ SOFTIRQ …
+	fields := strings.Fields(line)
+	if len(fields) < 8 {
+		return 0, fmt.Errorf("/proc/stat: malformed: %q", line)
+	}
+	var spent time.Duration
+	for i, field := range fields[:8] {
+		if i == 0 || i == 4 || i == 5 {
+			continue
+		}
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/stat: %w", err)
+		}
+		spent += time.Duration(n) * clockTick
+	}
+	return spent, nil
+}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
 	"github.com/steelyard-lb/steelyard/e2etest/bench/area"
+	"github.com/steelyard-lb/steelyard/e2etest/bench/load"
 	"github.com/steelyard-lb/steelyard/e2etest/bench/stall"
 	"github.com/steelyard-lb/steelyard/e2etest/lab/sandbox"
 	"github.com/steelyard-lb/steelyard/e2etest/scenario"
@@ -28,6 +30,8 @@ func main() {
 	needsLab := flag.Bool("lab", false, "tell by the exit status whether the lab is needed, and end")
 	rounds := flag.Int("rounds", 0, "run no rig for more rounds than these, for a quick look; 0 for as many as it takes")
 	watchdog := flag.Duration("watchdog", 0, "say whenever this machine stood still for longer than this, and do nothing else")
+	answer := flag.Bool("answer", false, "answer the traffic of another bench, and do nothing else")
+	ask := flag.String("ask", "", "make traffic, as this JSON says, print what was achieved, and do nothing else")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [-list] [-rounds N] [AREA | AREA/NAME]...")
 		flag.PrintDefaults()
@@ -36,6 +40,17 @@ func main() {
 	if *watchdog > 0 {
 		fmt.Fprintln(os.Stderr, "bench:", stall.Watch(*watchdog, os.Stdout))
 		os.Exit(1)
+	}
+	if *answer {
+		fmt.Fprintln(os.Stderr, "bench:", load.Serve())
+		os.Exit(1)
+	}
+	if *ask != "" {
+		if err := makeTraffic(*ask); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
 	}
 	if *list {
 		for _, f := range area.All() {
@@ -59,6 +74,19 @@ func main() {
 	if err != nil || !good {
 		os.Exit(1)
 	}
+}
+
+// makeTraffic does as it is told.
+func makeTraffic(order string) error {
+	var spec load.Spec
+	if err := json.Unmarshal([]byte(order), &spec); err != nil {
+		return fmt.Errorf("-ask: %w", err)
+	}
+	result, err := load.Run(spec)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(result)
 }
 
 // run measures what the pattern names, in at most so many rounds if that is not

@@ -148,3 +148,18 @@ func family(addr netip.Addr) int {
 	}
 	return unix.AF_INET
 }
+
+// Own makes every address of a prefix the host's own, none of them on a link.
+func (n *Netns) Own(prefix netip.Prefix) error {
+	lo, err := n.nl.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("%s: find loopback: %w", n.Name, err)
+	}
+	route := &netlink.Route{
+		Dst: IPNet(prefix), LinkIndex: lo.Attrs().Index, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST,
+	}
+	if err := n.nl.RouteReplace(route); err != nil {
+		return fmt.Errorf("%s: own %v: %w", n.Name, prefix, err)
+	}
+	return nil
+}
