@@ -41,6 +41,7 @@ type Agent struct {
 	members []announce.Member // with the last word on who is alive
 	since   aliveSince
 	outages outages
+	label   exclusion // of this node
 	host    host.State
 	links   []announce.Link  // of host, usable
 	ailing  []config.Problem // faults of this host
@@ -236,7 +237,7 @@ func (a *Agent) complete() bool { return a.seen == inputs{true, true, true} }
 // unfinished tells whether something failed and should be tried again.
 func (a *Agent) unfinished() bool {
 	return a.table.fault != nil || !a.table.written && !a.table.since.IsZero() || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || len(a.over) > 0 || a.table.lapsed(time.Now()) || a.otherBackendsDown() ||
-		len(a.plan.Unheld) > 0
+		a.label.over(time.Now()) || len(a.plan.Unheld) > 0
 }
 
 // reconcile decides from what was last seen and applies it, in order: nothing
@@ -282,12 +283,15 @@ func (a *Agent) watchRouters() {
 
 // decide makes the plan.
 func (a *Agent) decide() {
-	a.settle(time.Now())
+	now := time.Now()
+	a.settle(now)
+	a.label.note(a.self().Excluded(), now)
+	a.label.drains = a.label.draining(now)
 	a.found = a.LAN.Findings()
 	a.plan = announce.Update(a.plan, announce.Input{
-		Snap: a.view(), Self: a.Node, Members: a.since.mark(a.members, time.Now()), Host: a.host, Forward: a.forwards(),
+		Snap: a.view(), Self: a.Node, Members: a.since.mark(a.members, now), Host: a.host, Forward: a.forwards(),
 		Classes: a.Classes, ExcludedLinks: a.ExcludedLinks, IgnoreExcludeLabel: a.IgnoreExcludeLabel,
-		Probes: a.found.Probes,
+		Probes: a.found.Probes, Draining: a.label.drains,
 	})
 	a.over.keepUnwritten(&a.plan.Plan)
 }

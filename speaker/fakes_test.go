@@ -165,7 +165,9 @@ func (f fakeRouters) Apply(sessions []announce.Session) {
 	var out []string
 	for _, s := range sessions {
 		for _, r := range s.Routes {
-			out = append(out, r.Prefix.String())
+			if out = append(out, r.Prefix.String()); r.Last {
+				out[len(out)-1] += " last"
+			}
 		}
 	}
 	if len(sessions) > 0 && len(out) == 0 {

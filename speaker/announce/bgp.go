@@ -16,12 +16,14 @@ type adSet string // a rune for each
 type carriage struct {
 	prefix netip.Prefix
 	ads    adSet
+	last   bool   // on its way out
 	weight uint32 // endpoints on this node
 }
 
 // tally sums up the addresses that make the same advertisements offer a prefix.
 type tally struct {
 	ads    adSet
+	last   bool // they are on their way out
 	addrs  int
 	weight int
 }
@@ -41,9 +43,12 @@ func (v *view) sayBGP(out *said, s *site) {
 			}
 		}
 		reason, message := v.unroutable(w, len(ads) > 0)
-		if reason == "" {
-			v.carry(out, w, ads)
+		switch {
+		case reason == "":
+			v.carry(out, w, ads, false)
 			reason, message = v.unheard(w.addr, ads)
+		case v.drains(w, reason):
+			v.carry(out, w, ads, true)
 		}
 		if reason == "" {
 			services = append(services, w.svc.Key)
@@ -73,8 +78,21 @@ func (v *view) unroutable(w *want, picked bool) (reason, message string) {
 	return "", ""
 }
 
-// carry notes the prefixes that ads make of the address of w.
-func (v *view) carry(out *said, w *want, ads []int) {
+// drains tells whether the route for w, which this node is not to offer for
+// reason, is the last choice for a while first: because the node was labelled, or
+// because the Service's last endpoint here terminates. In both cases what still
+// arrives is forwarded and served.
+func (v *view) drains(w *want, reason string) bool {
+	unserved, _ := v.unreachable(w)
+	if !v.in.Forward.Takes(w.addr) || unserved != "" && !w.reach.fading {
+		return false
+	}
+	return reason == ReasonExcluded && v.in.Draining || reason == unserved
+}
+
+// carry notes the prefixes that ads make of the address of w, last if they are
+// on their way out.
+func (v *view) carry(out *said, w *want, ads []int, last bool) {
 	var prefixes []netip.Prefix
 	sets := map[netip.Prefix]adSet{}
 	for _, i := range ads {
@@ -88,7 +106,7 @@ func (v *view) carry(out *said, w *want, ads []int) {
 		sets[prefix] += adSet(rune(i))
 	}
 	for _, prefix := range prefixes {
-		out.carried = append(out.carried, carriage{prefix, sets[prefix], v.share(w, sets[prefix])})
+		out.carried = append(out.carried, carriage{prefix, sets[prefix], last, v.share(w, sets[prefix])})
 	}
 }
 
@@ -129,17 +147,19 @@ func (v *view) audience(addr netip.Addr, carried []carriage) (most int) {
 
 // route is the one for prefix to p, and whether there is one: it stays as long
 // as one address below it is up, and advertisements that make the same prefix
-// are merged. carried is what makes each of them offer it.
+// are merged. It is the last choice once all addresses below it are on their way
+// out. carried is what makes each of them offer it.
 func (v *view) route(p *peering, prefix netip.Prefix, carried []tally) (r Route, offered bool) {
 	hop, ok := p.nextHop(prefix.Addr())
 	if !ok {
 		return Route{}, false // a reason to be silent, see unheard
 	}
+	stays := false
 	for _, sum := range carried {
 		weighted := false
 		for _, i := range sum.ads {
 			if ad := v.in.Snap.BGP[i]; p.hears(ad, prefix.Addr()) {
-				offered, weighted = true, weighted || ad.Weighted
+				offered, stays, weighted = true, stays || !sum.last, weighted || ad.Weighted
 				r = merge(r, Route{Prefix: prefix, NextHop: hop, LocalPref: ad.LocalPref, Communities: ad.Communities, Large: ad.Large,
 					MED: ad.MED, Prepend: prepend(ad, p.peer), Weight: r.Weight})
 			}
@@ -148,6 +168,7 @@ func (v *view) route(p *peering, prefix netip.Prefix, carried []tally) (r Route,
 			r.Weight += uint32(sum.weight)
 		}
 	}
+	r.Last = offered && !stays
 	return r, offered
 }
 
@@ -209,9 +230,9 @@ func (e *editor) carry(list []carriage, by int) {
 			old, _ := e.prev.carried.Get(c.prefix)
 			sums = slices.Clone(old)
 		}
-		i := slices.IndexFunc(sums, func(t tally) bool { return t.ads == c.ads })
+		i := slices.IndexFunc(sums, func(t tally) bool { return t.ads == c.ads && t.last == c.last })
 		if i < 0 {
-			i, sums = len(sums), append(sums, tally{ads: c.ads})
+			i, sums = len(sums), append(sums, tally{ads: c.ads, last: c.last})
 		}
 		sums[i].addrs += by
 		sums[i].weight += by * int(c.weight)

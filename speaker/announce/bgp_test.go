@@ -145,3 +145,112 @@ func TestSessionOfOneFamily(t *testing.T) {
 		t.Errorf("routes %q, silences %+v", got, p.Silences())
 	}
 }
+
+// lastRoutes are those of the session with peer4, each with whether it is on its
+// way out.
+func lastRoutes(d Decision) map[string]bool {
+	out := map[string]bool{}
+	for _, r := range d.Sessions[0].Routes {
+		out[r.Prefix.String()] = r.Last
+	}
+	return out
+}
+
+// exclude labels n1 a moment ago, or before.
+func (w *world) exclude(moment bool) Input {
+	w.nodes["n1"].Labels[config.ExcludeLabel] = ""
+	in := w.input("n1")
+	in.Draining = moment
+	return in
+}
+
+// local makes web one with policy Local, whose endpoint on n1 terminates and
+// serves.
+func (w *world) local() *config.Backend {
+	w.serve(web, []string{"n1", "n2"}, addr4).Local = true
+	here := w.backend(web, 0)
+	here.Ready, here.Terminating = false, true
+	return here
+}
+
+func TestRoutesOnTheirWayOut(t *testing.T) {
+	const host = "192.0.2.10/32"
+	for _, tt := range []struct {
+		name   string
+		setup  func(w *world) Input
+		want   map[string]bool
+		reason string
+	}{
+		{"labelled a moment ago", func(w *world) Input { return w.exclude(true) },
+			map[string]bool{host: true, "2001:db8::10/128": true}, ReasonExcluded},
+		{"labelled before", func(w *world) Input { return w.exclude(false) }, map[string]bool{}, ReasonExcluded},
+		{"labelled, and the label does not count", func(w *world) Input {
+			in := w.exclude(true)
+			in.IgnoreExcludeLabel = true
+			return in
+		}, map[string]bool{host: false, "2001:db8::10/128": false}, ""},
+		{"labelled and out of service", func(w *world) Input {
+			w.nodes["n1"].OutOfService = true
+			return w.exclude(true)
+		}, map[string]bool{}, ReasonOutOfService},
+		{"labelled and without network", func(w *world) Input {
+			w.nodes["n1"].NetworkUnavailable = true
+			return w.exclude(true)
+		}, map[string]bool{}, ReasonNetworkUnavailable},
+		{"labelled, never forwarded", func(w *world) Input {
+			w.forward["n1"] = Forwarding{}
+			return w.exclude(true)
+		}, map[string]bool{}, ReasonExcluded},
+		{"labelled, no endpoint left", func(w *world) Input {
+			w.serve(web, nil, addr4)
+			return w.exclude(true)
+		}, map[string]bool{}, ReasonExcluded},
+		{"labelled, local endpoints elsewhere", func(w *world) Input {
+			w.serve(web, []string{"n2"}, addr4).Local = true
+			return w.exclude(true)
+		}, map[string]bool{}, ReasonExcluded},
+		{"labelled, chosen by no advertisement", func(w *world) Input {
+			w.snap.BGP[0].NodeSelectors = []config.Selector{named("n2")}
+			return w.exclude(true)
+		}, map[string]bool{}, ReasonExcluded},
+		{"local, the endpoint here terminates", func(w *world) Input {
+			w.local()
+			return w.input("n1")
+		}, map[string]bool{host: true}, ReasonNoLocalEndpoints},
+		{"local, labelled as well", func(w *world) Input {
+			w.local()
+			return w.exclude(true)
+		}, map[string]bool{host: true}, ReasonExcluded},
+		{"local, the endpoint here serves no more", func(w *world) Input {
+			w.local().Serving = false
+			return w.input("n1")
+		}, map[string]bool{}, ReasonNoLocalEndpoints},
+		{"local, every endpoint terminates", func(w *world) Input {
+			w.local()
+			other := w.backend(web, 1)
+			other.Ready, other.Terminating = false, true
+			return w.input("n1")
+		}, map[string]bool{host: false}, ""},
+		{"aggregate, one address of two stays", func(w *world) Input {
+			w.snap.BGP[0].Length4 = 24
+			w.local()
+			w.serve(config.Key{Name: "up"}, []string{"n1"}, addr4.Next())
+			return w.input("n1")
+		}, map[string]bool{"192.0.2.0/24": false}, ReasonNoLocalEndpoints},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := Decide(tt.setup(bgpWorld()))
+			if got := lastRoutes(d); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("on their way out: %v, want %v", got, tt.want)
+			}
+			if got := d.reason(web, BGP); got != tt.reason {
+				t.Errorf("silent for %q, want %q", got, tt.reason)
+			}
+			for _, o := range d.Offers {
+				if slices.Contains(o.Services, web) != (tt.reason == "") && o.Addr == addr4 {
+					t.Errorf("offer %+v", o)
+				}
+			}
+		})
+	}
+}

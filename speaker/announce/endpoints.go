@@ -1,11 +1,16 @@
 package announce
 
-import "github.com/steelyard-lb/steelyard/config"
+import (
+	"slices"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
 
 // reach is where a Service's live endpoints are.
 type reach struct {
-	any   bool
-	nodes map[string]struct{} // names of nodes with one; nil unless asked for
+	any    bool
+	nodes  map[string]struct{} // names of nodes with one; nil unless asked for
+	fading bool                // this node has none of them, but some that still serve
 }
 
 func (r reach) on(node string) bool {
@@ -24,9 +29,20 @@ func (v *view) reachOf(svc *config.Service) reach {
 	}
 	ready := v.collect(eps, svc.Local, func(b *config.Backend) bool { return b.Ready })
 	if ready.any {
+		ready.fading = svc.Local && !ready.on(v.in.Self) && v.fadeHere(eps)
 		return ready
 	}
 	return v.collect(eps, svc.Local, func(b *config.Backend) bool { return b.Serving })
+}
+
+// fadeHere tells whether this node has endpoints that terminate and serve. The
+// forwarder goes on sending to them what comes for a Service with policy Local.
+func (v *view) fadeHere(eps *config.Endpoints) bool {
+	return slices.ContainsFunc(eps.Ports, func(p config.EndpointPort) bool {
+		return slices.ContainsFunc(p.Backends, func(b config.Backend) bool {
+			return b.Node == v.in.Self && b.Terminating && b.Serving && !b.Ready
+		})
+	})
 }
 
 func (v *view) collect(eps *config.Endpoints, byNode bool, counts func(*config.Backend) bool) reach {

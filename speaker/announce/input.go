@@ -21,6 +21,9 @@ type Input struct {
 
 	ExcludedLinks      LinkPatterns
 	IgnoreExcludeLabel bool // announce from nodes labelled [config.ExcludeLabel] too
+	// Draining tells that this node has been labelled so only a moment ago: the
+	// routes that it had are the last choice as long as this is set.
+	Draining bool
 }
 
 // Forwarding tells which addresses this node's forwarder is ready to take.

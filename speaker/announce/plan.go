@@ -84,6 +84,7 @@ type Route struct {
 	Weight      uint32     // ready endpoints on this node; 0: not told
 	Communities []uint32
 	Large       []config.LargeCommunity
+	Last        bool // on its way out: routers are to take it only if they have no other (RFC 8326)
 }
 
 // Silence is a "no" with its reason: why this node does not announce addr of

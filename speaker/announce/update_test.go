@@ -22,6 +22,7 @@ type drift struct {
 	probes  map[netip.Addr]Probe
 	classes config.Classes
 	ignore  bool
+	drains  bool
 	bound   map[netip.Addr]*config.Reservation
 }
 
@@ -38,7 +39,7 @@ func (d *drift) input() Input {
 	in := d.world.input("n1")
 	in.Snap.Bound = config.TableOf(d.bound)
 	in.Forward = Forwarding{Off: d.off, Ready: config.TableOf(d.ready)}
-	in.Probes, in.Classes, in.IgnoreExcludeLabel = maps.Clone(d.probes), d.classes, d.ignore
+	in.Probes, in.Classes, in.IgnoreExcludeLabel, in.Draining = maps.Clone(d.probes), d.classes, d.ignore, d.drains
 	return in
 }
 
@@ -138,6 +139,7 @@ func (d *drift) move() {
 	for i := range d.endpoints[key].Ports[0].Backends {
 		b := d.backend(key, i)
 		b.Ready, b.Serving = d.chance(2), !d.chance(3)
+		b.Terminating = !b.Ready && d.chance(2)
 	}
 	if d.chance(6) {
 		delete(d.endpoints, key)
@@ -289,13 +291,15 @@ func (d *drift) pool() {
 func (d *drift) remember() { d.snap.Former = nil }
 
 func (d *drift) settings() {
-	switch d.IntN(4) {
+	switch d.IntN(5) {
 	case 0:
 		d.classes = config.Classes{"", "other"}
 	case 1:
 		d.classes = nil
 	case 2:
 		d.ignore = !d.ignore
+	case 3:
+		d.drains = !d.drains
 	}
 }
 
@@ -325,7 +329,7 @@ func TestUpdateIsDecide(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"claim", "yield", "unheld", "probe", "offer", "aggregate", "exception", "open", "away", "home", "kept"} {
+	for _, kind := range []string{"claim", "yield", "unheld", "probe", "offer", "aggregate", "last", "exception", "open", "away", "home", "kept"} {
 		if !kinds[kind] {
 			t.Errorf("no plan with %s", kind)
 		}
@@ -346,6 +350,9 @@ func see(kinds map[string]bool, d Decision) {
 		at, _ := d.seats.Get(s.addr)
 		kinds["home"] = kinds["home"] || at.owner == s.home
 		kinds["kept"] = kinds["kept"] || at.owner != s.home
+	}
+	for _, s := range d.Sessions {
+		kinds["last"] = kinds["last"] || slices.ContainsFunc(s.Routes, func(r Route) bool { return r.Last })
 	}
 	d.carriedBy(func(n int) { kinds["aggregate"] = kinds["aggregate"] || n > 1 })
 	for kind, n := range map[string]int{"unheld": len(d.Unheld), "probe": len(d.Probes), "offer": len(d.Offers),

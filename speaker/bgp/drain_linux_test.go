@@ -80,6 +80,56 @@ func drained(t *testing.T, conf routerConf, asn uint32) {
 	})
 }
 
+// A route that is on its way out is the last choice until it is withdrawn: no
+// router is without one, and the session stays.
+func TestRouteOnItsWayOut(t *testing.T) {
+	t.Run("external", func(t *testing.T) { goesOut(t, routerConf{two: true, gshut: true}, 64501) })
+	t.Run("internal", func(t *testing.T) { goesOut(t, routerConf{two: true, asn: 64512}, 64512) })
+}
+
+func goesOut(t *testing.T, conf routerConf, asn uint32) {
+	as := func(p *config.Peer) { p.PeerASN = asn }
+	forKinds(t, func(t *testing.T, l *lab, kind string) {
+		l.twoSpeakers()
+		r := l.startRouter(kind, conf)
+		a, b := l.startSpeaker(), l.startSpeaker()
+		a.tell("apply", fromNode(node4, node6, as))
+		b.tell("apply", fromNode(node4b, node6b, as))
+		testlab.Eventually(t, 20*time.Second, "routes by both speakers", func() bool {
+			return l.leadsTo(vip4, node4, node4b) && l.leadsTo(vip6, node6, node6b)
+		})
+		changes := l.monitor()
+		leaving := fromNode(node4, node6, as)
+		for i := range leaving.Routes {
+			leaving.Routes[i].Last = true
+		}
+		a.tell("apply", leaving)
+		testlab.Eventually(t, 10*time.Second, "the other's routes alone, while these are offered", func() bool {
+			return l.leadsTo(vip4, node4b) && l.leadsTo(vip6, node6b) && lastChoice(r.route(vip4)) && lastChoice(r.route(vip6))
+		})
+		if st := a.state(); !st.Up() || st.Flaps != 0 || st.Prefixes != 2 {
+			t.Errorf("state while they go: %+v", st)
+		}
+		leaving.Routes = nil
+		a.tell("apply", leaving)
+		testlab.Eventually(t, 10*time.Second, "withdrawal", func() bool {
+			return !lastChoice(r.route(vip4)) && !lastChoice(r.route(vip6))
+		})
+		for _, c := range changes() {
+			if strings.HasPrefix(c, "type 25 ") && strings.Contains(c, "192.0.2.10") { // RTM_DELROUTE
+				t.Errorf("the prefix was without a route: %s", c)
+			}
+		}
+		if st := a.state(); !st.Up() || st.Flaps != 0 {
+			t.Errorf("state after: %+v", st)
+		}
+		a.tell("apply", fromNode(node4, node6, as))
+		testlab.Eventually(t, 10*time.Second, "routes by both again", func() bool {
+			return l.leadsTo(vip4, node4, node4b) && l.leadsTo(vip6, node6, node6b)
+		})
+	})
+}
+
 // lastChoice tells whether the router holds a path with GRACEFUL_SHUTDOWN.
 func lastChoice(route string) bool {
 	return strings.Contains(route, "graceful-shutdown") || strings.Contains(route, "(65535,0)") ||

@@ -34,7 +34,7 @@ func familyOf(prefix netip.Prefix) *api.Family {
 // RFC 8950), and takes LOCAL_PREF out towards other ASes. The last choice of
 // routers is a route with the community GRACEFUL_SHUTDOWN, and inside the AS
 // with a LOCAL_PREF of 0 (RFC 8326 §4.1).
-func pathOf(r announce.Route, asn uint32, last bool) (*api.Path, error) {
+func pathOf(r announce.Route, asn uint32) (*api.Path, error) {
 	msgs := []proto.Message{
 		&api.OriginAttribute{Origin: 0}, // IGP
 		&api.NextHopAttribute{NextHop: nextHop(r).String()},
@@ -44,7 +44,7 @@ func pathOf(r announce.Route, asn uint32, last bool) (*api.Path, error) {
 	}
 	communities := r.Communities
 	switch {
-	case last:
+	case r.Last:
 		communities = append([]uint32{gracefulShutdown}, communities...)
 		msgs = append(msgs, &api.LocalPrefAttribute{LocalPref: 0})
 	case r.LocalPref != 0:

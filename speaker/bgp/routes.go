@@ -12,7 +12,6 @@ import (
 type edit struct {
 	route  announce.Route
 	remove bool
-	last   bool // set it as the last choice: this node is about to go (RFC 8326)
 }
 
 // diff lists the edits that make have into want. Both are sorted by prefix and
@@ -60,7 +59,7 @@ func sameList(a, b []announce.Route) bool {
 
 func sameRoute(a, b announce.Route) bool {
 	return a.Prefix == b.Prefix && a.NextHop == b.NextHop && a.LocalPref == b.LocalPref && a.MED == b.MED &&
-		a.Prepend == b.Prepend && a.Weight == b.Weight &&
+		a.Prepend == b.Prepend && a.Weight == b.Weight && a.Last == b.Last &&
 		slices.Equal(a.Communities, b.Communities) && slices.Equal(a.Large, b.Large)
 }
 

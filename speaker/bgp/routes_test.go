@@ -19,7 +19,7 @@ func randomRoutes(r *rand.Rand) []announce.Route {
 			addr = netip.AddrFrom16([16]byte{0x20, 1, 0x0d, 0xb8, 15: byte(r.IntN(8))})
 		}
 		p := netip.PrefixFrom(addr, addr.BitLen())
-		m[p] = announce.Route{Prefix: p, LocalPref: uint32(r.IntN(3)), Communities: make([]uint32, r.IntN(3))}
+		m[p] = announce.Route{Prefix: p, LocalPref: uint32(r.IntN(3)), Communities: make([]uint32, r.IntN(3)), Last: r.IntN(4) == 0}
 	}
 	return slices.SortedFunc(maps.Values(m), func(a, b announce.Route) int { return a.Prefix.Compare(b.Prefix) })
 }

@@ -133,7 +133,7 @@ func (s *server) localOnly(ctx context.Context) error {
 
 // apply makes one edit in the RIB; routers hear of it at once.
 func (s *server) apply(e edit) error {
-	path, err := pathOf(e.route, s.asn, e.last)
+	path, err := pathOf(e.route, s.asn)
 	if err != nil {
 		return err
 	}

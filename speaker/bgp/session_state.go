@@ -252,7 +252,8 @@ func (s *session) yield(bye farewell) bool {
 	level.Info(s.logger).Log("msg", "routes are the last choice now", "routes", n, "for", bye.drain)
 	var errs []error
 	for _, r := range s.have {
-		if err := s.srv.apply(edit{route: r, last: true}); err != nil {
+		r.Last = true
+		if err := s.srv.apply(edit{route: r}); err != nil {
 			errs = append(errs, err)
 		}
 	}

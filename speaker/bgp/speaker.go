@@ -12,6 +12,9 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
 
+// DefaultDrainTime is how long routes are the last choice before they go.
+const DefaultDrainTime = 2 * time.Second
+
 // Options are the settings that hold for all sessions. The zero value is
 // complete.
 type Options struct {
@@ -23,7 +26,8 @@ type Options struct {
 	// none. 3 s if zero.
 	ConnectTime time.Duration
 	// DrainTime is how long a node that leaves goes on offering its routes as
-	// the last choice (RFC 8326), for routers to turn to other nodes. 2 s if zero.
+	// the last choice (RFC 8326), for routers to turn to other nodes.
+	// [DefaultDrainTime] if zero.
 	DrainTime time.Duration
 	// Recall reads what the speaker before this one reported of its sessions: a
 	// router with dynamicASN is asked for the AS that it had. nil: nothing is known.
@@ -39,7 +43,7 @@ func (o Options) withDefaults() Options {
 		o.ConnectTime = 3 * time.Second
 	}
 	if o.DrainTime == 0 {
-		o.DrainTime = 2 * time.Second
+		o.DrainTime = DefaultDrainTime
 	}
 	return o
 }
