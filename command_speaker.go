@@ -79,7 +79,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 		if err != nil {
 			return err
 		}
-		p, err := o.start(logger, "speaker", "decision", "forwarder")
+		p, err := o.start(logger, "speaker", "decision", "forwarder", "sessions")
 		if err != nil {
 			return err
 		}

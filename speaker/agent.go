@@ -42,6 +42,7 @@ type Agent struct {
 	since   aliveSince
 	outages outages
 	label   exclusion // of this node
+	arrival arrival
 	host    host.State
 	links   []announce.Link  // of host, usable
 	ailing  []config.Problem // faults of this host
@@ -132,6 +133,7 @@ func (a *Agent) loop(ctx context.Context) {
 			a.inspectTable()
 			a.tellTakeovers()
 			a.tellBackends(time.Now())
+			a.arrive(time.Now())
 			if again = a.unfinished(); !again && a.complete() {
 				a.consult(ctx, time.Now())
 			}
@@ -139,6 +141,7 @@ func (a *Agent) loop(ctx context.Context) {
 			again = false
 		case <-a.Routers.Changed():
 			a.watchRouters()
+			a.arrive(time.Now())
 			again = false
 		case <-a.guard.changed:
 			again = false
@@ -260,13 +263,12 @@ func (a *Agent) reconcile(ctx context.Context) {
 	a.LAN.Ask(a.plan.Probes, a.otherMembers(), a.host)
 	a.discover()
 	a.watchRouters() // before the sessions: they are to find BFD up
-	if a.Forwarder == nil || a.table.written {
-		// Not before: the first routes are to be complete, or routers drop what
-		// they kept of this node's former life.
+	if a.routersTold() {
 		a.Routers.Apply(a.sessions())
 	}
 	a.stray = a.stray || a.fresh.members || a.changed.All || len(a.changed.Claims) > 0 || len(a.changed.Services) > 0
 	a.Health.Ready("decision") // what is left to do is others' work, and takes its time
+	a.arrive(time.Now())
 	a.swap(ctx)
 	a.tell()
 	a.report()

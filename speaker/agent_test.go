@@ -19,7 +19,7 @@ func TestOrder(t *testing.T) {
 		r.next.Peers = []*config.Peer{{Name: "router", Addr: netip.MustParseAddr("192.0.2.254")}}
 		r.serve(web, addr4, "n1")
 		r.run()
-		r.did("table 192.0.2.10", "health forwarder ready", "routes 192.0.2.10/32", "health decision ready",
+		r.did("table 192.0.2.10", "health forwarder ready", "routes 192.0.2.10/32", "health decision ready", "health sessions waiting for BGPPeers router",
 			"claim 192.0.2.10 epoch 1", "answer 192.0.2.10")
 		r.stop()
 	})
@@ -111,7 +111,7 @@ func TestFirstRoutesWaitForForwarder(t *testing.T) {
 		r.did("health forwarder busy", "health decision ready")
 		r.set(func() { r.tableErr = nil })
 		r.pass(3 * time.Second)
-		r.did("table 192.0.2.10", "health forwarder ready", "routes 192.0.2.10/32")
+		r.did("table 192.0.2.10", "health forwarder ready", "routes 192.0.2.10/32", "health sessions waiting for BGPPeers router")
 		r.stop()
 	})
 }
@@ -120,7 +120,7 @@ func TestNoEndpointNoAnswer(t *testing.T) {
 	story(t, 1, func(r *rig) {
 		r.serve(web, addr4)
 		r.run()
-		r.did("table 192.0.2.10", "health forwarder ready", "health decision ready")
+		r.did("table 192.0.2.10", "health forwarder ready", "health decision ready", "health sessions ready")
 		r.stop()
 	})
 }
@@ -130,7 +130,7 @@ func TestForwarderOff(t *testing.T) {
 		r.Forwarder = nil
 		r.serve(web, addr4, "n1")
 		r.run()
-		r.did("health forwarder ready", "health decision ready", "claim 192.0.2.10 epoch 1", "answer 192.0.2.10")
+		r.did("health forwarder ready", "health decision ready", "health sessions ready", "claim 192.0.2.10 epoch 1", "answer 192.0.2.10")
 		if got := r.reports[0].Forwarder; got != config.ForwarderOff {
 			t.Errorf("reported %q", got)
 		}
@@ -146,7 +146,7 @@ func TestTableOnlyWhenDue(t *testing.T) {
 		r.next.L2 = nil // no claims, whose snapshots ask as well
 		r.serve(web, addr4, "n1", "n2")
 		r.run()
-		r.did("table 192.0.2.10", "health forwarder ready", "health decision ready")
+		r.did("table 192.0.2.10", "health forwarder ready", "health decision ready", "health sessions ready")
 
 		r.set(func() { r.applies = 0 })
 		r.linkUp()

@@ -80,7 +80,7 @@ func routed(t *testing.T, fn func(r *rig)) {
 		r.next.BGP = []*config.BGPAdvertisement{{Name: "all", Length4: 32}}
 		r.next.Peers = []*config.Peer{{Name: "router", Addr: netip.MustParseAddr("192.0.2.254")}}
 		r.serve(web, addr4, "n1")
-		r.set(func() { r.states = []bgp.SessionState{{Peer: "router", State: "Established"}} })
+		r.set(func() { r.states = []bgp.SessionState{{Peer: "router", State: "Established", Complete: true}} })
 		r.run()
 		if r.shows("routes") != "192.0.2.10/32" {
 			t.Fatalf("routes %q", r.shows("routes"))

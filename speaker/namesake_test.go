@@ -27,7 +27,7 @@ func TestNamesake(t *testing.T) {
 		r.nodes["n1"].Addrs = append(r.nodes["n1"].Addrs, r.GossipAddr)
 		r.publishAll()
 		r.pass(0)
-		r.did("table 192.0.2.10", "health forwarder ready", "answer 192.0.2.10", "health decision ready")
+		r.did("table 192.0.2.10", "health forwarder ready", "answer 192.0.2.10", "health decision ready", "health sessions ready")
 		if len(r.joined) != 2 || len(r.beating) != 2 {
 			t.Errorf("joined %v, beats with %v", r.joined, r.beating)
 		}

@@ -20,7 +20,7 @@ func owning(t *testing.T, nodes int, fn func(r *rig)) {
 		r.serve(web, addr4, "n1")
 		r.record(addr4, "n1", 1)
 		r.run()
-		r.did("table 192.0.2.10", "health forwarder ready", "answer 192.0.2.10", "routes 192.0.2.10/32", "health decision ready")
+		r.did("table 192.0.2.10", "health forwarder ready", "answer 192.0.2.10", "routes 192.0.2.10/32", "health decision ready", "health sessions waiting for BGPPeers router")
 		fn(r)
 	})
 }
@@ -148,7 +148,7 @@ func TestTaskEnds(t *testing.T) {
 			r.serve(web, addr4, "n1")
 			r.record(addr4, "n1", 1)
 			r.run()
-			r.did("table 192.0.2.10", "health forwarder ready", "answer 192.0.2.10", "health decision ready")
+			r.did("table 192.0.2.10", "health forwarder ready", "answer 192.0.2.10", "health decision ready", "health sessions ready")
 			if err := <-r.end; !errors.Is(err, tt.want) {
 				t.Errorf("Run: %v, want %v", err, tt.want)
 			}

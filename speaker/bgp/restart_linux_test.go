@@ -34,7 +34,7 @@ func waitRoutes(l *lab) {
 
 func TestKilledSpeakerChangesNoRoute(t *testing.T) {
 	forKinds(t, func(t *testing.T, l *lab, kind string) {
-		l.startRouter(kind, routerConf{})
+		r := l.startRouter(kind, routerConf{})
 		sp, want := usual(l)
 		changes := l.monitor()
 		sp.kill()
@@ -42,6 +42,12 @@ func TestKilledSpeakerChangesNoRoute(t *testing.T) {
 		next := l.startSpeaker()
 		next.tell("apply", want)
 		next.waitUp()
+		testlab.Eventually(t, 5*time.Second, "word that the router is sent all", func() bool { return next.state().Complete })
+		if kind == "frr" {
+			testlab.Eventually(t, time.Second, "End-of-RIB at the router", func() bool {
+				return strings.Contains(r.Do("show bgp neighbors "+node4), "End-of-RIB received: IPv4 Unicast, IPv6 Unicast")
+			})
+		}
 		time.Sleep(3 * time.Second)
 		if seen := changes(); len(seen) != 0 {
 			t.Errorf("route changes at %s: %v", kind, seen)

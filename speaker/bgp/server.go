@@ -221,6 +221,17 @@ func (s *server) agreed(set settings) (a agreed) {
 	return a
 }
 
+// holdsBack tells whether routes wait for the router's End-of-RIB, or for the
+// deferral time, as those of a restarting speaker do (RFC 4724 §4.1). They and our
+// End-of-RIB go out together, when this ends.
+func (s *server) holdsBack() (yes bool) {
+	// The error is only for a nil request.
+	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: s.peer.String()}, func(p *api.Peer) {
+		yes = p.GetGracefulRestart().GetLocalRestarting()
+	})
+	return yes
+}
+
 // received counts the prefixes that the router has sent.
 func (s *server) received() (n int) {
 	// The error is only for a nil request.

@@ -26,6 +26,8 @@ const (
 	tooManyTime = time.Minute
 	// countTime is the time between two counts of what the router has sent.
 	countTime = 5 * time.Second
+	// heldTime is the time between two looks whether routes are held back yet.
+	heldTime = 100 * time.Millisecond
 	// patience is after what time of hearing nothing a session says that it waits.
 	patience = 5 * time.Second
 )
@@ -69,6 +71,7 @@ type session struct {
 	retry   <-chan time.Time // wanted is to be tried again
 	overdue <-chan time.Time // the router should have been heard
 	count   <-chan time.Time // what the router sent is to be counted
+	held    <-chan time.Time // routes were held back; are they yet?
 }
 
 func (s *Speaker) newSession(name string, known neighbor) *session {
@@ -108,6 +111,9 @@ func (s *session) run(others []<-chan struct{}) {
 			s.wait()
 		case <-s.count:
 			s.counted()
+		case <-s.held:
+			s.completed()
+			s.publish()
 		case why := <-s.drops:
 			s.cutOff(why)
 		case bye := <-s.bye:

@@ -105,6 +105,7 @@ func (s *session) rose() {
 	s.state.HoldTime = time.Duration(s.agreed.holdSeconds) * time.Second
 	s.state.Keepalive = time.Duration(s.agreed.keepaliveSeconds) * time.Second
 	s.count = time.After(countTime)
+	s.completed()
 	s.state.Families = nil
 	if s.agreed.v4 {
 		s.state.Families = append(s.state.Families, "ipv4")
@@ -121,11 +122,21 @@ func (s *session) fell(why Reason) {
 	now := time.Now()
 	s.state.State, s.state.Since = idle, now
 	s.state.HoldTime, s.state.Keepalive, s.state.Families, s.state.Received = 0, 0, nil, 0
-	s.count = nil
+	s.state.Complete = false
+	s.count, s.held = nil, nil
 	s.state.LastDrop, s.state.LastDropAt, s.drop = why, now, why
 	s.state.Flaps++
 	s.metrics.flaps.WithLabelValues(s.name, why.Kind).Inc()
 	level.Info(s.logger).Log("msg", "session down", "reason", why.Text, "up", now.Sub(s.upSince).Round(time.Second))
+}
+
+// completed takes note of whether the router is sent everything, and looks again
+// if it is not.
+func (s *session) completed() {
+	s.held = nil
+	if s.state.Complete = !s.srv.holdsBack(); !s.state.Complete {
+		s.held = time.After(heldTime)
+	}
 }
 
 // cutOff ends a time of being Established because the router is lost by other

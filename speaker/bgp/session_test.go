@@ -249,3 +249,19 @@ func TestFallsAreCountedWithTheirReason(t *testing.T) {
 		t.Errorf("%d series of a removed peer", n)
 	}
 }
+
+// With graceful restart the routes come some time after the session.
+func TestSessionIsCompleteWhenNothingIsHeldBack(t *testing.T) {
+	for _, graceful := range []bool{true, false} {
+		sess := oneSession(t)
+		sess.adopt(sessionTo(nowhere(func(p *config.Peer) { p.GracefulRestart = graceful }), route(vip4)))
+		settle(t, sess.srv)
+		sess.moved(event{api.PeerState_ESTABLISHED, 64501})
+		if sess.state.Complete == graceful || (sess.held != nil) != graceful {
+			t.Errorf("graceful restart %t: complete %t, looks again %t", graceful, sess.state.Complete, sess.held != nil)
+		}
+		if sess.moved(event{api.PeerState_IDLE, 0}); sess.state.Complete || sess.held != nil {
+			t.Errorf("graceful restart %t: complete after the fall", graceful)
+		}
+	}
+}

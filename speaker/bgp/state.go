@@ -27,6 +27,7 @@ type SessionState struct {
 	Families  []string // agreed ones, of "ipv4", "ipv6"
 	Prefixes  int      // offered to the router on this session; 0 while not Established
 	Received  int      // prefixes that the router sent, counted now and then; none is used
+	Complete  bool     // the router is sent all routes and, with graceful restart, the End-of-RIB (RFC 4724)
 
 	Flaps      int    // falls from Established
 	LastDrop   Reason // why it fell last; empty if it never did

@@ -1,0 +1,96 @@
+package speaker
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
+	"github.com/steelyard-lb/steelyard/speaker/bgp"
+)
+
+func TestAwaited(t *testing.T) {
+	session := func(name string) announce.Session { return announce.Session{Peer: &config.Peer{Name: name}} }
+	sessions := []announce.Session{session("c"), session("a"), session("b")}
+	states := []bgp.SessionState{
+		{Peer: "a", State: "Established"}, // the End-of-RIB is yet to come
+		{Peer: "b", State: "Established", Complete: true},
+		{Peer: "of an earlier plan", State: "Connect"},
+	}
+	if got := awaited(sessions, states); !slices.Equal(got, []string{"a", "c"}) {
+		t.Errorf("awaited %q", got)
+	}
+}
+
+func TestArrivalIsOnceAndBounded(t *testing.T) {
+	var r arrival
+	begin := time.Unix(1000, 0)
+	late := begin.Add(arrivalPatience)
+	if r.await([]string{"a"}, begin) || r.await([]string{"a"}, late.Add(-1)) {
+		t.Error("over while a peer is waited for")
+	}
+	if !r.await([]string{"a"}, late) {
+		t.Error("waits for a dead router for ever")
+	}
+	r = arrival{}
+	if !r.await(nil, begin) || !r.await([]string{"a"}, begin.Add(1)) {
+		t.Error("a router that falls later counts")
+	}
+}
+
+// arriving is a process with two routers, before it has sessions to them.
+func arriving(t *testing.T, fn func(r *rig, rises func(peers ...string))) {
+	t.Helper()
+	story(t, 2, func(r *rig) {
+		r.next.BGP = []*config.BGPAdvertisement{{Name: "all", Length4: 32}}
+		r.next.Peers = []*config.Peer{{Name: "left", Addr: netip.MustParseAddr("192.0.2.253")}, {Name: "right", Addr: netip.MustParseAddr("192.0.2.254")}}
+		r.serve(web, addr4, "n1")
+		r.run()
+		fn(r, func(peers ...string) {
+			r.set(func() {
+				r.states = nil
+				for _, p := range peers {
+					r.states = append(r.states, bgp.SessionState{Peer: p, State: "Established", Complete: true})
+				}
+			})
+			r.changed <- struct{}{}
+			r.pass(0)
+		})
+		r.stop()
+	})
+}
+
+func TestReadyOnceRoutersAreTold(t *testing.T) {
+	arriving(t, func(r *rig, rises func(...string)) {
+		for _, step := range []struct {
+			up   []string
+			want string
+		}{
+			{nil, "waiting for BGPPeers left, right"},
+			{[]string{"right"}, "waiting for BGPPeers left"},
+			{[]string{"left", "right"}, "ready"},
+			{nil, "ready"}, // it has been
+		} {
+			rises(step.up...)
+			if got := r.shows("health sessions"); got != step.want {
+				t.Errorf("with %q up: %q, want %q", step.up, got, step.want)
+			}
+		}
+	})
+}
+
+func TestReadyWithoutADeadRouter(t *testing.T) {
+	arriving(t, func(r *rig, rises func(...string)) {
+		rises("right")
+		r.pass(arrivalPatience - 2*retryAfter)
+		if got := r.shows("health sessions"); got != "waiting for BGPPeers left" {
+			t.Errorf("too early: %q", got)
+		}
+		r.pass(4 * retryAfter)
+		if got := r.shows("health sessions"); got != "ready" || r.logged("ready without sessions") != 1 {
+			t.Errorf("held up by a dead router: %q\n%s", got, r.logs)
+		}
+	})
+}
