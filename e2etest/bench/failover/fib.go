@@ -46,7 +46,7 @@ spec: {ipAddressPools: [fib], peers: [frr]}
 // looks when FRR's kernel has the later one of the two routes.
 func (l *Lab) CreateToFIB() *bench.Rig {
 	return l.rig("bgp create-to-fib", 0, func(ctx context.Context, w *world, _ bench.Side, round int) (m bench.Metrics, err error) {
-		if _, err := w.routedWhole(ctx, false); err != nil {
+		if _, err := w.routedWhole(ctx, nobody); err != nil {
 			return nil, err
 		}
 		if err := w.apply("fib.yaml", fibManifest); err != nil {

@@ -26,6 +26,16 @@ const (
 // routers are those of the routed lab; the client is behind the first.
 var routers = []string{"frr", "bird"}
 
+// Who is watched by BFD while something happens. BIRD drops the routes of a node
+// whose BFD ends with its pod, graceful restart or not (docs/bfd.md), so a rollout
+// is without it there.
+var (
+	nobody   []string
+	both     = routers
+	onlyFRR  = routers[:1]
+	routerAt = map[string]string{"frr": "172.31.0.1", "bird": "172.31.0.2"}
+)
+
 func routedTopology() lab.Topology {
 	topo := lab.Default(3).Without("client", "witness", "birdclient", "gobgp", "gobgpclient")
 	topo.BFD = routedBFD
@@ -57,13 +67,13 @@ spec: {ipAddressPools: [bench]}
 
 var bgpPeers = schema.GroupVersionResource{Group: "steelyard.io", Version: "v1beta1", Resource: "bgppeers"}
 
-// guard has the routers watched by BFD, or not.
-func (w *world) guard(ctx context.Context, on bool) error {
-	body := `{"spec":{"bfdProfile":null}}`
-	if on {
-		body = `{"spec":{"bfdProfile":"fast"}}`
-	}
+// guard has these routers watched by BFD, and no others.
+func (w *world) guard(ctx context.Context, watched []string) error {
 	for _, name := range routers {
+		body := `{"spec":{"bfdProfile":null}}`
+		if slices.Contains(watched, name) {
+			body = `{"spec":{"bfdProfile":"fast"}}`
+		}
 		_, err := w.cluster.Dynamic.Resource(bgpPeers).Namespace("steelyard-system").
 			Patch(ctx, name, types.MergePatchType, []byte(body), metav1.PatchOptions{})
 		if err != nil {
@@ -74,10 +84,10 @@ func (w *world) guard(ctx context.Context, on bool) error {
 }
 
 // routedWhole waits until the lab is as before a trial: all pods ready, every
-// session up, with BFD or without it, every address routed to all nodes by both
-// routers, and answered. It returns the addresses.
-func (w *world) routedWhole(ctx context.Context, bfd bool) (addrs []netip.Addr, err error) {
-	if err := w.guard(ctx, bfd); err != nil {
+// session up, with BFD to those routers that are to be watched, every address
+// routed to all nodes by both routers, and answered. It returns the addresses.
+func (w *world) routedWhole(ctx context.Context, watched []string) (addrs []netip.Addr, err error) {
+	if err := w.guard(ctx, watched); err != nil {
 		return nil, err
 	}
 	err = await(ctx, patience, func() error {
@@ -95,10 +105,8 @@ func (w *world) routedWhole(ctx context.Context, bfd bool) (addrs []netip.Addr, 
 		if err := w.routedToAll(addrs); err != nil {
 			return err
 		}
-		if bfd {
-			if err := w.guarded(); err != nil {
-				return err
-			}
+		if err := w.guarded(ctx, watched); err != nil {
+			return err
 		}
 		for _, addr := range addrs {
 			if _, err := w.ask(ctx, addr); err != nil {
@@ -127,15 +135,25 @@ func (w *world) sessionsUp(ctx context.Context, node string) error {
 	return nil
 }
 
-// guarded checks that FRR watches every node by BFD.
-func (w *world) guarded() error {
-	frr, err := w.lab.Router(routers[0])
-	if err != nil {
-		return err
-	}
-	for _, node := range w.lab.Topo.Of(lab.Node) {
-		if err := frr.BFDUp(node.Addrs(lab.Fabric)[0]); err != nil {
+// guarded checks that every node has a BFD session to each of the watched routers,
+// and that FRR says so too.
+func (w *world) guarded(ctx context.Context, watched []string) error {
+	for _, name := range watched {
+		router, err := w.lab.Router(name)
+		if err != nil {
 			return err
+		}
+		for _, node := range w.lab.Topo.Of(lab.Node) {
+			up, err := w.metric(ctx, node.Name, fmt.Sprintf(`steelyard_bfd_session_up{local="",multihop="false",peer=%q,vrf=""}`, routerAt[name]))
+			if err == nil && up != 1 {
+				err = fmt.Errorf("%s has no BFD session to %s", node.Name, name)
+			}
+			if err == nil && name == routers[0] {
+				err = router.BFDUp(node.Addrs(lab.Fabric)[0])
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -181,21 +199,21 @@ func cutFabric(_ context.Context, w *world, node string) (func() error, error) {
 // RoutedLinkCut pulls a node's cable to the routers, under BFD.
 func (l *Lab) RoutedLinkCut() *bench.Rig {
 	return l.rig("bgp linkcut", linkCuts, func(ctx context.Context, w *world, _ bench.Side, round int) (bench.Metrics, error) {
-		return w.hitRouted(ctx, event{name: "linkcut", strike: cutFabric}, round, true)
+		return w.hitRouted(ctx, event{name: "linkcut", strike: cutFabric}, round, both)
 	})
 }
 
 // RoutedDrain drains a node, and takes it out of the load balancers.
 func (l *Lab) RoutedDrain() *bench.Rig {
 	return l.rig("bgp drain", plannedRounds, func(ctx context.Context, w *world, _ bench.Side, round int) (bench.Metrics, error) {
-		return w.hitRouted(ctx, event{name: "drain", strike: retire, asks: plannedAsks}, round, false)
+		return w.hitRouted(ctx, event{name: "drain", strike: retire, asks: plannedAsks}, round, both)
 	})
 }
 
 // hitRouted is a trial in which the client behind FRR asks an address of each
 // family.
-func (w *world) hitRouted(ctx context.Context, e event, round int, bfd bool) (bench.Metrics, error) {
-	addrs, err := w.routedWhole(ctx, bfd)
+func (w *world) hitRouted(ctx context.Context, e event, round int, watched []string) (bench.Metrics, error) {
+	addrs, err := w.routedWhole(ctx, watched)
 	if err != nil {
 		return nil, err
 	}
@@ -215,21 +233,21 @@ func (w *world) hitRouted(ctx context.Context, e event, round int, bfd bool) (be
 // RoutedKill kills a node's speaker, and counts what the routers change.
 func (l *Lab) RoutedKill() *bench.Rig {
 	return l.rig("bgp kill9", kills, func(ctx context.Context, w *world, _ bench.Side, round int) (bench.Metrics, error) {
-		return w.changesBy(ctx, event{name: "kill9", strike: killSpeaker}, w.turn(round))
+		return w.changesBy(ctx, event{name: "kill9", strike: killSpeaker}, w.turn(round), both)
 	})
 }
 
 // RoutedRollout replaces all speakers, and counts what the routers change.
 func (l *Lab) RoutedRollout() *bench.Rig {
 	return l.rig("bgp rollout", plannedRounds, func(ctx context.Context, w *world, _ bench.Side, round int) (bench.Metrics, error) {
-		return w.changesBy(ctx, event{name: "rollout", strike: rollOut}, w.turn(round))
+		return w.changesBy(ctx, event{name: "rollout", strike: rollOut}, w.turn(round), onlyFRR)
 	})
 }
 
 // changesBy counts the changes of routes at both routers from an event until a
 // while after all sessions are up again.
-func (w *world) changesBy(ctx context.Context, e event, node string) (m bench.Metrics, err error) {
-	addrs, err := w.routedWhole(ctx, false)
+func (w *world) changesBy(ctx context.Context, e event, node string, watched []string) (m bench.Metrics, err error) {
+	addrs, err := w.routedWhole(ctx, watched)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +277,7 @@ func (w *world) changesBy(ctx context.Context, e event, node string) (m bench.Me
 		defer func() { err = errors.Join(err, heal()) }()
 	}
 	time.Sleep(lead)
-	_, err = w.routedWhole(ctx, false)
+	_, err = w.routedWhole(ctx, watched)
 	time.Sleep(afterSession)
 	m = bench.Metrics{MetricChanges: 0}
 	for _, name := range routers {
