@@ -124,8 +124,10 @@ func TestEveryDiscardIsDocumented(t *testing.T) {
 }
 
 var (
-	proofRow = regexp.MustCompile("(?m)^\\| (`.*`) \\| (.*`.*) \\|$")
-	quoted   = regexp.MustCompile("`([^`]+)`")
+	proofRow  = regexp.MustCompile("(?m)^\\| (`.*`) \\| (.*`.*) \\| ([^`|]+) \\|$")
+	provenAt  = regexp.MustCompile("((FRR|BIRD).*IPv[46])|not yet|no router")
+	proofName = regexp.MustCompile(`^Test\w+$|\.txtar$`)
+	quoted    = regexp.MustCompile("`([^`]+)`")
 )
 
 // TestEveryBGPFieldIsProven holds the tables of docs/bgp.md to the fields that
@@ -136,7 +138,7 @@ func TestEveryBGPFieldIsProven(t *testing.T) {
 		t.Fatal("docs/bgp.md has no such chapter")
 	}
 	tests := ""
-	for _, pattern := range []string{"speaker/bgp/*_test.go", "speaker/announce/*_test.go", "speaker/discovery/*_test.go", "speaker/*_test.go", "config/*_test.go", "config/translate/*_test.go"} {
+	for _, pattern := range []string{"speaker/bgp/*_test.go", "speaker/announce/*_test.go", "speaker/discovery/*_test.go", "speaker/bfd/*_test.go", "speaker/*_test.go", "config/*_test.go", "config/translate/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -150,11 +152,20 @@ func TestEveryBGPFieldIsProven(t *testing.T) {
 		for _, field := range quoted.FindAllStringSubmatch(row[1], -1) {
 			proven[field[1]] = true
 		}
+		if !provenAt.MatchString(row[3]) {
+			t.Errorf("%s: proven at %q, which names neither a router and a family nor what there is not yet", row[1], row[3])
+		}
 		for _, proof := range quoted.FindAllStringSubmatch(row[2], -1) {
 			_, err := os.Stat(filepath.Join("e2etest/scenarios", proof[1]))
 			if err != nil && !strings.Contains(tests, "\nfunc "+proof[1]+"(") {
 				t.Errorf("%s: there is no %s", row[1], proof[1])
 			}
+		}
+	}
+	for _, name := range quoted.FindAllStringSubmatch(tables, -1) {
+		_, err := os.Stat(filepath.Join("e2etest/scenarios", name[1]))
+		if proofName.MatchString(name[1]) && err != nil && !strings.Contains(tests, "\nfunc "+name[1]+"(") {
+			t.Errorf("docs/bgp.md names %s, which there is not", name[1])
 		}
 	}
 	for _, spec := range []any{v1beta1.BGPPeerSpec{}, v1beta1.BGPAdvertisementSpec{}, v1beta1.BFDProfileSpec{}, v1beta1.CommunitySpec{}, v1beta1.CommunityAlias{}} {
