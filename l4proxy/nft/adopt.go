@@ -16,16 +16,25 @@ func (f *family) adopt(k *kernel, t l4proxy.Table) (*plan, []l4proxy.Frontend, e
 	if err != nil {
 		return nil, nil, err
 	}
-	want := f.everything(t)
-	p := &plan{}
-	var gone []l4proxy.Frontend
-	var last []op
-	for _, set := range f.elementSets() { // in the order in which additions are safe
+	inKernel, empty := map[string][]nftables.SetElement{}, true
+	for _, set := range f.elementSets() {
 		have, err := conn.GetSetElements(set)
 		if err != nil {
 			k.close()
 			return nil, nil, fmt.Errorf("dump set %s: %w", set.Name, err)
 		}
+		inKernel[set.Name], empty = have, empty && len(have) == 0
+	}
+	d := l4proxy.Diff(l4proxy.Table{}, t)
+	if empty {
+		return f.planDelta(&d), nil, nil
+	}
+	want := f.everything(&d)
+	p := &plan{}
+	var gone []l4proxy.Frontend
+	var last []op
+	for _, set := range f.elementSets() { // in the order in which additions are safe
+		have := inKernel[set.Name]
 		swap, add, del := compare(have, want[set.Name])
 		if set == f.pods {
 			f.adoptPods(p, have, want[set.Name], len(add)+len(del) > 0)
@@ -36,7 +45,7 @@ func (f *family) adopt(k *kernel, t l4proxy.Table) (*plan, []l4proxy.Frontend, e
 		}
 		p.units = append(p.units, swaps(set, swap)...)
 		p.add(set, false, add)
-		last = append(last, op{set, true, keysOnly(del)})
+		last = append(last, op{set: set, del: true, elems: keysOnly(del)})
 	}
 	slices.Reverse(last)
 	for _, o := range last {
@@ -49,18 +58,17 @@ func (f *family) adopt(k *kernel, t l4proxy.Table) (*plan, []l4proxy.Frontend, e
 // or less means something else.
 func (f *family) adoptPods(p *plan, have, want []nftables.SetElement, differ bool) {
 	if differ {
-		p.unit(op{f.pods, true, have}, op{f.pods, false, want})
+		p.unit(op{set: f.pods, del: true, elems: have}, op{set: f.pods, elems: want})
 	}
 }
 
-// everything is all elements that t needs, by set.
-func (f *family) everything(t l4proxy.Table) map[string][]nftables.SetElement {
-	d := l4proxy.Diff(l4proxy.Table{}, t)
+// everything is all elements of a table, by set; d makes it of nothing.
+func (f *family) everything(d *l4proxy.Delta) map[string][]nftables.SetElement {
 	out, size := map[string][]nftables.SetElement{}, map[string]int{}
-	units := f.planDelta(&d).units
+	units := f.planDelta(d).units
 	for _, unit := range units {
 		for _, o := range unit {
-			size[o.set.Name] += len(o.elems)
+			size[o.set.Name] += o.size()
 		}
 	}
 	for _, unit := range units {
@@ -68,7 +76,7 @@ func (f *family) everything(t l4proxy.Table) map[string][]nftables.SetElement {
 			if out[o.set.Name] == nil {
 				out[o.set.Name] = make([]nftables.SetElement, 0, size[o.set.Name])
 			}
-			out[o.set.Name] = append(out[o.set.Name], o.elems...)
+			out[o.set.Name] = append(out[o.set.Name], o.all()...)
 		}
 	}
 	return out
@@ -113,7 +121,7 @@ func elementKey(e nftables.SetElement) string {
 func swaps(set *nftables.Set, elems []nftables.SetElement) [][]op {
 	var units [][]op
 	for chunk := range slices.Chunk(elems, perMessage) {
-		units = append(units, []op{{set, true, keysOnly(slices.Clone(chunk))}, {set, false, chunk}})
+		units = append(units, []op{{set: set, del: true, elems: keysOnly(slices.Clone(chunk))}, {set: set, elems: chunk}})
 	}
 	return units
 }

@@ -68,7 +68,7 @@ func (f *family) planChances(p *plan, a *arena, d *l4proxy.Delta) {
 		}
 	}
 	p.add(f.nodes, false, macs(d.NewNodes))
-	p.unit(op{f.chances, true, del}, op{f.chances, false, add})
+	p.unit(op{set: f.chances, del: true, elems: del}, op{set: f.chances, elems: add})
 	p.add(f.nodes, true, macs(d.OldNodes))
 }
 

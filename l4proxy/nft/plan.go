@@ -14,15 +14,15 @@ import (
 // frontend ever leads to a group that is not there yet or no more.
 func (f *family) planDelta(d *l4proxy.Delta) *plan {
 	p, a := &plan{}, &arena{}
-	var sources []nftables.SetElement
-	slots := make([]nftables.SetElement, 0, f.countSlots(d.NewGroups))
+	var sources, slots []nftables.SetElement
+	var groups []*l4proxy.Group
 	for _, g := range d.NewGroups {
 		if g.Key.Family == f.fam {
-			slots, sources = a.slots(slots, g), a.sources(sources, g)
+			groups, sources = append(groups, g), a.sources(sources, g)
 		}
 	}
 	p.add(f.sources, false, sources)
-	p.add(f.backends, false, slots)
+	p.addSlots(f.backends, groups)
 	p.add(f.locals, false, a.addrs(f.mine(d.NewLocals), 2))
 	for _, c := range d.ChangedGroups {
 		if c.New.Key.Family == f.fam {
@@ -36,7 +36,7 @@ func (f *family) planDelta(d *l4proxy.Delta) *plan {
 	f.planChances(p, a, d)
 	p.add(f.addrs, true, a.addrs(f.mine(d.OldAddrs), 1))
 	p.add(f.locals, true, a.addrs(f.mine(d.OldLocals), 2))
-	slots, sources = nil, nil
+	sources = nil
 	for _, g := range d.OldGroups {
 		if g.Key.Family == f.fam {
 			slots, sources = a.slots(slots, g), a.sources(sources, g)
@@ -62,7 +62,7 @@ func (f *family) planGroup(p *plan, a *arena, c l4proxy.GroupChange) {
 			add = append(add, a.slot(c.New, s))
 		}
 	}
-	p.unit(op{f.backends, true, keysOnly(del)}, op{f.backends, false, add})
+	p.unit(op{set: f.backends, del: true, elems: keysOnly(del)}, op{set: f.backends, elems: add})
 	// A restricted group has intervals only while it has slots.
 	if gone, came := a.sources(nil, c.Old), a.sources(nil, c.New); len(gone) == 0 || len(came) == 0 {
 		p.add(f.sources, false, came)
@@ -73,7 +73,7 @@ func (f *family) planGroup(p *plan, a *arena, c l4proxy.GroupChange) {
 func (f *family) planFrontends(p *plan, a *arena, changes []l4proxy.FrontendChange) {
 	var del, add []nftables.SetElement
 	flush := func() {
-		p.unit(op{f.frontends, true, keysOnly(del)}, op{f.frontends, false, add})
+		p.unit(op{set: f.frontends, del: true, elems: keysOnly(del)}, op{set: f.frontends, elems: add})
 		del, add = nil, nil
 	}
 	for _, c := range changes {
@@ -98,7 +98,7 @@ func (f *family) planFrontends(p *plan, a *arena, changes []l4proxy.FrontendChan
 func (f *family) planInside(p *plan, a *arena, changes []l4proxy.FrontendChange) {
 	var del, add []nftables.SetElement
 	flush := func() {
-		p.unit(op{f.inside.frontends, true, keysOnly(del)}, op{f.inside.frontends, false, add})
+		p.unit(op{set: f.inside.frontends, del: true, elems: keysOnly(del)}, op{set: f.inside.frontends, elems: add})
 		del, add = nil, nil
 	}
 	for _, c := range changes {
@@ -123,7 +123,7 @@ func (f *family) planPods(p *plan, a *arena, d *l4proxy.Delta) {
 	mine := func(list []config.Range) []config.Range {
 		return slices.DeleteFunc(slices.Clone(list), func(r config.Range) bool { return config.FamilyOf(r.From) != f.fam })
 	}
-	p.unit(op{f.pods, true, a.ranges(mine(d.OldPods))}, op{f.pods, false, a.ranges(mine(d.NewPods))})
+	p.unit(op{set: f.pods, del: true, elems: a.ranges(mine(d.OldPods))}, op{set: f.pods, elems: a.ranges(mine(d.NewPods))})
 }
 
 // keysOnly strips the values, which a deletion does not need.
@@ -142,14 +142,4 @@ func (f *family) mine(addrs []netip.Addr) []netip.Addr {
 		}
 	}
 	return out
-}
-
-func (f *family) countSlots(groups []*l4proxy.Group) int {
-	n := 0
-	for _, g := range groups {
-		if g.Key.Family == f.fam {
-			n += len(g.Slots)
-		}
-	}
-	return n
 }

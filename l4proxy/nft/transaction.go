@@ -7,6 +7,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/l4proxy"
 )
 
 // The attribute that lists the elements of a message has a 16-bit length, so a
@@ -91,6 +93,27 @@ type op struct {
 	set   *nftables.Set
 	del   bool
 	elems []nftables.SetElement
+	slots []*l4proxy.Group // theirs are added, too; they are made when they are sent: a cold load has millions
+}
+
+func (o op) size() int {
+	n := len(o.elems)
+	for _, g := range o.slots {
+		n += len(g.Slots)
+	}
+	return n
+}
+
+// all are the elements of the op.
+func (o op) all() []nftables.SetElement {
+	if len(o.slots) == 0 {
+		return o.elems
+	}
+	out, a := append(make([]nftables.SetElement, 0, o.size()), o.elems...), &arena{}
+	for _, g := range o.slots {
+		out = a.slots(out, g)
+	}
+	return out
 }
 
 // plan is a list of units to be written in order. The ops of one unit take
@@ -100,7 +123,7 @@ type plan struct{ units [][]op }
 func (p *plan) unit(ops ...op) {
 	var keep []op
 	for _, o := range ops {
-		if len(o.elems) > 0 {
+		if o.size() > 0 {
 			keep = append(keep, o)
 		}
 	}
@@ -112,10 +135,22 @@ func (p *plan) unit(ops ...op) {
 // add appends elements that need not appear together.
 func (p *plan) add(set *nftables.Set, del bool, elems []nftables.SetElement) {
 	for len(elems) > perMessage {
-		p.unit(op{set, del, elems[:perMessage]})
+		p.unit(op{set: set, del: del, elems: elems[:perMessage]})
 		elems = elems[perMessage:]
 	}
-	p.unit(op{set, del, elems})
+	p.unit(op{set: set, del: del, elems: elems})
+}
+
+// addSlots appends the slots of groups, which need not appear together, about a
+// message in each unit.
+func (p *plan) addSlots(set *nftables.Set, groups []*l4proxy.Group) {
+	begin, n := 0, 0
+	for i, g := range groups {
+		if n += len(g.Slots); n >= perMessage-l4proxy.Classes[0] || i == len(groups)-1 {
+			p.unit(op{set: set, slots: groups[begin : i+1]})
+			begin, n = i+1, 0
+		}
+	}
 }
 
 func (p *plan) size() int {
@@ -129,7 +164,7 @@ func (p *plan) size() int {
 func unitSize(u []op) int {
 	n := 0
 	for _, o := range u {
-		n += len(o.elems)
+		n += o.size()
 	}
 	return n
 }
@@ -163,7 +198,7 @@ func send(conn *nftables.Conn, unit []op) error {
 		if o.del {
 			write = conn.SetDeleteElements
 		}
-		for elems := o.elems; len(elems) > 0; {
+		for elems := o.all(); len(elems) > 0; {
 			n := min(perMessage, len(elems))
 			if err := write(o.set, elems[:n]); err != nil {
 				return fmt.Errorf("encode elements of %s: %w", o.set.Name, err)
