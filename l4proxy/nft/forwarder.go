@@ -105,13 +105,14 @@ func (f *Forwarder) change(t l4proxy.Table) error {
 	if d.Empty() {
 		return nil
 	}
+	var both plan // in one transaction, if it is small
 	for _, fam := range f.families {
-		p := fam.planDelta(&d)
-		if err := p.write(f.kernel); err != nil {
-			return fmt.Errorf("%v: %w", fam.fam, err)
-		}
-		f.metrics.elements.Add(float64(p.size()))
+		both.units = append(both.units, fam.planDelta(&d).units...)
 	}
+	if err := both.write(f.kernel); err != nil {
+		return err
+	}
+	f.metrics.elements.Add(float64(both.size()))
 	f.purges.addDelta(&d)
 	return nil
 }
