@@ -22,6 +22,7 @@ func (f *family) chains() []chain {
 		chain{name: "inside", rules: f.translate(f.inside)},
 		chain{name: "answer", rules: f.answer()},
 		chain{name: "stray", rules: f.stray()},
+		chain{name: "onward", rules: f.onward()},
 		chain{name: "refuse", rules: f.refuse()},
 		chain{name: "hide-client", rules: f.hideClient()},
 		chain{"nat-prerouting", nat, nftables.ChainHookPrerouting, prioTranslate, append([][]expr.Any{fromPod}, jump("translate")...)},
@@ -112,14 +113,31 @@ func (f *family) pick(size int, affinity bool) []expr.Any {
 }
 
 // refuse answers new connections to what we own but do not serve. Packets of
-// established connections are not looked up.
+// established connections are not looked up, and those that we translated only as
+// far as onward does.
 func (f *family) refuse() [][]expr.Any {
 	known := native(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
 	return [][]expr.Any{
 		join(flagsSet(&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, known), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}),
+		join(f.translated(), verdict(expr.VerdictGoto, "onward")),
 		join(f.lookupFrontend(f.frontends), []expr.Any{equal(f.padding(), groupValue(dropID)), &expr.Verdict{Kind: expr.VerdictDrop}}),
 		join(f.lookupFrontend(f.frontends), []expr.Any{equal(f.padding(), groupValue(rejectID))}, verdict(expr.VerdictGoto, "answer")),
 		join(f.destIn(f.addrs), verdict(expr.VerdictGoto, "stray")),
+	}
+}
+
+// onward has the connections that we have just translated. Where that led to an
+// external address again they end here, lest they go round and round.
+func (f *family) onward() [][]expr.Any {
+	return [][]expr.Any{join(f.destIn(f.addrs), verdict(expr.VerdictGoto, "stray"))}
+}
+
+// translated goes on with connections that we translated.
+func (f *family) translated() []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeyMARK, Register: reg(0)},
+		mask(reg(0), reg(0), native(f.markMask), native(0)),
+		equal(reg(0), native(f.markBit())),
 	}
 }
 
@@ -145,12 +163,7 @@ func (f *family) answer() [][]expr.Any {
 
 // postrouting finds the connections that were translated by us.
 func (f *family) postrouting() [][]expr.Any {
-	return [][]expr.Any{{
-		&expr.Ct{Key: expr.CtKeyMARK, Register: reg(0)},
-		mask(reg(0), reg(0), native(f.markMask), native(0)),
-		equal(reg(0), native(f.markBit())),
-		&expr.Verdict{Kind: expr.VerdictJump, Chain: "hide-client"},
-	}}
+	return [][]expr.Any{join(f.translated(), verdict(expr.VerdictJump, "hide-client"))}
 }
 
 // hideClient hides the client from backends whose answers would not come back
