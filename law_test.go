@@ -52,10 +52,11 @@ var laws = map[string]law{
 
 	"speaker/bfd/packet":  {pure: true, why: "BFD packets: bytes in, values out"},
 	"speaker/bfd/session": {pure: true, own: []string{"speaker/bfd/packet"}, why: "the state machine of BFD: time and randomness are arguments"},
-	"speaker/bfd": {own: []string{"config/feed", "config/thread", "speaker/bfd/packet", "speaker/bfd/session"},
+	"speaker/bfd": {own: []string{"config/feed", "config/lines", "config/thread", "speaker/bfd/packet", "speaker/bfd/session"},
 		doors: join(metrics, "golang.org/x/sys"), why: "runs BFD sessions: one thread and its UDP sockets"},
 
 	"config/feed":   {why: "a small shared library"},
+	"config/lines":  {why: "a small shared library"},
 	"config/thread": {doors: []string{"golang.org/x/sys"}, why: "a small shared library"},
 	"config/daemon": {doors: join(logging, metrics, "github.com/spf13/pflag", "golang.org/x/sys"), why: "what every process has: log, health, metrics, flags"},
 	"config/host":   {own: []string{"config/feed"}, doors: join(logging, "github.com/vishvananda/netlink", "github.com/vishvananda/netns", "golang.org/x/sys"), why: "the door to this host's links"},

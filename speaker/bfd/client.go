@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/config/feed"
+	"github.com/steelyard-lb/steelyard/config/lines"
 )
 
 // redial is the time between two attempts to reach the BFD process.
@@ -85,9 +86,9 @@ func (c *Client) talk(ctx context.Context, heard func()) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	in := linesOf(conn, silence)
+	in := lines.NewReader(conn, maxOrder, silence)
 	var met greeting
-	if err := in.next(&met); err != nil {
+	if err := in.Next(&met); err != nil {
 		return fmt.Errorf("listen to the BFD process: %w", err)
 	}
 	if met.Protocol != protocol {
@@ -102,7 +103,7 @@ func (c *Client) talk(ctx context.Context, heard func()) error {
 	})
 	for {
 		var u Update
-		if err := in.next(&u); err != nil {
+		if err := in.Next(&u); err != nil {
 			return fmt.Errorf("listen to the BFD process: %w", err)
 		}
 		heard()
@@ -117,7 +118,7 @@ func (c *Client) order(ctx context.Context, conn net.Conn) {
 		c.news.Put(c.wanted)
 	}
 	c.mu.Unlock()
-	_ = pass(ctx, conn, c.news.C()) // the reader says why
+	_ = lines.Pass(ctx, conn, c.news.C()) // the reader says why
 }
 
 // show hands on what is known.

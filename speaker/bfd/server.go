@@ -3,26 +3,16 @@ package bfd
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"sync"
+
+	"github.com/steelyard-lb/steelyard/config/lines"
 )
 
-// Listen opens the socket that a [Server] answers at. What an earlier process
-// left at the path is removed. Only this user's processes may connect.
+// Listen opens the socket that a [Server] answers at.
 func Listen(path string) (net.Listener, error) {
-	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("remove the socket of an earlier process: %w", err)
-		}
-	}
-	l, err := net.Listen("unix", path)
+	l, err := lines.Listen(path)
 	if err != nil {
-		return nil, fmt.Errorf("listen for the speaker: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		_ = l.Close()
 		return nil, fmt.Errorf("listen for the speaker: %w", err)
 	}
 	return l, nil
@@ -81,16 +71,16 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) {
 		defer stop()
 		s.obey(conn)
 	})
-	if say(conn, greeting{protocol}) == nil {
-		_ = pass(ctx, conn, s.engine.Updates())
+	if lines.Say(conn, greeting{protocol}) == nil {
+		_ = lines.Pass(ctx, conn, s.engine.Updates())
 	}
 }
 
 // obey applies what a speaker wants until it goes or says something else.
 func (s *Server) obey(conn net.Conn) {
-	for in := linesOf(conn, 0); ; {
+	for in := lines.NewReader(conn, maxOrder, 0); ; {
 		var sessions []Session
-		if in.next(&sessions) != nil {
+		if in.Next(&sessions) != nil {
 			return
 		}
 		for i := range sessions {
