@@ -57,6 +57,7 @@ var laws = map[string]law{
 
 	"config/feed":   {why: "a small shared library"},
 	"config/lines":  {why: "a small shared library"},
+	"config/poll":   {doors: []string{"golang.org/x/sys"}, why: "a small shared library: event loops for those who move bytes"},
 	"config/thread": {doors: []string{"golang.org/x/sys"}, why: "a small shared library"},
 	"config/daemon": {doors: join(logging, metrics, "github.com/spf13/pflag", "golang.org/x/sys"), why: "what every process has: log, health, metrics, flags"},
 	"config/host":   {own: []string{"config/feed"}, doors: join(logging, "github.com/vishvananda/netlink", "github.com/vishvananda/netns", "golang.org/x/sys"), why: "the door to this host's links"},
