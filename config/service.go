@@ -97,6 +97,10 @@ type Service struct {
 	Want  Want         // what it asks of us
 	Check *HealthCheck // of its backends, nil if they are not checked
 
+	// ProxyProtocol is the version of the PROXY protocol that TCP connections to
+	// its backends begin with, 1 or 2; 0: none, and the kernel forwards them.
+	ProxyProtocol uint8
+
 	// Status as written to the API, in order.
 	Addrs         []netip.Addr
 	IPMode        IPMode

@@ -45,6 +45,7 @@ func Service(o *corev1.Service) (*config.Service, []config.Problem) {
 		s.Want = want(o)
 	}
 	s.Check = healthCheck(f, o, s)
+	s.ProxyProtocol = proxyProtocol(f, o, s)
 	serviceStatus(s, &o.Status)
 	return s, f.problems
 }
