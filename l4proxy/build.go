@@ -11,14 +11,15 @@ import (
 
 // Options are what a table depends on besides the snapshot.
 type Options struct {
-	Node      string          // this node
-	Zone      string          // of this node, "" if none
-	NodeAddrs []netip.Addr    // addresses of this node that carry node ports
-	Dead      map[string]bool // nodes that membership calls dead; see boundDead
-	Classes   config.Classes  // the loadBalancerClasses we serve
-	Chances   Chances         // of connections opened through other nodes
-	PodCIDRs  []netip.Prefix  // of the pods on this node
-	Down      Down            // backends that health checks found down
+	Node      string           // this node
+	Zone      string           // of this node, "" if none
+	NodeAddrs []netip.Addr     // addresses of this node that carry node ports
+	Dead      map[string]bool  // nodes that membership calls dead; see boundDead
+	Classes   config.Classes   // the loadBalancerClasses we serve
+	Chances   Chances          // of connections opened through other nodes
+	PodCIDRs  []netip.Prefix   // of the pods on this node
+	Down      Down             // backends that health checks found down
+	Relay     []netip.AddrPort // where the relay on this node listens, one for each family
 }
 
 // Build makes the forwarding table of one node.
@@ -36,7 +37,7 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	e := editor{
 		prev: prev, basis: &b, snap: snap, reuse: same,
 		parts: prev.parts.Edit(), claims: prev.claims.Edit(), shared: prev.shared.Edit(),
-		addrs: newCounter(prev.addrs), locals: newCounter(prev.locals), health: prev.health.Edit(),
+		addrs: newCounter(prev.addrs), locals: newCounter(prev.locals), health: prev.health.Edit(), relayed: prev.relayed.Edit(),
 	}
 	if keys, ok := changedServices(prev.basis.snap, snap); same && ok {
 		for key := range config.Differing(prev.basis.down, b.down) {
@@ -51,7 +52,7 @@ func Update(prev Table, snap *config.Snapshot, o Options) Table {
 	addrs := e.addrs.done()
 	return Table{
 		parts: e.parts.Done(), claims: e.claims.Done(), shared: e.shared.Done(), addrs: addrs, locals: e.locals.done(),
-		health: e.health.Done(), pods: podRanges(o.PodCIDRs), chances: o.Chances.of(addrs),
+		health: e.health.Done(), relayed: e.relayed.Done(), pods: podRanges(o.PodCIDRs), chances: o.Chances.of(addrs),
 		basis: b, self: &lineage{}, base: prev.self, touched: e.touched,
 	}
 }
@@ -94,7 +95,7 @@ func changedServices(old, snap *config.Snapshot) (_ []config.Key, ok bool) {
 }
 
 func newBasis(snap *config.Snapshot, o Options) basis {
-	b := basis{snap: snap, classes: o.Classes, node: o.Node, zone: o.Zone, down: o.Down,
+	b := basis{snap: snap, classes: o.Classes, node: o.Node, zone: o.Zone, down: o.Down, relay: o.Relay,
 		dead: boundDead(o.Dead, o.Node, snap.Nodes)}
 	for _, a := range o.NodeAddrs {
 		if a = a.Unmap(); a.IsValid() && !slices.Contains(b.addrs, a) {
@@ -110,7 +111,7 @@ func newBasis(snap *config.Snapshot, o Options) basis {
 // compares itself.
 func (b *basis) sameAs(o *basis) bool {
 	return slices.Equal(b.classes, o.classes) && b.node == o.node && b.zone == o.zone &&
-		slices.Equal(b.addrs, o.addrs) && maps.Equal(b.dead, o.dead)
+		slices.Equal(b.addrs, o.addrs) && slices.Equal(b.relay, o.relay) && maps.Equal(b.dead, o.dead)
 }
 
 // editor carries one Update.
@@ -125,6 +126,7 @@ type editor struct {
 	addrs   *counter
 	locals  *counter
 	health  *config.Edit[HealthPort, int]
+	relayed *config.Edit[Frontend, Relay]
 	touched []config.Key
 	now     map[Frontend]claimants // claims edited so far
 }
@@ -218,6 +220,11 @@ func (e *editor) setClaims(f Frontend, c claimants) {
 		e.claims.Delete(f)
 	} else {
 		e.claims.Set(f, c)
+	}
+	if len(c) > 0 && c[0].target.Relay.On() {
+		e.relayed.Set(f, c[0].target.Relay)
+	} else {
+		e.relayed.Delete(f)
 	}
 	if len(c) > 1 {
 		e.shared.Set(f, c)

@@ -48,7 +48,7 @@ func (w *builder) inside(p *config.ServicePort, key GroupKey) *Group {
 		return nil
 	}
 	g := w.group(key, c)
-	w.part.groups = append(w.part.groups, g)
+	w.keep(g)
 	return g
 }
 

@@ -25,6 +25,14 @@ func classOf(n int) int {
 	return len(Classes) - 1
 }
 
+// Spread fills the slots of a group with these backends; nil without any.
+func Spread(backends []Backend) []uint16 {
+	if len(backends) == 0 {
+		return nil
+	}
+	return fillSlots(backends, Classes[classOf(len(backends))])
+}
+
 // fillSlots distributes size slots over the backends with Maglev (Eisenbud et
 // al., NSDI 2016, section 3.4): each backend walks its own permutation of the
 // slots and they take turns in claiming the next free one. The result depends

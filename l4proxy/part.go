@@ -29,6 +29,9 @@ func ClassFlags(class int) uint64 { return uint64(class) << idClassShift }
 func groupID(k GroupKey, class int, affinity bool, sources []config.Range) uint64 {
 	text := fmt.Sprintf("%q %q %q %q %d %t %t %d %t %v", k.Service.Namespace, k.Service.Name,
 		k.Port, k.Proto, k.Family, k.Local, k.Restricted, class, affinity, sources)
+	if k.Relayed {
+		text += " relayed"
+	}
 	sum := sha256.Sum256([]byte(text))
 	id := binary.BigEndian.Uint64(sum[:])&^IDFlags | ClassFlags(class)
 	if affinity {
@@ -140,9 +143,12 @@ func (w *builder) target(p *config.ServicePort, family config.Family, restricted
 	default:
 		t.Action = Reject
 	}
-	w.part.groups = append(w.part.groups, t.Group)
+	w.keep(t.Group)
 	if key.Local {
 		t.Inside = w.inside(p, key)
+	}
+	if w.relays(p.Proto) {
+		t = w.throughRelay(t)
 	}
 	w.made[key] = t
 	return t
@@ -174,9 +180,7 @@ func (w *builder) group(key GroupKey, c choice) *Group {
 	} else {
 		g.ID = groupID(key, g.Class, g.Affinity, g.Sources)
 	}
-	if len(g.Backends) > 0 {
-		g.Slots = fillSlots(g.Backends, Classes[g.Class])
-	}
+	g.Slots = Spread(g.Backends)
 	return g
 }
 
@@ -184,7 +188,7 @@ func (w *builder) oldGroup(key GroupKey) *Group {
 	if w.old == nil {
 		return nil
 	}
-	for _, g := range w.old.groups {
+	for _, g := range slices.Concat(w.old.groups, w.old.behind) {
 		if g.Key == key {
 			return g
 		}

@@ -34,6 +34,8 @@ type Target struct {
 	// Inside, with policy Local, takes the clients inside the cluster, whatever
 	// Action says; nil: they are treated as everybody. It has backends.
 	Inside *Group
+	// Relay says how connections go on if the groups above lead to the relay.
+	Relay Relay
 }
 
 // GroupKey identifies a group: one Service port, in one family, under one
@@ -45,6 +47,7 @@ type GroupKey struct {
 	Family     config.Family
 	Local      bool // externalTrafficPolicy: Local
 	Restricted bool // loadBalancerSourceRanges apply
+	Relayed    bool // leads to the relay on this node
 }
 
 // Group is a set of backends and the slots that spread clients over them.
@@ -112,6 +115,8 @@ type Table struct {
 	addrs  config.Table[netip.Addr, int]     // external addresses → frontends there
 	locals config.Table[netip.Addr, int]     // local backends → groups they are in
 
+	relayed config.Table[Frontend, Relay]
+
 	health config.Table[HealthPort, int]
 
 	pods    []config.Range
@@ -134,6 +139,7 @@ type basis struct {
 	node    string
 	zone    string
 	addrs   []netip.Addr
+	relay   []netip.AddrPort
 	dead    map[string]bool // after bounding
 	down    Down
 }
@@ -146,6 +152,7 @@ type part struct {
 	ours    []netip.Addr // external addresses that are for us to serve
 	entries []entry
 	groups  []*Group
+	behind  []*Group // the relay; the kernel does not know them
 	health  []health
 }
 

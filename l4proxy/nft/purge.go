@@ -72,7 +72,7 @@ func (p *purge) stale(e entry, t l4proxy.Table) bool {
 	case !translated:
 		return e.proto == config.UDP // it never met our rules
 	}
-	return !target.Group.Keeps(e.replySrc)
+	return !target.Group.Keeps(e.replySrc) && !t.LedToRelay(e.replySrc)
 }
 
 // run looks for stale entries and deletes them. It returns their number. mark
