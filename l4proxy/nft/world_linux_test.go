@@ -19,6 +19,7 @@ type world struct {
 	eps      map[config.Key]*config.Endpoints
 	dead     map[string]bool
 	pods     []netip.Prefix // of the node
+	relay    []netip.AddrPort
 }
 
 func newWorld() *world {
@@ -85,7 +86,7 @@ func (w *world) tableOf(node string, chances l4proxy.Chances, addrs ...netip.Add
 			{From: addr("198.51.100.0"), To: addr("198.51.100.255")},
 			{From: addr("2001:db8:100::"), To: addr("2001:db8:100::ffff")},
 		}}}}
-	return l4proxy.Build(snap, l4proxy.Options{Node: node, Dead: w.dead, NodeAddrs: addrs, PodCIDRs: w.pods, Chances: chances})
+	return l4proxy.Build(snap, l4proxy.Options{Node: node, Dead: w.dead, NodeAddrs: addrs, PodCIDRs: w.pods, Chances: chances, Relay: w.relay})
 }
 
 func local(s *config.Service) { s.Local = true }

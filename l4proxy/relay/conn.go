@@ -1,0 +1,222 @@
+package relay
+
+import (
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/poll"
+	"github.com/steelyard-lb/steelyard/l4proxy/relay/proxyproto"
+)
+
+// attempts is how many backends are tried for one connection at most.
+const attempts = 3
+
+// conn is a connection of a client and the one to its backend.
+type conn struct {
+	w       *worker
+	peer    netip.AddrPort // the client
+	dst     netip.AddrPort // the frontend
+	version proxyproto.Version
+	group   *group
+	backend netip.AddrPort   // that it is, or is being, connected to
+	tried   []netip.AddrPort // and did not answer
+
+	client, server end
+	up, down       flow
+	open           bool // the backend has accepted
+	closed         bool
+	last           time.Time // anything happened
+	limit          poll.Timer
+}
+
+// end is the socket of one side.
+type end struct {
+	c        *conn
+	fd       int
+	readable bool // as far as is known
+	writable bool
+	over     bool // the other side sends no more: read on to the end
+	failed   bool
+}
+
+// begin takes a connection of a client.
+func (w *worker) begin(fd int, peer netip.AddrPort, is6 bool) {
+	w.e.accepted.Add(1)
+	t, dst := w.e.table.Load(), destination(fd, is6)
+	f := t.frontends[dst]
+	var g *group
+	if f != nil {
+		g = t.groupFor(f, peer.Addr())
+	}
+	if g == nil {
+		w.e.unknown.Add(1)
+		resetOnClose(fd)
+		_ = unix.Close(fd)
+		return
+	}
+	c := &conn{w: w, peer: peer, dst: dst, version: f.version, group: g, last: w.loop.Now()}
+	c.client, c.server = end{c: c, fd: fd}, end{c: c, fd: -1}
+	c.up, c.down = flow{w: w, from: &c.client, to: &c.server}, flow{w: w, from: &c.server, to: &c.client}
+	c.limit.Owner = c
+	w.conns[c] = struct{}{}
+	w.e.open.Add(1)
+	if err := w.loop.Add(fd, &c.client); err != nil {
+		c.abort()
+		return
+	}
+	c.connect()
+}
+
+// connect begins to connect to the next backend. When none is left to try, the
+// client is refused.
+func (c *conn) connect() {
+	for len(c.tried) < attempts {
+		backend, ok := c.group.pick(c.peer, c.tried)
+		if !ok {
+			break
+		}
+		c.backend = backend
+		fd, errno := dial(backend)
+		if errno == 0 {
+			if err := c.w.loop.Add(fd, &c.server); err == nil {
+				c.server.fd = fd
+				c.w.loop.Set(&c.limit, c.w.e.o.Connect)
+				return
+			}
+			_ = unix.Close(fd)
+		}
+		c.missed(errno)
+	}
+	c.w.e.failed.Add(1)
+	c.abort()
+}
+
+// missed notes that the backend did not take the connection.
+func (c *conn) missed(errno unix.Errno) {
+	c.w.e.attempts.Add(1)
+	if errno == unix.EADDRNOTAVAIL {
+		c.w.e.ports.Add(1)
+	}
+	c.tried = append(c.tried, c.backend)
+}
+
+// another gives this backend up; nothing was sent to it.
+func (c *conn) another(errno unix.Errno) {
+	c.missed(errno)
+	resetOnClose(c.server.fd)
+	c.w.loop.CloseFD(c.server.fd)
+	c.server = end{c: c, fd: -1}
+	c.connect()
+}
+
+// connected begins to relay, with the header in front.
+func (c *conn) connected() {
+	c.open = true
+	h := proxyproto.Header{Src: c.peer, Dst: c.dst}
+	if c.version == proxyproto.V2 {
+		h.UniqueID = c.w.nextID()
+	}
+	c.up.head = h.Append(make([]byte, 0, proxyproto.MaxV1), c.version)
+	c.w.loop.Set(&c.limit, c.w.e.o.Idle)
+	c.relay()
+}
+
+// Ready goes on with what happened to one of the sockets.
+func (e *end) Ready(ev poll.Events) {
+	e.readable = e.readable || ev.Readable()
+	e.writable = e.writable || ev.Writable()
+	e.over = e.over || ev.Ended()
+	e.failed = e.failed || ev.Failed()
+	c := e.c
+	switch {
+	case c.open:
+		c.relay()
+	case e == &c.client && e.failed:
+		c.abort() // it went before there was a backend
+	case e == &c.server && e.writable:
+		if errno := failure(e.fd); errno != 0 {
+			c.another(errno)
+			return
+		}
+		c.connected()
+	}
+}
+
+// Ready goes on with what took too long to do at once.
+func (c *conn) Ready(poll.Events) {
+	if !c.closed {
+		c.relay()
+	}
+}
+
+// relay moves bytes both ways as far as it goes. Answers come first: a backend
+// that says why it takes no more is heard.
+func (c *conn) relay() {
+	c.last = c.w.loop.Now()
+	again := false
+	for _, f := range [...]*flow{&c.down, &c.up} {
+		more, errno := f.pump()
+		if errno != 0 {
+			c.abort()
+			return
+		}
+		again = again || more
+	}
+	switch {
+	case c.up.done && c.down.done:
+		c.close()
+	case again:
+		c.w.loop.Later(c)
+	case c.client.failed || c.server.failed:
+		c.abort()
+	}
+}
+
+// Expire ends the wait for a backend, or for anything to be said.
+func (c *conn) Expire() {
+	if !c.open {
+		c.another(unix.ETIMEDOUT)
+		return
+	}
+	if rest := c.w.e.o.Idle - c.w.loop.Now().Sub(c.last); rest > 0 {
+		c.w.loop.Set(&c.limit, rest)
+		return
+	}
+	c.w.e.idle.Add(1)
+	c.abort()
+}
+
+// abort resets both sides: what one of them did not end in order is not shown to
+// the other as if it had.
+func (c *conn) abort() {
+	for _, e := range [...]*end{&c.client, &c.server} {
+		if e.fd >= 0 {
+			resetOnClose(e.fd)
+		}
+	}
+	c.close()
+}
+
+func (c *conn) close() {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.w.loop.Stop(&c.limit)
+	for _, e := range [...]*end{&c.client, &c.server} {
+		if e.fd >= 0 {
+			c.w.loop.CloseFD(e.fd)
+		}
+	}
+	c.up.free()
+	c.down.free()
+	c.w.e.fromBytes.Add(c.up.moved)
+	c.w.e.toBytes.Add(c.down.moved)
+	delete(c.w.conns, c)
+	c.w.e.open.Add(-1)
+	if c.w.paused {
+		c.w.resume()
+	}
+}
