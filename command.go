@@ -48,6 +48,7 @@ type LoadBalancer and to an Ingress, from the external address to the pod:
   controller  gives addresses to Services and writes all status (leads by Lease)
   speaker     runs on each node: answers ARP and NDP, speaks BGP, forwards to pods
   bfd         watches routers, and finds them dead within a fraction of a second
+  relay       forwards on each node for backends that speak the PROXY protocol
   ingress     serves virtual hosts, paths and TLS of Ingress objects
 
 Every flag may also be set by an environment variable: --log-level is
@@ -61,7 +62,7 @@ STEELYARD_LOG_LEVEL. The command line wins.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(controllerCommand(), speakerCommand(), bfdCommand(), ingressCommand(), planCommand(), rebalanceCommand(), versionCommand())
+	root.AddCommand(controllerCommand(), speakerCommand(), bfdCommand(), relayCommand(), ingressCommand(), planCommand(), rebalanceCommand(), versionCommand())
 	return root
 }
 

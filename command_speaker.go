@@ -19,6 +19,7 @@ import (
 	"github.com/steelyard-lb/steelyard/l4proxy/health"
 	"github.com/steelyard-lb/steelyard/l4proxy/healthport"
 	"github.com/steelyard-lb/steelyard/l4proxy/nft"
+	"github.com/steelyard-lb/steelyard/l4proxy/relay"
 	"github.com/steelyard-lb/steelyard/speaker"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
@@ -39,7 +40,7 @@ type speakerFlags struct {
 	gossipPort, pulsePort      uint16
 	exclude                    []string
 	ignoreExcludeLabel         bool
-	bfdSocket                  string
+	bfdSocket, relaySocket     string
 }
 
 func speakerCommand() *cobra.Command {
@@ -70,6 +71,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	f.StringVar(&o.gossipKeyFile, "gossip-key-file", "", "file with the keys of gossip, one per line: the first encrypts, all are accepted; read again when it changes (required)")
 	f.StringArrayVar(&o.exclude, "exclude-interface", announce.DefaultExcludedLinks, "interfaces not to announce on, as a regular expression; repeat for more")
 	f.StringVar(&o.bfdSocket, "bfd-socket", "", "socket of a \"steelyard bfd --listen\" that watches the routers; empty: this process does")
+	f.StringVar(&o.relaySocket, "relay-socket", "", "socket of a \"steelyard relay\" on this node; empty: Services with the PROXY protocol are not served")
 	f.BoolVar(&o.ignoreExcludeLabel, "ignore-exclude-label", false, "announce from nodes labelled "+config.ExcludeLabel+" too")
 	o.register(cmd, "127.0.0.1:17480", "127.0.0.1:9150")
 	daemon.DescribeEnv(f)
@@ -153,6 +155,11 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		parts.Forwarder, parts.HealthPorts, parts.Checker = forwarder, answers, checker
 		parts.Tasks = append(parts.Tasks, answers.Run, checker.Run)
 		faults = append(faults, o.hostFaults(forwarder, p.with("nft")), answers.Problems)
+		if o.relaySocket != "" {
+			relays := relay.NewClient(o.relaySocket, p.reg)
+			parts.Relay, parts.Tasks = relays, append(parts.Tasks, relays.Run)
+			faults = append(faults, func() []config.Problem { return relays.Problems(o.node) })
+		}
 	case "off": // without a forwarder the agent announces only
 	default:
 		return nil, usageError{fmt.Errorf("--forwarder %q: use nft or off", o.forwarder)}

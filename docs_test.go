@@ -21,6 +21,7 @@ import (
 	"github.com/steelyard-lb/steelyard/ipam"
 	"github.com/steelyard-lb/steelyard/l4proxy/health"
 	"github.com/steelyard-lb/steelyard/l4proxy/nft"
+	"github.com/steelyard-lb/steelyard/l4proxy/relay"
 	"github.com/steelyard-lb/steelyard/speaker"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
@@ -78,6 +79,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	keyfile.Watch("", "", keys.Ring{"secret"}, logger, has)
 	speaker.New(logger, speaker.Parts{Metrics: has})
 	health.New(has)
+	relay.NewClient("", has)
 	if _, err := nft.New(logger, has, nft.Options{}); err != nil {
 		t.Fatal(err)
 	}

@@ -62,6 +62,7 @@ type Agent struct {
 	// What was last done.
 	watched    []pulse.Peer // by heartbeats
 	table      forwarding
+	relay      relaying
 	checks     checks
 	second     secondChances
 	late       ahead                          // records
@@ -119,6 +120,8 @@ func (a *Agent) loop(ctx context.Context) {
 			again = a.hearHealth(words)
 		case verdicts := <-a.verdicts():
 			again = a.judgeBackends(verdicts)
+		case report := <-a.relayUpdates():
+			a.hearRelay(report)
 		case snap := <-a.Snapshots:
 			a.take(snap)
 		case members := <-a.Members.Members():
@@ -239,7 +242,8 @@ func (a *Agent) complete() bool { return a.seen == inputs{true, true, true} }
 
 // unfinished tells whether something failed and should be tried again.
 func (a *Agent) unfinished() bool {
-	return a.table.fault != nil || !a.table.written && !a.table.since.IsZero() || len(a.orphans) > 0 || a.since.matters(a.snap, time.Now()) || len(a.over) > 0 || a.table.lapsed(time.Now()) || a.otherBackendsDown() ||
+	return a.table.fault != nil || !a.relay.since.IsZero() || !a.table.written && !a.table.since.IsZero() || len(a.orphans) > 0 ||
+		a.since.matters(a.snap, time.Now()) || len(a.over) > 0 || a.table.lapsed(time.Now()) || a.otherBackendsDown() ||
 		a.label.over(time.Now()) || len(a.plan.Unheld) > 0
 }
 

@@ -3,6 +3,7 @@ package speaker
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ type forwarding struct {
 	chances  l4proxy.Chances     // of connections opened through other nodes
 	down     l4proxy.Down        // backends that table leaves out
 	lapse    time.Time           // of the first of chances; zero: none ends by itself
+	relay    []netip.AddrPort    // that table leads to
 	written  bool                // at least once
 	since    time.Time           // it is waited for; zero: not yet
 	fault    error               // of the last attempt
@@ -44,9 +46,13 @@ func (a *Agent) forwardTable(now time.Time) {
 		return
 	}
 	gone, down, node := dead(a.members), a.backendsDown(), a.self()
+	to := a.relayAddrs(node)
 	table := l4proxy.Update(a.table.table, a.snap, l4proxy.Options{
-		Node: a.Node, Zone: node.Labels[config.ZoneLabel], NodeAddrs: node.Addrs, PodCIDRs: node.PodCIDRs, Dead: gone, Classes: a.Classes, Chances: chances, Down: down,
+		Node: a.Node, Zone: node.Labels[config.ZoneLabel], NodeAddrs: node.Addrs, PodCIDRs: node.PodCIDRs, Dead: gone, Classes: a.Classes, Chances: chances, Down: down, Relay: to,
 	})
+	if a.relayFirst(table, now) {
+		return
+	}
 	err := a.Forwarder.Apply(table)
 	a.table.tried = now
 	if err != nil {
@@ -60,10 +66,11 @@ func (a *Agent) forwardTable(now time.Time) {
 	if a.table.fault != nil {
 		level.Info(a.log).Log("msg", "forwarding table written again")
 	}
+	a.relayAfter(table)
 	a.tellChances(a.table.chances, chances)
 	a.table = forwarding{
 		table: table, ready: announce.Forwarding{Ready: table.Served()}, problems: conflicts(table), dead: gone, chances: chances, lapse: lapse, down: down,
-		written: true, tried: now,
+		written: true, tried: now, relay: to,
 	}
 	a.Health.Ready("forwarder")
 }
@@ -95,7 +102,7 @@ func (a *Agent) tableDue(now time.Time, chances l4proxy.Chances) bool {
 	if a.table.fault != nil {
 		return now.Sub(a.table.tried) >= retryAfter
 	}
-	return !a.table.written || a.fresh.snap || a.otherBackendsDown() || !chances.Equal(a.table.chances) || a.fresh.members && !maps.Equal(a.table.dead, dead(a.members))
+	return !a.table.written || a.fresh.snap || !a.relay.since.IsZero() || !slices.Equal(a.table.relay, a.relayAddrs(a.self())) || a.otherBackendsDown() || !chances.Equal(a.table.chances) || a.fresh.members && !maps.Equal(a.table.dead, dead(a.members))
 }
 
 // inspectTable looks whether somebody else removed the table from the kernel,
@@ -142,7 +149,7 @@ func (a *Agent) forwards() announce.Forwarding {
 	if a.Forwarder == nil {
 		return announce.ForwardingOff
 	}
-	return a.table.ready
+	return a.relayed(a.table.ready)
 }
 
 func dead(members []announce.Member) map[string]bool {

@@ -10,6 +10,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/host"
 	"github.com/steelyard-lb/steelyard/l4proxy"
 	"github.com/steelyard-lb/steelyard/l4proxy/health/check"
+	"github.com/steelyard-lb/steelyard/l4proxy/relay"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
@@ -40,6 +41,7 @@ type Parts struct {
 	Forwarder   Forwarder   // nil: somebody else forwards
 	HealthPorts HealthPorts // nil with Forwarder
 	Checker     Checker     // of backends; nil: they are not checked
+	Relay       Relay       // nil: nothing is relayed
 	LAN         LAN
 	Routers     Routers
 	Detector    Detector
@@ -119,6 +121,13 @@ type Checker interface {
 	// Apply makes list what is checked.
 	Apply(list []check.Assignment)
 	Found() <-chan []check.Verdict
+}
+
+// Relay forwards in user space what the kernel cannot, in a process of its own.
+type Relay interface {
+	// Apply makes c what is relayed; the same again costs nothing.
+	Apply(c relay.Config)
+	Updates() <-chan relay.Report
 }
 
 // LAN answers for addresses by ARP and NDP.
