@@ -30,6 +30,7 @@ type app struct {
 
 type options struct {
 	http, tcp, udp string
+	proxy          string
 	startDelay     time.Duration
 	lameDuck       time.Duration
 }
@@ -40,6 +41,7 @@ func main() {
 	flag.StringVar(&o.http, "http", env("HELLO_HTTP", ":8080"), "address of the HTTP server")
 	flag.StringVar(&o.tcp, "tcp", env("HELLO_TCP", ":9000"), "address of the TCP echo server, empty for none")
 	flag.StringVar(&o.udp, "udp", env("HELLO_UDP", ":9000"), "address of the UDP echo server, empty for none")
+	flag.StringVar(&o.proxy, "proxy", "", "address of an HTTP server for clients that begin with a header of the PROXY protocol, empty for none")
 	flag.DurationVar(&a.delay, "delay", duration("HELLO_DELAY"), "wait before each HTTP answer")
 	flag.DurationVar(&o.startDelay, "start-delay", duration("HELLO_START_DELAY"), "wait before being ready")
 	flag.DurationVar(&o.lameDuck, "lame-duck", duration("HELLO_LAME_DUCK"), "keep serving so long after SIGTERM")
@@ -65,8 +67,11 @@ func (a *app) run(ctx context.Context, o options) error {
 		fmt.Fprintln(w, "ok")
 	})
 	server := &http.Server{Addr: o.http, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	go func() { failed <- server.ListenAndServe() }()
+	if o.proxy != "" {
+		go func() { failed <- serveProxied(server, o.proxy) }()
+	}
 	if o.tcp != "" {
 		go func() { failed <- a.serveTCP(o.tcp) }()
 	}
