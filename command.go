@@ -34,6 +34,9 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
+// externalIPsUsage is the help of a flag that controller and speaker have.
+const externalIPsUsage = "CIDRs inside which spec.externalIPs of Services are forwarded, with commas between; none: they are left alone"
+
 // classUsage is the help of the flag --class, which controller and speaker have.
 const classUsage = `loadBalancerClasses that are served, with commas between; an empty one ("")
 stands for Services without a class, and so does giving none`

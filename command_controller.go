@@ -10,6 +10,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/spf13/cobra"
 
+	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/daemon"
 	"github.com/steelyard-lb/steelyard/config/kube"
 	"github.com/steelyard-lb/steelyard/controller"
@@ -26,7 +27,7 @@ const listRetry = 250 * time.Millisecond
 type controllerFlags struct {
 	common
 	leaseName, podName, forwarder, ingressService string
-	classes                                       []string
+	classes, externalIPs                          []string
 }
 
 func controllerCommand() *cobra.Command {
@@ -47,6 +48,7 @@ is told to stop, within three seconds when it dies.`,
 	f.StringVar(&o.podName, "pod-name", "", "name of this process in the Lease; empty: the host's name")
 	f.StringVar(&o.forwarder, "forwarder", "nft", "what the speakers run with: nft, or off")
 	f.StringVar(&o.ingressService, "ingress-service", "", "namespace/name of the Service whose addresses Ingresses show; empty: none")
+	f.StringSliceVar(&o.externalIPs, "external-ips-allowed", nil, externalIPsUsage)
 	o.register(cmd, ":17480", ":9150")
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -74,10 +76,14 @@ func (o *controllerFlags) options() (controller.Options, error) {
 	if opts.IngressService, err = keyFlag("ingress-service", o.ingressService); err != nil {
 		return opts, err
 	}
+	if opts.ExternalIPs, err = config.ParseExternalIPs(o.externalIPs); err != nil {
+		return opts, usageError{fmt.Errorf("--external-ips-allowed: %w", err)}
+	}
 	switch o.forwarder {
 	case "nft":
 		opts.Forwarder = true
 	case "off":
+		opts.ExternalIPs = nil // nobody forwards them
 	default:
 		return opts, usageError{fmt.Errorf("--forwarder %q: use nft or off", o.forwarder)}
 	}

@@ -35,7 +35,7 @@ import (
 type speakerFlags struct {
 	common
 	node, forwarder, daemonSet string
-	classes                    []string
+	classes, externalIPs       []string
 	gossipAddr, gossipKeyFile  string
 	gossipPort, pulsePort      uint16
 	exclude                    []string
@@ -64,6 +64,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	f.StringVar(&o.node, "node-name", "", "name of this node in Kubernetes (required)")
 	f.StringSliceVar(&o.classes, "class", nil, classUsage)
 	f.StringVar(&o.forwarder, "forwarder", "nft", "who forwards: nft, or off to leave it to kube-proxy or the CNI")
+	f.StringSliceVar(&o.externalIPs, "external-ips-allowed", nil, externalIPsUsage)
 	f.StringVar(&o.daemonSet, "daemonset", "steelyard-speaker", "DaemonSet this speaker belongs to")
 	f.StringVar(&o.gossipAddr, "gossip-address", "", "address of this node for gossip between speakers (required)")
 	f.Uint16Var(&o.gossipPort, "gossip-port", member.DefaultPort, "port for gossip, TCP and UDP, the same on all nodes")
@@ -105,6 +106,10 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--exclude-interface: %w", err)}
 	}
+	externalIPs, err := config.ParseExternalIPs(o.externalIPs)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--external-ips-allowed: %w", err)}
+	}
 	members, err := member.New(member.Config{
 		Node: o.node, BindAddr: addr, BindPort: o.gossipPort, Keys: ring,
 	}, p.with("member"), p.reg)
@@ -136,7 +141,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	})
 	events := kube.NewEvents(p.client, "steelyard-speaker", o.node, p.with("events"))
 	parts := speaker.Parts{
-		Node: o.node, Namespace: o.namespace, Classes: o.classes, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
+		Node: o.node, Namespace: o.namespace, Classes: o.classes, ExternalIPs: externalIPs, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
 		PulsePort: o.pulsePort, Metrics: p.reg,
 		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
 		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: watching, Discovery: routersOnLinks,

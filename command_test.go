@@ -75,6 +75,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"speaker", "--log-format=xml"}, `"xml"`},
 		{[]string{"controller", "--kubernetes-api-port=70000"}, "--kubernetes-api-port"},
 		{[]string{"controller", "--forwarder=ipvs"}, "--forwarder"},
+		{[]string{"controller", "--external-ips-allowed=203.0.113.1"}, "--external-ips-allowed"},
+		{append([]string{"speaker", kube, "--external-ips-allowed=203.0.113.0/28,x"}, gossip...), `"x"`},
 		{[]string{"controller", "--ingress-service=web"}, "--ingress-service"},
 		{[]string{"ingress", "--drain=soon"}, "--drain"},
 		{[]string{"ingress", "--default-certificate=a/b/c"}, "--default-certificate"},

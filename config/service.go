@@ -85,6 +85,7 @@ type Service struct {
 	FamilyPolicy FamilyPolicy
 	ClusterIPs   []netip.Addr
 	Ports        []ServicePort
+	ExternalIPs  []netip.Addr // spec.externalIPs; see [ExternalIPs]
 	Selector     map[string]string
 	ExternalName string
 

@@ -33,12 +33,13 @@ type statusWriter interface {
 // Options say what the controller serves and how hard it may push. The zero
 // value serves Services without a class.
 type Options struct {
-	Namespace      string         // of our pools, peers and advertisements
-	Classes        config.Classes // loadBalancerClasses of our Services
-	Forwarder      bool           // our forwarder serves addresses: ipMode Proxy once every node is ready
-	IngressService config.Key     // whose addresses every Ingress of ours gets; zero: leave Ingress status alone
-	Workers        int            // parallel writes; default 16
-	WriteTimeout   time.Duration  // per write, to be well inside the lease; default 5 s
+	Namespace      string             // of our pools, peers and advertisements
+	Classes        config.Classes     // loadBalancerClasses of our Services
+	Forwarder      bool               // our forwarder serves addresses: ipMode Proxy once every node is ready
+	ExternalIPs    config.ExternalIPs // ranges in which the speakers forward spec.externalIPs
+	IngressService config.Key         // whose addresses every Ingress of ours gets; zero: leave Ingress status alone
+	Workers        int                // parallel writes; default 16
+	WriteTimeout   time.Duration      // per write, to be well inside the lease; default 5 s
 }
 
 const (

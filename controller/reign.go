@@ -13,20 +13,21 @@ import (
 // reign is what one leadership knows. Only the loop touches it.
 type reign struct {
 	*Controller
-	snap     *config.Snapshot
-	ledger   ipam.Ledger
-	mode     config.IPMode
-	out      *outbox
-	ingress  []netip.Addr            // what every Ingress of ours shall show
-	configs  map[config.Ref]bool     // our configuration objects
-	routing  []config.Problem        // of Ingresses together
-	sessions []config.Problem        // of BGP sessions that are down
-	problems map[config.Problem]bool // told
-	heard    heard
-	news     *bulletin
-	outlook  *outlook              // of snap; nil: to be made
-	wrote    time.Time             // an address, last
-	foreign  map[config.Key]string // told of a status that is not ours
+	snap      *config.Snapshot
+	ledger    ipam.Ledger
+	mode      config.IPMode
+	out       *outbox
+	ingress   []netip.Addr            // what every Ingress of ours shall show
+	configs   map[config.Ref]bool     // our configuration objects
+	routing   []config.Problem        // of Ingresses together
+	sessions  []config.Problem        // of BGP sessions that are down
+	externals []config.Problem        // of spec.externalIPs
+	problems  map[config.Problem]bool // told
+	heard     heard
+	news      *bulletin
+	outlook   *outlook              // of snap; nil: to be made
+	wrote     time.Time             // an address, last
+	foreign   map[config.Key]string // told of a status that is not ours
 
 	remembers bool                          // some memory may exist: of a pool, or of an address without one
 	kept      map[netip.Addr]config.Key     // managed reservations, as they are called
@@ -61,6 +62,7 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	r.reviewServices(changes, full, now)
 	r.reviewIngresses(full, now)
 	r.reviewRoutes(full)
+	r.reviewExternalIPs(before, full)
 	r.markAnnounced(before, full, now)
 	mended := r.reviewConfig(now)
 	r.reviewReservations(diff, vanished, full || mended, now)

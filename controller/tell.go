@@ -14,26 +14,27 @@ import (
 
 // heard is what tellProblems looked at last.
 type heard struct {
-	objects           []config.Problem // of the snapshot, which shares the list while nothing differs
-	routing, sessions []config.Problem
-	refusals          uint64
+	objects                      []config.Problem // of the snapshot, which shares the list while nothing differs
+	routing, sessions, externals []config.Problem
+	refusals                     uint64
 }
 
 func (h heard) same(o heard) bool {
 	return len(h.objects) == len(o.objects) && (len(h.objects) == 0 || &h.objects[0] == &o.objects[0]) &&
-		h.refusals == o.refusals && slices.Equal(h.routing, o.routing) && slices.Equal(h.sessions, o.sessions)
+		h.refusals == o.refusals && slices.Equal(h.routing, o.routing) && slices.Equal(h.sessions, o.sessions) &&
+		slices.Equal(h.externals, o.externals)
 }
 
 // tellProblems makes an event of every problem that was not told yet. It costs
 // nothing while there is none but the old: one tenant can make thousands.
 func (r *reign) tellProblems() {
-	news := heard{r.snap.Problems, r.routing, r.sessions, r.refusals}
+	news := heard{r.snap.Problems, r.routing, r.sessions, r.externals, r.refusals}
 	if r.problems != nil && r.heard.same(news) {
 		return
 	}
 	r.heard = news
 	now := make(map[config.Problem]bool, len(r.snap.Problems))
-	for _, p := range slices.Concat(r.snap.Problems, r.routing, r.sessions, slices.Collect(maps.Values(r.refused))) {
+	for _, p := range slices.Concat(r.snap.Problems, r.routing, r.sessions, r.externals, slices.Collect(maps.Values(r.refused))) {
 		uid, ok := r.subject(p)
 		if !ok {
 			continue
@@ -47,13 +48,13 @@ func (r *reign) tellProblems() {
 }
 
 // subject finds the object that p is about. It is none of ours to speak of if
-// it is a Service that we do not serve, and told already by the Service's own
-// condition if it is about what the Service asks for.
+// it is a Service that we do not serve, save for its external IPs, and told
+// already by the Service's own condition if it is about what the Service asks for.
 func (r *reign) subject(p config.Problem) (uid string, ok bool) {
 	switch p.Object.Kind {
 	case config.KindService:
 		svc, ok := r.snap.Services.Get(p.Object.Key)
-		if !ok || !ours(svc, r.opts.Classes) || svc.Want.Problem != nil && *svc.Want.Problem == p {
+		if !ok || !ours(svc, r.opts.Classes) && !strings.HasPrefix(p.Field, config.FieldExternalIPs) || svc.Want.Problem != nil && *svc.Want.Problem == p {
 			return "", false
 		}
 		return svc.UID, true

@@ -11,15 +11,18 @@ import (
 
 // Options are what a table depends on besides the snapshot.
 type Options struct {
-	Node      string           // this node
-	Zone      string           // of this node, "" if none
-	NodeAddrs []netip.Addr     // addresses of this node that carry node ports
-	Dead      map[string]bool  // nodes that membership calls dead; see boundDead
-	Classes   config.Classes   // the loadBalancerClasses we serve
-	Chances   Chances          // of connections opened through other nodes
-	PodCIDRs  []netip.Prefix   // of the pods on this node
-	Down      Down             // backends that health checks found down
-	Relay     []netip.AddrPort // where the relay on this node listens, one for each family
+	Node      string          // this node
+	Zone      string          // of this node, "" if none
+	NodeAddrs []netip.Addr    // addresses of this node that carry node ports
+	Dead      map[string]bool // nodes that membership calls dead; see boundDead
+	Classes   config.Classes  // the loadBalancerClasses we serve
+	// ExternalIPs are the ranges in which spec.externalIPs are forwarded, of
+	// Services of any type and class, as with node ports.
+	ExternalIPs config.ExternalIPs
+	Chances     Chances          // of connections opened through other nodes
+	PodCIDRs    []netip.Prefix   // of the pods on this node
+	Down        Down             // backends that health checks found down
+	Relay       []netip.AddrPort // where the relay on this node listens, one for each family
 }
 
 // Build makes the forwarding table of one node.
@@ -95,7 +98,7 @@ func changedServices(old, snap *config.Snapshot) (_ []config.Key, ok bool) {
 }
 
 func newBasis(snap *config.Snapshot, o Options) basis {
-	b := basis{snap: snap, classes: o.Classes, node: o.Node, zone: o.Zone, down: o.Down, relay: o.Relay,
+	b := basis{snap: snap, classes: o.Classes, extern: o.ExternalIPs, node: o.Node, zone: o.Zone, down: o.Down, relay: o.Relay,
 		dead: boundDead(o.Dead, o.Node, snap.Nodes)}
 	for _, a := range o.NodeAddrs {
 		if a = a.Unmap(); a.IsValid() && !slices.Contains(b.addrs, a) {
@@ -110,7 +113,7 @@ func newBasis(snap *config.Snapshot, o Options) basis {
 // addresses that are ours and the backends that are down, which each part
 // compares itself.
 func (b *basis) sameAs(o *basis) bool {
-	return slices.Equal(b.classes, o.classes) && b.node == o.node && b.zone == o.zone &&
+	return slices.Equal(b.classes, o.classes) && slices.Equal(b.extern, o.extern) && b.node == o.node && b.zone == o.zone &&
 		slices.Equal(b.addrs, o.addrs) && slices.Equal(b.relay, o.relay) && maps.Equal(b.dead, o.dead)
 }
 
@@ -150,7 +153,7 @@ func (e *editor) service(key config.Key) {
 	if ok {
 		eps, _ := e.snap.Endpoints.Get(key)
 		sick, _ := e.basis.down.Get(key)
-		if e.reuse && old != nil && old.svc == svc && old.eps == eps && old.sick == sick && slices.Equal(old.ours, e.basis.ours(svc)) {
+		if e.reuse && old != nil && old.svc == svc && old.eps == eps && old.sick == sick && slices.Equal(old.ours, e.basis.ours(svc)) && slices.Equal(old.extern, e.basis.externalIPs(svc)) {
 			return
 		}
 		fresh = buildPart(svc, eps, old, e.basis)

@@ -56,9 +56,10 @@ type builder struct {
 // those of old are those of old.
 func buildPart(svc *config.Service, eps *config.Endpoints, old *part, b *basis) *part {
 	sick, _ := b.down.Get(svc.Key)
-	w := builder{basis: b, old: old, part: &part{svc: svc, eps: eps, sick: sick, ours: b.ours(svc)}, made: map[GroupKey]Target{}}
+	w := builder{basis: b, old: old, part: &part{svc: svc, eps: eps, sick: sick, ours: b.ours(svc), extern: b.externalIPs(svc)}, made: map[GroupKey]Target{}}
 	for i := range svc.Ports {
 		w.external(&svc.Ports[i])
+		w.externalIP(&svc.Ports[i])
 		w.nodePort(&svc.Ports[i])
 	}
 	w.healthPorts()
@@ -91,6 +92,13 @@ func (b *basis) ours(svc *config.Service) []netip.Addr {
 	return out
 }
 
+// externalIPs are the addresses of spec.externalIPs that are to be forwarded. One
+// of this node's is, too: only the ports of the Service are taken from it.
+func (b *basis) externalIPs(svc *config.Service) []netip.Addr {
+	served, _ := b.extern.Of(b.snap, svc)
+	return served
+}
+
 // external adds the port on the external addresses.
 func (w *builder) external(p *config.ServicePort) {
 	if p.Port == 0 {
@@ -98,6 +106,17 @@ func (w *builder) external(p *config.ServicePort) {
 	}
 	for _, addr := range w.part.ours {
 		w.add(p, addr, p.Port, len(w.part.svc.SourceRanges) > 0)
+	}
+}
+
+// externalIP adds the port on the addresses of spec.externalIPs. Source ranges
+// are about the load balancer's addresses and do not apply.
+func (w *builder) externalIP(p *config.ServicePort) {
+	if p.Port == 0 {
+		return
+	}
+	for _, addr := range w.part.extern {
+		w.add(p, addr, p.Port, false)
 	}
 }
 
@@ -123,7 +142,7 @@ func (w *builder) add(p *config.ServicePort, addr netip.Addr, port uint16, restr
 	w.part.entries = append(w.part.entries, entry{
 		Frontend: f,
 		Target:   w.target(p, config.FamilyOf(addr), restricted),
-		external: !slices.Contains(w.basis.addrs, addr),
+		external: slices.Contains(w.part.ours, addr),
 	})
 }
 
@@ -158,7 +177,8 @@ func (w *builder) target(p *config.ServicePort, family config.Family, restricted
 func (w *builder) choose(p *config.ServicePort, key GroupKey) choice {
 	c := choose(w.part.eps.Port(p.Name, p.Proto), key.Family, key.Local, w.part.sick, w.basis)
 	c.backends = slices.DeleteFunc(c.backends, func(b Backend) bool {
-		return slices.Contains(w.part.svc.Addrs, b.Addr.Addr()) // it would come back to us
+		addr := b.Addr.Addr() // if external, it would come back to us
+		return slices.Contains(w.part.svc.Addrs, addr) || slices.Contains(w.part.extern, addr)
 	})
 	return c
 }

@@ -136,6 +136,7 @@ type lineage struct{ _ byte }
 type basis struct {
 	snap    *config.Snapshot
 	classes config.Classes
+	extern  config.ExternalIPs
 	node    string
 	zone    string
 	addrs   []netip.Addr
@@ -150,13 +151,15 @@ type part struct {
 	eps     *config.Endpoints
 	sick    *Sick        // backends that are down, nil if none
 	ours    []netip.Addr // external addresses that are for us to serve
+	extern  []netip.Addr // addresses of spec.externalIPs that are to be forwarded
 	entries []entry
 	groups  []*Group
 	behind  []*Group // the relay; the kernel does not know them
 	health  []health
 }
 
-// entry is one frontend of a part. External ones have unserved ports refused.
+// entry is one frontend of a part. External ones have unserved ports refused;
+// the addresses of nodes and of spec.externalIPs may have other uses.
 type entry struct {
 	Frontend
 	Target

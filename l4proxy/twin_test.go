@@ -33,6 +33,8 @@ func slowTrace(w *world, p Packet) (v Verdict, candidates []netip.AddrPort) {
 			switch {
 			case external && port.Port == p.Dst.Port():
 				return slowForward(w, s, port, p, len(s.SourceRanges) > 0)
+			case port.Port == p.Dst.Port() && slowExternalIP(w, s, p.Dst.Addr()):
+				return slowForward(w, s, port, p, false)
 			case slices.Contains(w.o.NodeAddrs, p.Dst.Addr()) && port.NodePort == p.Dst.Port() && s.Type != config.ClusterIP &&
 				(s.Families == nil || slices.Contains(s.Families, config.FamilyOf(p.Dst.Addr()))):
 				return slowForward(w, s, port, p, false)
@@ -43,6 +45,13 @@ func slowTrace(w *world, p Packet) (v Verdict, candidates []netip.AddrPort) {
 		return Verdict{Action: Reject}, nil
 	}
 	return Verdict{}, nil
+}
+
+// slowExternalIP tells whether s may draw the traffic of addr to itself.
+func slowExternalIP(w *world, s *config.Service, addr netip.Addr) bool {
+	allowed := slices.ContainsFunc(w.o.ExternalIPs, func(r netip.Prefix) bool { return r.Contains(addr) })
+	return allowed && slices.Contains(s.ExternalIPs, addr) && config.PoolOf(w.pools, addr) == nil &&
+		(s.Families == nil || slices.Contains(s.Families, config.FamilyOf(addr)))
 }
 
 func slowForward(w *world, s *config.Service, port config.ServicePort, p Packet, restricted bool) (Verdict, []netip.AddrPort) {
@@ -143,6 +152,10 @@ func packets(w *world) []Packet {
 		dsts = append(dsts, netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}))
 	}
 	dsts = append(dsts, netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::5"))
+	for i := range 8 {
+		dsts = append(dsts, netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}))
+	}
+	dsts = append(dsts, netip.MustParseAddr("2001:db8:3::1"))
 	dsts = append(dsts, w.o.NodeAddrs...)
 	var out []Packet
 	for _, d := range dsts {
@@ -164,7 +177,7 @@ func packets(w *world) []Packet {
 // TestTwin walks packets through tables of random clusters and compares with
 // the slow twin; it also compares Update with Build and replays every Diff.
 func TestTwin(t *testing.T) {
-	seeds, actions, inside, near := uint64(24), map[Action]int{}, 0, 0
+	seeds, actions, inside, near, extern := uint64(24), map[Action]int{}, 0, 0, 0
 	for seed := range seeds {
 		w := newWorld(seed)
 		var table Table
@@ -189,6 +202,9 @@ func TestTwin(t *testing.T) {
 				if want.Action == Forward && table.Target(Frontend{p.Dst, p.Proto}).Action == Drop {
 					inside++
 				}
+				if want.Action == Forward && netip.MustParsePrefix("203.0.113.0/24").Contains(p.Dst.Addr()) {
+					extern++
+				}
 				if got.Action != want.Action || want.Action == Forward && !slices.Contains(fit, got.Backend) {
 					t.Fatalf("seed %d: %+v: got %+v, the plain version says %+v %v", seed, p, got, want, fit)
 				}
@@ -200,8 +216,8 @@ func TestTwin(t *testing.T) {
 			t.Errorf("the test hardly saw action %d: %v", a, actions)
 		}
 	}
-	if inside < 20 || near < 100 {
-		t.Errorf("the test hardly saw clients inside (%d) and hints that count (%d)", inside, near)
+	if inside < 20 || near < 100 || extern < 100 {
+		t.Errorf("the test hardly saw clients inside (%d), hints that count (%d) and external IPs (%d)", inside, near, extern)
 	}
 }
 

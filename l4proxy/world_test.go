@@ -52,6 +52,9 @@ func (w *world) step() {
 		w.o.PodCIDRs = w.randomPodCIDRs()
 	}
 	if w.r.IntN(6) == 0 {
+		w.o.ExternalIPs = w.randomExternalIPs()
+	}
+	if w.r.IntN(6) == 0 {
 		w.o.Zone = []string{"", "z0", "z1"}[w.r.IntN(3)]
 	}
 	if w.r.IntN(4) == 0 {
@@ -109,6 +112,16 @@ func (w *world) randomPodCIDRs() []netip.Prefix {
 	return out
 }
 
+// randomExternalIPs allow addresses of nobody, of a pool and of this node.
+func (w *world) randomExternalIPs() (out config.ExternalIPs) {
+	for _, text := range []string{"203.0.113.0/29", "203.0.113.0/30", "2001:db8:3::/64", "192.0.2.0/24", "198.51.100.0/24"} {
+		if w.r.IntN(2) == 0 {
+			out = append(out, netip.MustParsePrefix(text))
+		}
+	}
+	return out
+}
+
 func (w *world) randomChances() Chances {
 	c := Chances{Hops: map[netip.Addr]Hop{}}
 	for range w.r.IntN(6) {
@@ -148,6 +161,12 @@ func (w *world) randomService(key config.Key) *config.Service {
 	}
 	if r.IntN(2) == 0 {
 		s.Addrs = append(s.Addrs, netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", r.IntN(12))))
+	}
+	for range r.IntN(3) * r.IntN(2) {
+		s.ExternalIPs = append(s.ExternalIPs, []netip.Addr{
+			netip.AddrFrom4([4]byte{203, 0, 113, byte(r.IntN(8))}), netip.AddrFrom4([4]byte{203, 0, 113, byte(r.IntN(8))}),
+			netip.AddrFrom4([4]byte{198, 51, 100, byte(r.IntN(12))}), netip.MustParseAddr("2001:db8:3::1"), netip.MustParseAddr("192.0.2.1"),
+		}[r.IntN(5)])
 	}
 	for i := range 1 + r.IntN(2) {
 		p := config.ServicePort{Name: fmt.Sprint("p", i), Proto: []config.Proto{config.TCP, config.UDP}[r.IntN(2)], Port: uint16(80 + r.IntN(3))}

@@ -66,4 +66,6 @@ func (a *Agent) arrive(now time.Time) {
 // routersTold tells whether the sessions have been handed their routes. Not
 // before the forwarder has taken a table: the first routes are to be complete, or
 // routers drop what they kept of this node's former life.
-func (a *Agent) routersTold() bool { return a.complete() && !a.namesake && (a.Forwarder == nil || a.table.written) }
+func (a *Agent) routersTold() bool {
+	return a.complete() && !a.namesake && (a.Forwarder == nil || a.table.written)
+}

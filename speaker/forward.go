@@ -48,7 +48,8 @@ func (a *Agent) forwardTable(now time.Time) {
 	gone, down, node := dead(a.members), a.backendsDown(), a.self()
 	to := a.relayAddrs(node)
 	table := l4proxy.Update(a.table.table, a.snap, l4proxy.Options{
-		Node: a.Node, Zone: node.Labels[config.ZoneLabel], NodeAddrs: node.Addrs, PodCIDRs: node.PodCIDRs, Dead: gone, Classes: a.Classes, Chances: chances, Down: down, Relay: to,
+		Node: a.Node, Zone: node.Labels[config.ZoneLabel], NodeAddrs: node.Addrs, PodCIDRs: node.PodCIDRs, Dead: gone, Classes: a.Classes,
+		ExternalIPs: a.ExternalIPs, Chances: chances, Down: down, Relay: to,
 	})
 	if a.relayFirst(table, now) {
 		return

@@ -24,7 +24,9 @@ type Parts struct {
 	Node      string         // name of this node
 	Namespace string         // of the BGPPeers
 	Classes   config.Classes // loadBalancerClasses that are served
-	Version   string
+	// ExternalIPs are the ranges in which spec.externalIPs are forwarded.
+	ExternalIPs config.ExternalIPs
+	Version     string
 	// GossipAddr is this node's own; others are met at addresses of its family.
 	// Without it their first address counts.
 	GossipAddr netip.Addr

@@ -74,6 +74,7 @@ spec:
   ipFamilies: [IPv6, IPv4]
   ipFamilyPolicy: PreferDualStack
   clusterIPs: ["fd00::1", 10.96.0.1]
+  externalIPs: [203.0.113.1, "2001:db8::7"]
   externalTrafficPolicy: Local
   healthCheckNodePort: 30333
   sessionAffinity: ClientIP
@@ -87,9 +88,10 @@ status:
 		Key: config.Key{Namespace: "default", Name: "web"}, UID: "u1", Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Labels: map[string]string{"a": "b"}, Type: config.LoadBalancer, Class: "steelyard.io/lb",
 		Families: []config.Family{config.IPv6, config.IPv4}, FamilyPolicy: config.PreferDualStack,
-		ClusterIPs: []netip.Addr{netip.MustParseAddr("fd00::1"), netip.MustParseAddr("10.96.0.1")},
-		Ports:      []config.ServicePort{{Name: "http", Proto: config.TCP, Port: 80, NodePort: 30080}, {Name: "dns", Proto: config.UDP, Port: 53}},
-		Local:      true, HealthCheckNodePort: 30333, Affinity: 3 * time.Hour,
+		ClusterIPs:  []netip.Addr{netip.MustParseAddr("fd00::1"), netip.MustParseAddr("10.96.0.1")},
+		ExternalIPs: []netip.Addr{netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("2001:db8::7")},
+		Ports:       []config.ServicePort{{Name: "http", Proto: config.TCP, Port: 80, NodePort: 30080}, {Name: "dns", Proto: config.UDP, Port: 53}},
+		Local:       true, HealthCheckNodePort: 30333, Affinity: 3 * time.Hour,
 		SourceRanges: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		Addrs:        []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.1")}, IPMode: config.IPModeProxy,
 		AllocatedFrom: "public", Conditions: []config.Condition{{Type: "steelyard.io/Allocated", Status: true, Reason: "R", Message: "M"}},
@@ -107,6 +109,11 @@ func TestServiceDefaults(t *testing.T) {
 	s, _ = Service(manifest[corev1.Service](t, "spec: {clusterIP: None, clusterIPs: [None], externalTrafficPolicy: Local}"))
 	if len(s.ClusterIPs) != 0 || s.Local {
 		t.Errorf("headless Service: %+v", s)
+	}
+	// the policy is about external IPs, too
+	s, _ = Service(manifest[corev1.Service](t, "spec: {clusterIP: 10.96.0.1, externalIPs: [192.0.2.1], externalTrafficPolicy: Local}"))
+	if len(s.ExternalIPs) != 1 || !s.Local {
+		t.Errorf("Service with an external IP: %+v", s)
 	}
 	// ranges that cannot be read never open a Service
 	s, problems := Service(manifest[corev1.Service](t, "spec: {type: LoadBalancer, loadBalancerSourceRanges: [x]}"))

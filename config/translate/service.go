@@ -24,14 +24,14 @@ func Service(o *corev1.Service) (*config.Service, []config.Problem) {
 		Deleted: o.DeletionTimestamp != nil,
 		Type:    config.ServiceType(spec.Type),
 		Class:   value(spec.LoadBalancerClass), FamilyPolicy: config.FamilyPolicy(value(spec.IPFamilyPolicy)),
-		ClusterIPs: clusterIPs(spec), Selector: spec.Selector, ExternalName: spec.ExternalName,
+		ClusterIPs: clusterIPs(spec), ExternalIPs: externalIPs(spec), Selector: spec.Selector, ExternalName: spec.ExternalName,
 		Affinity: affinity(spec), NotReadyToo: spec.PublishNotReadyAddresses,
 		AllocatedFrom: o.Annotations[AnnotationAllocatedFrom],
 	}
 	if s.Type == "" {
 		s.Type = config.ClusterIP // the documented default
 	}
-	if s.Type == config.LoadBalancer || s.Type == config.NodePort {
+	if s.Type == config.LoadBalancer || s.Type == config.NodePort || s.Type == config.ClusterIP && len(s.ExternalIPs) > 0 {
 		s.Local = spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 		s.HealthCheckNodePort = port(spec.HealthCheckNodePort)
 	}
@@ -80,6 +80,17 @@ func clusterIPs(spec *corev1.ServiceSpec) []netip.Addr {
 	}
 	var out []netip.Addr
 	for _, s := range list {
+		if a, err := parseAddr(s); err == nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// externalIPs leaves out what cannot be read: the API server refuses it.
+func externalIPs(spec *corev1.ServiceSpec) []netip.Addr {
+	var out []netip.Addr
+	for _, s := range spec.ExternalIPs {
 		if a, err := parseAddr(s); err == nil {
 			out = append(out, a)
 		}

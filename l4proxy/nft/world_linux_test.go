@@ -20,6 +20,7 @@ type world struct {
 	dead     map[string]bool
 	pods     []netip.Prefix // of the node
 	relay    []netip.AddrPort
+	extern   config.ExternalIPs
 }
 
 func newWorld() *world {
@@ -86,7 +87,9 @@ func (w *world) tableOf(node string, chances l4proxy.Chances, addrs ...netip.Add
 			{From: addr("198.51.100.0"), To: addr("198.51.100.255")},
 			{From: addr("2001:db8:100::"), To: addr("2001:db8:100::ffff")},
 		}}}}
-	return l4proxy.Build(snap, l4proxy.Options{Node: node, Dead: w.dead, NodeAddrs: addrs, PodCIDRs: w.pods, Chances: chances, Relay: w.relay})
+	return l4proxy.Build(snap, l4proxy.Options{
+		Node: node, Dead: w.dead, NodeAddrs: addrs, PodCIDRs: w.pods, ExternalIPs: w.extern, Chances: chances, Relay: w.relay,
+	})
 }
 
 func local(s *config.Service) { s.Local = true }
@@ -111,6 +114,13 @@ func apply(t testing.TB, f *Forwarder, w *world) {
 }
 
 func keyOf(name string) config.Key { return config.Key{Namespace: "default", Name: name} }
+
+func addrs(list string) (out []netip.Addr) {
+	for _, a := range strings.Fields(list) {
+		out = append(out, netip.MustParseAddr(a))
+	}
+	return out
+}
 
 func prefixes(list string) (out []netip.Prefix) {
 	for _, p := range strings.Fields(list) {
