@@ -39,7 +39,7 @@ func (e ExternalIPs) allow(addr netip.Addr) bool {
 // Service, or in a pool, whose addresses only the allocator gives. Nothing is
 // said while there are no ranges.
 func (e ExternalIPs) Of(snap *Snapshot, svc *Service) (served []netip.Addr, refused []Problem) {
-	if len(e) == 0 || svc.Type == ExternalName {
+	if len(e) == 0 || svc.Type == ExternalName || svc.OtherProxy {
 		return nil, nil
 	}
 	for i, addr := range svc.ExternalIPs {

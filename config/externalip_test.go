@@ -41,6 +41,10 @@ func TestExternalIPs(t *testing.T) {
 	if served, refused = allowed.Of(snap, svc); len(served)+len(refused) > 0 {
 		t.Errorf("ExternalName: served %v, refused %v", served, refused)
 	}
+	svc.Type, svc.OtherProxy = ClusterIP, true
+	if served, refused = allowed.Of(snap, svc); len(served)+len(refused) > 0 {
+		t.Errorf("left to another proxy: served %v, refused %v", served, refused)
+	}
 	if _, err := ParseExternalIPs([]string{"203.0.113.1"}); err == nil || !strings.Contains(err.Error(), `"203.0.113.1"`) {
 		t.Errorf("an address for a range: %v", err)
 	}

@@ -94,6 +94,9 @@ type Service struct {
 	Affinity            time.Duration // sessionAffinity ClientIP timeout, 0 if off
 	SourceRanges        []netip.Prefix
 	NotReadyToo         bool // publishNotReadyAddresses
+	// OtherProxy: the label service.kubernetes.io/service-proxy-name leaves
+	// forwarding to somebody else, as it does with kube-proxy (KEP-2447).
+	OtherProxy bool
 
 	Want  Want         // what it asks of us
 	Check *HealthCheck // of its backends, nil if they are not checked

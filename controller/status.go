@@ -44,7 +44,9 @@ func desired(svc *config.Service, entry *ipam.Entry, classes config.Classes, mod
 	}
 	status := config.ServiceStatus{Addrs: entry.Addrs(), Pool: entry.Pools(), Condition: condition(entry)}
 	if len(status.Addrs) > 0 {
-		status.Mode = mode
+		if status.Mode = mode; svc.OtherProxy {
+			status.Mode = config.IPModeVIP // that one programs the address, as kube-proxy would
+		}
 	}
 	return status, true
 }

@@ -52,9 +52,13 @@ type builder struct {
 	made    map[GroupKey]Target
 }
 
-// buildPart is what svc contributes; nil if that is nothing. Groups that equal
+// buildPart is what svc contributes; nil if that is nothing, as of a Service that
+// another proxy forwards. Groups that equal
 // those of old are those of old.
 func buildPart(svc *config.Service, eps *config.Endpoints, old *part, b *basis) *part {
+	if svc.OtherProxy {
+		return nil
+	}
 	sick, _ := b.down.Get(svc.Key)
 	w := builder{basis: b, old: old, part: &part{svc: svc, eps: eps, sick: sick, ours: b.ours(svc), extern: b.externalIPs(svc)}, made: map[GroupKey]Target{}}
 	for i := range svc.Ports {

@@ -16,7 +16,9 @@ import (
 func slowTrace(w *world, p Packet) (v Verdict, candidates []netip.AddrPort) {
 	var all []*config.Service
 	for _, s := range w.services {
-		all = append(all, s)
+		if !s.OtherProxy {
+			all = append(all, s)
+		}
 	}
 	slices.SortFunc(all, func(a, b *config.Service) int {
 		return cmp.Or(a.Created.Compare(b.Created), a.Key.Compare(b.Key))
@@ -240,7 +242,7 @@ func checkHealth(t *testing.T, w *world, table Table) {
 	t.Helper()
 	want := map[HealthPort]int{}
 	for _, s := range w.services {
-		if s.Type != config.LoadBalancer || !s.Local || s.HealthCheckNodePort == 0 {
+		if s.OtherProxy || s.Type != config.LoadBalancer || !s.Local || s.HealthCheckNodePort == 0 {
 			continue
 		}
 		families := s.Families

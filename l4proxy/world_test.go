@@ -144,6 +144,7 @@ func (w *world) randomService(key config.Key) *config.Service {
 	if r.IntN(8) == 0 {
 		s.Class = "other"
 	}
+	s.OtherProxy = r.IntN(10) == 0
 	if r.IntN(4) == 0 {
 		s.Affinity = time.Hour
 	}

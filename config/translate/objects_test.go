@@ -110,6 +110,10 @@ func TestServiceDefaults(t *testing.T) {
 	if len(s.ClusterIPs) != 0 || s.Local {
 		t.Errorf("headless Service: %+v", s)
 	}
+	s, _ = Service(manifest[corev1.Service](t, "metadata: {labels: {service.kubernetes.io/service-proxy-name: ''}}"))
+	if !s.OtherProxy {
+		t.Errorf("Service of another proxy: %+v", s)
+	}
 	// the policy is about external IPs, too
 	s, _ = Service(manifest[corev1.Service](t, "spec: {clusterIP: 10.96.0.1, externalIPs: [192.0.2.1], externalTrafficPolicy: Local}"))
 	if len(s.ExternalIPs) != 1 || !s.Local {

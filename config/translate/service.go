@@ -10,6 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// labelProxyName, with any value, leaves a Service to another proxy.
+const labelProxyName = "service.kubernetes.io/service-proxy-name"
+
 // nobody is a source range that no client is in.
 var nobody = netip.PrefixFrom(netip.IPv4Unspecified(), 32)
 
@@ -28,6 +31,7 @@ func Service(o *corev1.Service) (*config.Service, []config.Problem) {
 		Affinity: affinity(spec), NotReadyToo: spec.PublishNotReadyAddresses,
 		AllocatedFrom: o.Annotations[AnnotationAllocatedFrom],
 	}
+	_, s.OtherProxy = o.Labels[labelProxyName]
 	if s.Type == "" {
 		s.Type = config.ClusterIP // the documented default
 	}

@@ -72,7 +72,7 @@ func (v *view) unroutable(w *want, picked bool) (reason, message string) {
 	if !picked {
 		return ReasonNoAdvertisement, "no BGPAdvertisement selects node " + v.in.Self
 	}
-	if !v.in.Forward.Takes(w.addr) {
+	if !v.forwards(w) {
 		return ReasonForwarderNotReady, "the forwarder of this node is not ready for the address"
 	}
 	return "", ""

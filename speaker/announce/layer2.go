@@ -15,7 +15,7 @@ func (v *view) sayLayer2(out *said, s *site, owner int) {
 	}
 	mine := owner >= 0 && v.nodes[owner].name == v.in.Self
 	yield := !mine && owner >= 0 && claim.Held && v.mayYield()
-	if !mine && !yield || !v.in.Forward.Takes(s.addr) || v.joining && !claim.Held {
+	if !mine && !yield || !slices.ContainsFunc(s.group, v.forwards) || v.joining && !claim.Held {
 		v.silenceGroup(out, s, owner)
 		return
 	}

@@ -75,3 +75,8 @@ func (r *request) asks() []*want {
 	}
 	return r.wants
 }
+
+// forwards tells whether traffic to w would be forwarded on this node: by our
+// forwarder, or by the proxy that the Service is left to, which is not ours to
+// wait for.
+func (v *view) forwards(w *want) bool { return w.svc.OtherProxy || v.in.Forward.Takes(w.addr) }
