@@ -128,7 +128,7 @@ func TestEveryDiscardIsDocumented(t *testing.T) {
 var (
 	proofRow  = regexp.MustCompile("(?m)^\\| (`.*`) \\| (.*`.*) \\| ([^`|]+) \\|$")
 	provenAt  = regexp.MustCompile("((FRR|BIRD).*IPv[46])|not yet|no router")
-	proofName = regexp.MustCompile(`^Test\w+$|\.txtar$`)
+	proofName = regexp.MustCompile(`^Test\w+$|^[a-z0-9-]+\.txtar$`)
 	quoted    = regexp.MustCompile("`([^`]+)`")
 )
 
