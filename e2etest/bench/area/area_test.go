@@ -30,6 +30,7 @@ func TestPromises(t *testing.T) {
 		"l4/udp": "ratio plain routing with conntrack, per CPU-s >= 0.92", "l4/bytes": "ratio plain routing with conntrack, per CPU-s >= 0.92",
 		"l4/conn-masq": "ratio plain routing with conntrack, per CPU-s >= 0.85", "l4/conn-10k": "ratio plain routing with conntrack, per CPU-s >= 0.85",
 		"l4/conn-vs-kubeproxy": "ratio kube-proxy nftables, per CPU-s >= 1.05", "l4/conn-vs-iptables": "ratio kube-proxy iptables, per CPU-s >= 2",
+		"l4/change": "ms  <= 10", "l4/rollout": "requests  = 0", "l4/deadnode": "ms  <= 1000", "l4/rss": "MB  <= 300",
 		"l4/write": "ms  <= 1", "l4/cold": "s  <= 5",
 		"bfd/detect": "ms  <= 200", "bfd/detected": "ratio FRR–FRR pair (ms) <= 1.1", "bfd/sessions": "% of a core FRR's bfdd <= 1", "bfd/flaps": "downs  = 0",
 	}

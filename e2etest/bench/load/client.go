@@ -35,8 +35,10 @@ func Run(spec Spec) (Result, error) {
 	if err := spec.check(); err != nil {
 		return Result{}, err
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	runtime.LockOSThread() // never unlocked: the thread is pinned
+	if err := pin(0); err != nil {
+		return Result{}, err
+	}
 	c := &client{spec: spec, buf: make([]byte, 256<<10)}
 	addr := spec.First
 	for range spec.Count {

@@ -30,10 +30,12 @@ type server struct {
 
 // Serve answers until something fails.
 func Serve() error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	runtime.LockOSThread() // never unlocked: the thread is pinned
 	s := &server{}
-	var err error
+	err := pin(1)
+	if err != nil {
+		return err
+	}
 	if s.poll, err = newPoller(); err != nil {
 		return err
 	}

@@ -95,3 +95,23 @@ func bound(typ, port int) (int, error) {
 	}
 	return fd, nil
 }
+
+// pin keeps the calling thread on the n-th of the processors that it may use, so
+// that both ends have one of their own, and no round is lucky.
+func pin(n int) error {
+	var may, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &may); err != nil {
+		return fmt.Errorf("processors: %w", err)
+	}
+	n %= may.Count()
+	for cpu := 0; ; cpu++ {
+		if !may.IsSet(cpu) {
+			continue
+		}
+		if n == 0 {
+			one.Set(cpu)
+			return unix.SchedSetaffinity(0, &one)
+		}
+		n--
+	}
+}

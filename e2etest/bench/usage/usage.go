@@ -39,18 +39,24 @@ func ticks(stat string) (time.Duration, error) {
 }
 
 // Memory is the resident memory of a process, in MB.
-func Memory(pid int) (float64, error) {
+func Memory(pid int) (float64, error) { return status(pid, "VmRSS") }
+
+// Peak is the most resident memory that a process ever had, in MB.
+func Peak(pid int) (float64, error) { return status(pid, "VmHWM") }
+
+// status reads a size of /proc/PID/status, in MB.
+func status(pid int, name string) (float64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("memory of process %d: %w", pid, err)
 	}
 	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
 			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
 			return kib * 1024 / 1e6, err
 		}
 	}
-	return 0, fmt.Errorf("memory of process %d: the kernel does not say", pid)
+	return 0, fmt.Errorf("memory of process %d: the kernel does not say %s", pid, name)
 }
 
 // Scheduled is the processor time of all living threads of a process, to the

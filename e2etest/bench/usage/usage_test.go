@@ -20,6 +20,17 @@ func TestOwnUse(t *testing.T) {
 	if mb, err := Memory(os.Getpid()); err != nil || mb < 1 || mb > 10_000 {
 		t.Errorf("memory %v MB, %v", mb, err)
 	}
+	now, err1 := Memory(os.Getpid())
+	if most, err2 := Peak(os.Getpid()); err1 != nil || err2 != nil || most < now/2 {
+		t.Errorf("memory %v MB, %v, at most %v MB, %v", now, err1, most, err2)
+	}
+	ran, err := Scheduled(os.Getpid())
+	if err != nil || ran <= 0 {
+		t.Errorf("ran for %v, %v", ran, err)
+	}
+	if all, err := Machine(); err != nil || all < ran {
+		t.Errorf("the machine ran for %v, this process for %v, %v", all, ran, err)
+	}
 	before, err := CPU(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
