@@ -101,9 +101,9 @@ type Service struct {
 	Want  Want         // what it asks of us
 	Check *HealthCheck // of its backends, nil if they are not checked
 
-	// ProxyProtocol is the version of the PROXY protocol that TCP connections to
-	// its backends begin with, 1 or 2; 0: none, and the kernel forwards them.
-	ProxyProtocol uint8
+	// ProxyProtocol is how TCP connections to its backends begin; nil: as those of
+	// the clients do, and the kernel forwards them.
+	ProxyProtocol *ProxyProtocol
 
 	// Status as written to the API, in order.
 	Addrs         []netip.Addr
@@ -128,6 +128,14 @@ type Want struct {
 	Pool     string       // annotation address-pool
 	ShareKey string       // annotation allow-shared-ip
 	Problem  *Problem     // an unreadable request; nothing may be granted then
+}
+
+// ProxyProtocol is how a Service speaks the PROXY protocol. It does not change.
+type ProxyProtocol struct {
+	Version uint8 // that backends are sent, 1 or 2
+	// From are those whose connections begin with a header themselves: proxies in
+	// front, who are believed.
+	From []netip.Prefix
 }
 
 // ServicePort is one port of a Service.

@@ -13,14 +13,14 @@ import (
 // the process is the only backend of such a frontend, so that it needs no rule of
 // its own, and all that is decided before (source ranges, who is inside) still is.
 type Relay struct {
-	ProxyProtocol uint8 // version
+	ProxyProtocol *config.ProxyProtocol // nil: not relayed
 	// Group and Inside are what those of the [Target] would be if the kernel led
 	// connections to the backends; nil where it would refuse or drop them.
 	Group, Inside *Group
 }
 
 // On tells whether there is anything to relay at all.
-func (r Relay) On() bool { return r.ProxyProtocol != 0 }
+func (r Relay) On() bool { return r.ProxyProtocol != nil }
 
 // Relayed ranges over the frontends that the relay serves, in no particular order,
 // be it there or not.
@@ -45,7 +45,7 @@ func (t Table) LedToRelay(addr netip.AddrPort) bool { return slices.Contains(t.b
 
 // relays tells whether the ports of that protocol are relayed.
 func (w *builder) relays(p config.Proto) bool {
-	return w.part.svc.ProxyProtocol != 0 && p == config.TCP
+	return w.part.svc.ProxyProtocol != nil && p == config.TCP
 }
 
 // keep has a group of the part written, or not if it is behind the relay.

@@ -44,7 +44,7 @@ func relayingStory(t *testing.T, fn func(r *rig, f fakeRelay)) {
 	story(t, 1, func(r *rig) {
 		f := fakeRelay{r, feed.NewLatest[relay.Report](nil)}
 		r.Agent.Relay = f
-		r.serve(web, addr4, "n1").ProxyProtocol = 2
+		r.serve(web, addr4, "n1").ProxyProtocol = &config.ProxyProtocol{Version: 2}
 		r.record(addr4, "n1", 1)
 		fn(r, f)
 		r.stop()
@@ -98,7 +98,7 @@ func TestRelayBeforeTable(t *testing.T) {
 		}
 		// Off again: the kernel first. The relay would be told to drop it before.
 		plain := svc
-		plain.ProxyProtocol = 0
+		plain.ProxyProtocol = nil
 		r.services[web] = &plain
 		r.set(func() { r.tableErr = errDenied })
 		r.publishAll()

@@ -111,8 +111,8 @@ func TestRelay(t *testing.T) {
 	}
 	l.serve(l.pod2, 8080)
 	w, f := newWorld(), l.forwarder()
-	v1 := func(s *config.Service) { s.ProxyProtocol = 1 }
-	v2 := func(s *config.Service) { s.ProxyProtocol = 2 }
+	v1 := func(s *config.Service) { s.ProxyProtocol = &config.ProxyProtocol{Version: 1} }
+	v2 := func(s *config.Service) { s.ProxyProtocol = &config.ProxyProtocol{Version: 2} }
 	ranges := func(s *config.Service) { s.SourceRanges = prefixes("10.1.2.0/24 2001:db8:1::/64") }
 	tell := l.relays(l.node, w, "192.0.2.1", "2001:db8:1::1")
 	w.service("near", vip4+" "+vip6, "tcp:80:30080 udp:53", v2)
@@ -168,7 +168,11 @@ func TestRelayComesAndGoes(t *testing.T) {
 	w, f := newWorld(), l.forwarder()
 	tell := l.relays(l.node, w, "192.0.2.1", "2001:db8:1::1")
 	set := func(version uint8) {
-		w.service("web", vip4, "tcp:80", func(s *config.Service) { s.ProxyProtocol = version })
+		w.service("web", vip4, "tcp:80", func(s *config.Service) {
+			if version > 0 {
+				s.ProxyProtocol = &config.ProxyProtocol{Version: version}
+			}
+		})
 		w.endpoints("web", "10.1.1.1:8080@node")
 		tell(w.table())
 		apply(t, f, w)

@@ -164,7 +164,7 @@ func TestTheRelayRestarts(t *testing.T) {
 		t.Errorf("%v, though nothing is relayed", p)
 	}
 	for range 2 {
-		r := newRig(t, Options{})
+		r := newRig(t, Options{Drain: time.Second})
 		want := r.config(1, r.backend(echo))
 		s.Apply(want)
 		end := r.serve(path)

@@ -25,6 +25,8 @@ type Config struct {
 type Frontend struct {
 	Addr          netip.AddrPort
 	ProxyProtocol uint8 // version
+	// From are those whose connections begin with a header that is believed.
+	From []netip.Prefix
 	// Group and Inside are indexes into Groups, for clients outside and inside the
 	// cluster. Without the first, nobody is let in; without the second, who is inside
 	// is as everybody.
@@ -52,7 +54,7 @@ func ConfigOf(tables ...l4proxy.Table) Config {
 		}
 	}
 	for addr, r := range all {
-		c.Frontends = append(c.Frontends, Frontend{Addr: addr, ProxyProtocol: r.ProxyProtocol})
+		c.Frontends = append(c.Frontends, Frontend{Addr: addr, ProxyProtocol: r.ProxyProtocol.Version, From: r.ProxyProtocol.From})
 	}
 	slices.SortFunc(c.Frontends, func(a, b Frontend) int { return a.Addr.Compare(b.Addr) })
 	known := map[*l4proxy.Group]*int{}
@@ -110,6 +112,9 @@ func (c Config) check() error {
 	for _, f := range c.Frontends {
 		if f.ProxyProtocol != 1 && f.ProxyProtocol != 2 {
 			return fmt.Errorf("frontend %v: PROXY protocol version %d", f.Addr, f.ProxyProtocol)
+		}
+		if slices.ContainsFunc(f.From, func(p netip.Prefix) bool { return !p.IsValid() }) {
+			return fmt.Errorf("frontend %v: headers from %v", f.Addr, f.From)
 		}
 		for _, i := range []*int{f.Group, f.Inside} {
 			if i != nil && (*i < 0 || *i >= len(c.Groups) || len(c.Groups[*i].Backends) == 0) {

@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"errors"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -10,15 +12,20 @@ import (
 	"github.com/steelyard-lb/steelyard/l4proxy/relay/proxyproto"
 )
 
-// attempts is how many backends are tried for one connection at most.
-const attempts = 3
+const (
+	attempts   = 3               // backends that are tried for one connection at most
+	headerTime = 5 * time.Second // for a proxy to say who its client is
+)
 
 // conn is a connection of a client and the one to its backend.
 type conn struct {
 	w       *worker
 	peer    netip.AddrPort // the client
 	dst     netip.AddrPort // the frontend
-	version proxyproto.Version
+	front   *frontend      // of the table when the connection came
+	header  proxyproto.Header
+	early   []byte // what came with, or instead of, the header of a proxy
+	heads   bool   // that header is awaited
 	group   *group
 	backend netip.AddrPort   // that it is, or is being, connected to
 	tried   []netip.AddrPort // and did not answer
@@ -44,19 +51,15 @@ type end struct {
 // begin takes a connection of a client.
 func (w *worker) begin(fd int, peer netip.AddrPort, is6 bool) {
 	w.e.accepted.Add(1)
-	t, dst := w.e.table.Load(), destination(fd, is6)
-	f := t.frontends[dst]
-	var g *group
-	if f != nil {
-		g = t.groupFor(f, peer.Addr())
-	}
-	if g == nil {
+	dst := destination(fd, is6)
+	f := w.e.table.Load().frontends[dst]
+	if f == nil {
 		w.e.unknown.Add(1)
 		resetOnClose(fd)
 		_ = unix.Close(fd)
 		return
 	}
-	c := &conn{w: w, peer: peer, dst: dst, version: f.version, group: g, last: w.loop.Now()}
+	c := &conn{w: w, peer: peer, dst: dst, front: f, header: proxyproto.Header{Src: peer, Dst: dst}, last: w.loop.Now()}
 	c.client, c.server = end{c: c, fd: fd}, end{c: c, fd: -1}
 	c.up, c.down = flow{w: w, from: &c.client, to: &c.server}, flow{w: w, from: &c.server, to: &c.client}
 	c.limit.Owner = c
@@ -64,6 +67,54 @@ func (w *worker) begin(fd int, peer netip.AddrPort, is6 bool) {
 	w.e.open.Add(1)
 	if err := w.loop.Add(fd, &c.client); err != nil {
 		c.abort()
+		return
+	}
+	if c.heads = f.believes(peer.Addr()); c.heads {
+		w.loop.Set(&c.limit, headerTime)
+		return
+	}
+	c.choose()
+}
+
+// hear reads the header that a proxy begins with.
+func (c *conn) hear() {
+	for c.client.readable {
+		n, errno := poll.Read(c.client.fd, c.w.buf[:proxyproto.MaxV2])
+		switch {
+		case errno == unix.EAGAIN:
+			c.client.readable = false
+			return
+		case errno != 0 || n == 0:
+			c.refuse(&c.w.e.headless)
+			return
+		}
+		c.early = append(c.early, c.w.buf[:n]...)
+		h, size, err := proxyproto.Parse(c.early)
+		if errors.Is(err, proxyproto.ErrShort) {
+			continue
+		}
+		if err != nil {
+			c.refuse(&c.w.e.headless)
+			return
+		}
+		if h.Src.Addr().IsValid() { // else it is the proxy's own, and who it is is known
+			c.header, c.peer = h, netip.AddrPortFrom(h.Src.Addr().Unmap(), h.Src.Port())
+		}
+		c.heads, c.early = false, c.early[size:]
+		c.choose()
+		return
+	}
+}
+
+func (c *conn) refuse(count *atomic.Uint64) {
+	count.Add(1)
+	c.abort()
+}
+
+// choose finds out who serves the client.
+func (c *conn) choose() {
+	if c.group = c.w.e.table.Load().groupFor(c.front, c.peer.Addr()); c.group == nil {
+		c.refuse(&c.w.e.unknown)
 		return
 	}
 	c.connect()
@@ -114,11 +165,11 @@ func (c *conn) another(errno unix.Errno) {
 // connected begins to relay, with the header in front.
 func (c *conn) connected() {
 	c.open = true
-	h := proxyproto.Header{Src: c.peer, Dst: c.dst}
-	if c.version == proxyproto.V2 {
-		h.UniqueID = c.w.nextID()
+	if c.front.version == proxyproto.V2 && c.header.UniqueID == "" {
+		c.header.UniqueID = c.w.nextID()
 	}
-	c.up.head = h.Append(make([]byte, 0, proxyproto.MaxV1), c.version)
+	c.up.head = append(c.header.Append(make([]byte, 0, proxyproto.MaxV1), c.front.version), c.early...)
+	c.early = nil
 	c.w.loop.Set(&c.limit, c.w.e.o.Idle)
 	c.relay()
 }
@@ -135,6 +186,8 @@ func (e *end) Ready(ev poll.Events) {
 		c.relay()
 	case e == &c.client && e.failed:
 		c.abort() // it went before there was a backend
+	case c.heads:
+		c.hear()
 	case e == &c.server && e.writable:
 		if errno := failure(e.fd); errno != 0 {
 			c.another(errno)
@@ -174,9 +227,13 @@ func (c *conn) relay() {
 	}
 }
 
-// Expire ends the wait for a backend, or for anything to be said.
+// Expire ends the wait for a header, for a backend, or for anything to be said.
 func (c *conn) Expire() {
-	if !c.open {
+	switch {
+	case c.heads:
+		c.refuse(&c.w.e.headless)
+		return
+	case !c.open:
 		c.another(unix.ETIMEDOUT)
 		return
 	}

@@ -72,7 +72,7 @@ type Engine struct {
 
 	draining atomic.Bool
 	open     atomic.Int64
-	accepted, unknown, failed, attempts, ports,
+	accepted, unknown, headless, failed, attempts, ports,
 	idle, orphaned, full, fromBytes, toBytes atomic.Uint64
 }
 
@@ -158,7 +158,7 @@ func (e *Engine) report(ctx context.Context) {
 
 func (e *Engine) tell() {
 	s := Status{Port: e.o.Port, Draining: e.draining.Load(), Counts: Counts{
-		Open: e.open.Load(), Accepted: e.accepted.Load(), Unknown: e.unknown.Load(), Failed: e.failed.Load(), Attempts: e.attempts.Load(),
+		Open: e.open.Load(), Accepted: e.accepted.Load(), Unknown: e.unknown.Load(), Headless: e.headless.Load(), Failed: e.failed.Load(), Attempts: e.attempts.Load(),
 		Ports: e.ports.Load(), Idle: e.idle.Load(), Orphaned: e.orphaned.Load(), Full: e.full.Load(), FromBytes: e.fromBytes.Load(), ToBytes: e.toBytes.Load(),
 	}}
 	if t := e.table.Load(); t != nil {

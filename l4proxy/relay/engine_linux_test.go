@@ -173,7 +173,7 @@ func TestResets(t *testing.T) {
 // none is left the client is told at once.
 func TestAnotherBackend(t *testing.T) {
 	r := newRig(t, Options{Connect: 300 * time.Millisecond})
-	closed := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), freePort(t))
+	_, closed := bound(t)
 	r.apply(2, closed, r.backend(echo))
 	for range 40 {
 		conn := r.dial(r.front4)
@@ -200,9 +200,9 @@ func TestAnotherBackend(t *testing.T) {
 	}
 }
 
-// silent is the address of a socket whose backlog is full, so that the kernel
-// answers no SYN.
-func silent(t *testing.T) netip.AddrPort {
+// bound is a socket that does not listen, so that its address refuses, and stays
+// its own.
+func bound(t *testing.T) (fd int, addr netip.AddrPort) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -212,14 +212,21 @@ func silent(t *testing.T) netip.AddrPort {
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(sa.(*unix.SockaddrInet4).Port))
+	return fd, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(sa.(*unix.SockaddrInet4).Port))
+}
+
+// silent is the address of a socket whose backlog is full, so that the kernel
+// answers no SYN.
+func silent(t *testing.T) netip.AddrPort {
+	t.Helper()
+	fd, addr := bound(t)
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
 	for range 8 {
 		conn, err := net.DialTimeout("tcp", addr.String(), 100*time.Millisecond)
 		if err != nil {

@@ -31,7 +31,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		up:       desc("up", "1 if the relay of this node can be reached."),
 		open:     desc("connections", "Connections that are open through the relay."),
 		accepted: desc("connections_total", "Connections that the relay accepted."),
-		refused:  desc("refused_total", "Connections that the relay reset at once, by reason: unknown (no such frontend, or none of its backends), failed (no backend took it).", "reason"),
+		refused:  desc("refused_total", "Connections that the relay reset at once, by reason: unknown (no such frontend, or none of its backends), headless (of a proxy in front, without a header), failed (no backend took it).", "reason"),
 		attempts: desc("connect_failures_total", "Attempts to connect to a backend that failed, retried at another or not."),
 		noPorts:  desc("source_ports_exhausted_total", "Attempts that failed for want of a free source port."),
 		ended:    desc("ended_total", "Connections that the relay reset later, by reason: idle, orphaned (the backend is none any more).", "reason"),
@@ -77,6 +77,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(m.open, float64(c.Open))
 	count(m.accepted, c.Accepted)
 	count(m.refused, c.Unknown, "unknown")
+	count(m.refused, c.Headless, "headless")
 	count(m.refused, c.Failed, "failed")
 	count(m.attempts, c.Attempts)
 	count(m.noPorts, c.Ports)

@@ -14,6 +14,7 @@ type Counts struct {
 	Open      int64  // connections now
 	Accepted  uint64 // connections
 	Unknown   uint64 // refused: to no frontend, or one without backends
+	Headless  uint64 // refused: from a proxy, without a header in time that can be read
 	Failed    uint64 // given up: no backend took them
 	Attempts  uint64 // connections to backends that failed, retried or not
 	Ports     uint64 // of Attempts, for want of a free source port

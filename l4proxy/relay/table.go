@@ -18,6 +18,7 @@ type table struct {
 
 type frontend struct {
 	version       proxyproto.Version
+	from          []netip.Prefix // whose connections begin with a header
 	group, inside *group
 }
 
@@ -36,7 +37,7 @@ func newTable(c Config) *table {
 		groups[i] = newGroup(g)
 	}
 	for _, f := range c.Frontends {
-		made := &frontend{version: proxyproto.Version(f.ProxyProtocol)}
+		made := &frontend{version: proxyproto.Version(f.ProxyProtocol), from: f.From}
 		if f.Group != nil {
 			made.group = groups[*f.Group]
 		}
@@ -68,6 +69,11 @@ func (t *table) groupFor(f *frontend, client netip.Addr) *group {
 		return f.inside
 	}
 	return f.group
+}
+
+// believes tells whether connections of peer begin with a header.
+func (f *frontend) believes(peer netip.Addr) bool {
+	return slices.ContainsFunc(f.from, func(p netip.Prefix) bool { return p.Contains(peer) })
 }
 
 // keeps tells whether connections to a backend go on. What has no frontend any
