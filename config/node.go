@@ -49,7 +49,9 @@ type SpeakerStatus struct {
 	Node           string
 	ForwarderReady bool
 	Forwarder      string // "nft", or "off"
-	Sessions       []SessionReport
-	Links          []LinkReport
-	Exceptions     []Exception
+	// ForwarderMessage says why it is not ready.
+	ForwarderMessage string
+	Sessions         []SessionReport
+	Links            []LinkReport
+	Exceptions       []Exception
 }

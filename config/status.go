@@ -15,6 +15,10 @@ const ConditionAllocated = "steelyard.io/Allocated"
 // addresses to the network, and if nobody does, why.
 const ConditionAnnounced = "steelyard.io/Announced"
 
+// ConditionForwarding is the condition on a Service that says which nodes forward
+// its traffic, and which do not and why.
+const ConditionForwarding = "steelyard.io/Forwarding"
+
 // ConditionValid is the condition on an IPAddressPool that says whether it is
 // used, and if not, why.
 const ConditionValid = "Valid"
@@ -65,6 +69,24 @@ func StatusOf(svc *Service) ServiceStatus {
 	}
 	s.Condition = svc.Condition(ConditionAllocated)
 	return s
+}
+
+// Notice is what the controller says on a Service beside its addresses. A
+// condition that is nil is removed.
+type Notice struct {
+	Announced  *Condition // ConditionAnnounced
+	Forwarding *Condition // ConditionForwarding
+}
+
+// NoticeOf is what svc shows.
+func NoticeOf(svc *Service) Notice {
+	return Notice{Announced: svc.Condition(ConditionAnnounced), Forwarding: svc.Condition(ConditionForwarding)}
+}
+
+// Equal tells whether n and o say the same.
+func (n Notice) Equal(o Notice) bool {
+	same := func(a, b *Condition) bool { return a == b || a != nil && b != nil && *a == *b }
+	return same(n.Announced, o.Announced) && same(n.Forwarding, o.Forwarding)
 }
 
 // PoolStatus is the status of an IPAddressPool. Counts saturate at the largest

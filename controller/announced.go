@@ -25,6 +25,7 @@ const (
 type outlook struct {
 	snap       *config.Snapshot
 	exceptions map[serviceAddr][]exception
+	plane      plane
 	// nodes are those that have a session which is to hear of what an
 	// advertisement announces, by place in snap.BGP.
 	nodes []map[string]bool
@@ -42,7 +43,7 @@ type exception struct {
 }
 
 func newOutlook(snap *config.Snapshot) *outlook {
-	o := &outlook{snap: snap, exceptions: map[serviceAddr][]exception{}}
+	o := &outlook{snap: snap, exceptions: map[serviceAddr][]exception{}, plane: planeOf(snap)}
 	sessions := map[string][]*config.Node{} // by peer
 	for name, s := range snap.Speakers.All() {
 		node, ok := snap.Nodes.Get(name)

@@ -191,7 +191,7 @@ func (l *leader) notices() (out []string) {
 		}
 		l.begin(w, l.now)
 		l.finish(result{w, l.perform(context.Background(), w)}, l.now)
-		out = append(out, w.ref.Name+" "+text(w.announced))
+		out = append(out, w.ref.Name+" "+text(w.says.Announced))
 	}
 }
 

@@ -15,8 +15,8 @@ const (
 	noticeLooks = 100                    // Services looked at before the loop does something else
 )
 
-// bulletin holds the Services whose condition Announced may not be right any
-// more. What it shall say is worked out when its time has come. It can wait:
+// bulletin holds the Services whose conditions Announced and Forwarding may not
+// be right any more. What they shall say is worked out when its time has come. It can wait:
 // writes of addresses always go first. It has no clock and no goroutine.
 type bulletin struct {
 	due   map[config.Key]time.Time

@@ -19,8 +19,8 @@ import (
 // time for one object. Event must not block; uid may be "".
 type statusWriter interface {
 	PatchService(ctx context.Context, svc *config.Service, status config.ServiceStatus) error
-	// PatchAnnounced may be called beside PatchService for the same Service.
-	PatchAnnounced(ctx context.Context, svc *config.Service, condition *config.Condition) error
+	// PatchNotice may be called beside PatchService for the same Service.
+	PatchNotice(ctx context.Context, svc *config.Service, notice config.Notice) error
 	PatchIngress(ctx context.Context, ingress *config.Ingress, addrs []netip.Addr) error
 	PutReservation(ctx context.Context, key config.Key, service string, addr netip.Addr, status config.ReservationStatus) error
 	PatchReservation(ctx context.Context, reservation *config.Reservation, status config.ReservationStatus) error

@@ -129,12 +129,14 @@ func (c *cluster) PatchService(_ context.Context, svc *config.Service, st config
 	})
 }
 
-func (c *cluster) PatchAnnounced(_ context.Context, svc *config.Service, cond *config.Condition) error {
-	return c.take(fmt.Sprintf("announced %s %+v", svc.Name, cond), func() {
+func (c *cluster) PatchNotice(_ context.Context, svc *config.Service, says config.Notice) error {
+	return c.take(fmt.Sprintf("notice %s %+v %+v", svc.Name, says.Announced, says.Forwarding), func() {
 		n := *c.services[svc.Key]
-		n.Conditions = slices.DeleteFunc(slices.Clone(n.Conditions), func(old config.Condition) bool { return old.Type == config.ConditionAnnounced })
-		if cond != nil {
-			n.Conditions = append(n.Conditions, *cond)
+		n.Conditions = slices.DeleteFunc(slices.Clone(n.Conditions), func(old config.Condition) bool { return old.Type != config.ConditionAllocated })
+		for _, cond := range []*config.Condition{says.Announced, says.Forwarding} {
+			if cond != nil {
+				n.Conditions = append(n.Conditions, *cond)
+			}
 		}
 		c.services[svc.Key] = &n
 		c.changed.Services = append(c.changed.Services, svc.Key)

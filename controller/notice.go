@@ -11,8 +11,8 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// markAnnounced asks to look at the condition Announced of those Services for
-// which it may differ from before, which was the snapshot of old.
+// markAnnounced asks to look at the conditions Announced and Forwarding of those
+// Services for which they may differ from before, which was the snapshot of old.
 func (r *reign) markAnnounced(old *config.Snapshot, full bool, now time.Time) {
 	changed := r.snap.Changed
 	if full || len(changed.Nodes) > 0 {
@@ -42,18 +42,21 @@ func (r *reign) markAnnounced(old *config.Snapshot, full bool, now time.Time) {
 
 func (r *reign) mark(key config.Key, now time.Time) {
 	svc, ok := r.snap.Services.Get(key)
-	if ok && (ours(svc, r.opts.Classes) || svc.Condition(config.ConditionAnnounced) != nil) {
+	if ok && (ours(svc, r.opts.Classes) || config.NoticeOf(svc) != config.Notice{}) {
 		r.news.mark(key, now)
 	}
 }
 
 // concernsAll tells whether what changed about a node may change who announces
-// any Service.
+// or forwards any Service.
 func concernsAll(old, now *config.Snapshot, name string) bool {
 	a, had := old.Nodes.Get(name)
 	b, has := now.Nodes.Get(name)
 	if had != has || had && (a.Ready != b.Ready || a.NetworkUnavailable != b.NetworkUnavailable ||
 		a.OutOfService != b.OutOfService || !maps.Equal(a.Labels, b.Labels)) {
+		return true
+	}
+	if forwarderOf(old, name) != forwarderOf(now, name) {
 		return true
 	}
 	return !slices.Equal(establishedOf(old, name), establishedOf(now, name))
@@ -80,8 +83,8 @@ func exceptionsOf(snap *config.Snapshot, node string) []config.Exception {
 	return nil
 }
 
-// notice is the write that the condition Announced of a Service needs; nil if
-// it says what it shall.
+// notice is the write that the conditions Announced and Forwarding of a Service
+// need; nil if they say what they shall.
 func (r *reign) notice(key config.Key) *write {
 	svc, ok := r.snap.Services.Get(key)
 	if !ok {
@@ -90,15 +93,21 @@ func (r *reign) notice(key config.Key) *write {
 	if r.outlook == nil {
 		r.outlook = newOutlook(r.snap)
 	}
-	var want *config.Condition
+	var says config.Notice
 	if ours(svc, r.opts.Classes) {
-		want = r.outlook.condition(svc)
+		says.Announced = r.outlook.condition(svc)
+		if r.opts.Forwarder {
+			says.Forwarding = r.outlook.forwarding(svc)
+		}
 	}
-	shown := svc.Condition(config.ConditionAnnounced)
-	if sameCondition(shown, want) {
+	if config.NoticeOf(svc).Equal(says) {
 		return nil
 	}
-	w := &write{ref: config.Ref{Kind: config.KindService, Key: key}, service: svc, notice: true, announced: want}
+	shown, want := svc.Condition(config.ConditionAnnounced), says.Announced
+	w := &write{ref: config.Ref{Kind: config.KindService, Key: key}, service: svc, notice: true, says: says}
+	if sameCondition(shown, want) {
+		return w
+	}
 	if want != nil && !want.Status && (shown != nil && shown.Status || !passing[want.Reason]) {
 		w.events = []event{{true, eventAnnounceFailed, want.Message}}
 	}

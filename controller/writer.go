@@ -27,8 +27,8 @@ type write struct {
 	standing    *config.ReservationStatus // what it shall say, if a person made it
 	drop        bool                      // it shall go
 
-	notice    bool              // only the condition Announced of the Service is written
-	announced *config.Condition // what it shall be; nil: it goes
+	notice bool          // only the conditions Announced and Forwarding of the Service are written
+	says   config.Notice // what they shall be
 
 	events []event   // told once the write succeeded
 	asked  time.Time // when the Service was first seen without an address; zero: not timed
@@ -125,7 +125,7 @@ func (c *Controller) send(ctx context.Context, w *write) error {
 	}
 	switch {
 	case w.notice:
-		return c.api.PatchAnnounced(ctx, w.service, w.announced)
+		return c.api.PatchNotice(ctx, w.service, w.says)
 	case w.ref.Kind == config.KindService:
 		return c.api.PatchService(ctx, w.service, w.status)
 	case w.ref.Kind == config.KindIngress:

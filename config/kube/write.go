@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/translate"
@@ -59,35 +60,35 @@ func patchStatus(ctx context.Context, c rest.Interface, how types.PatchType, plu
 // it changes. The usual case is one request. The error wraps config.ErrGone if
 // svc is gone or another Service has its name by now.
 func (c *Client) PatchService(ctx context.Context, svc *config.Service, status config.ServiceStatus) error {
-	return c.writeService(ctx, svc, config.ConditionAllocated, func(known *config.Condition) any {
-		return serviceBody(svc.UID, status, known, metav1.Now())
+	return c.writeService(ctx, svc, []string{config.ConditionAllocated}, func(known []*config.Condition) any {
+		return serviceBody(svc.UID, status, known[0], metav1.Now())
 	})
 }
 
-// PatchAnnounced writes the condition that says who announces svc, nil removes
-// it; otherwise it is like [Client.PatchService].
-func (c *Client) PatchAnnounced(ctx context.Context, svc *config.Service, condition *config.Condition) error {
-	return c.writeService(ctx, svc, config.ConditionAnnounced, func(known *config.Condition) any {
+// PatchNotice writes the conditions that say who announces and who forwards svc;
+// otherwise it is like [Client.PatchService].
+func (c *Client) PatchNotice(ctx context.Context, svc *config.Service, notice config.Notice) error {
+	return c.writeService(ctx, svc, []string{config.ConditionAnnounced, config.ConditionForwarding}, func(known []*config.Condition) any {
 		status := map[string]any{}
-		setCondition(status, condition, known, metav1.Now())
+		setCondition(status, notice.Announced, known[0], metav1.Now())
+		setCondition(status, notice.Forwarding, known[1], metav1.Now())
 		return map[string]any{"metadata": object{UID: types.UID(svc.UID)}, "status": status}
 	})
 }
 
-// writeService sends what body makes of the condition of that name that svc is
-// known to have.
-func (c *Client) writeService(ctx context.Context, svc *config.Service, condition string, body func(known *config.Condition) any) error {
-	known := conditionOf(svc.Conditions, condition)
+// writeService sends what body makes of the conditions of those names that svc is
+// known to have, nil where it has none.
+func (c *Client) writeService(ctx context.Context, svc *config.Service, names []string, body func(known []*config.Condition) any) error {
+	known := conditionsOf(svc.Conditions, names)
 	what := "write status of Service " + svc.Key.String()
 	for range attempts {
 		var wrote *corev1.Service
-		if known != nil {
+		if slices.ContainsFunc(known, func(c *config.Condition) bool { return c != nil }) {
 			wrote = &corev1.Service{}
 		}
 		err := c.patchService(ctx, svc, body(known), wrote)
-		if err == nil && timeless(wrote, condition) {
-			known = nil // the condition was not there any more: say since when it is
-			continue
+		if err == nil && forgetTimeless(known, names, wrote) {
+			continue // a condition was not there any more: say since when it is
 		}
 		if !apierrors.IsConflict(err) && !apierrors.IsInvalid(err) {
 			return writeError(what, err)
@@ -101,10 +102,10 @@ func (c *Client) writeService(ctx context.Context, svc *config.Service, conditio
 			return fmt.Errorf("%s: %w: another one has its name", what, config.ErrGone)
 		}
 		now, _ := translate.Service(fresh)
-		if apierrors.IsInvalid(err) && sameCondition(known, conditionOf(now.Conditions, condition)) {
+		if apierrors.IsInvalid(err) && slices.EqualFunc(known, conditionsOf(now.Conditions, names), sameCondition) {
 			return writeError(what, err) // it is not that: the API server refuses the content
 		}
-		known = conditionOf(now.Conditions, condition)
+		known = conditionsOf(now.Conditions, names)
 	}
 	return fmt.Errorf("%s: %w", what, config.ErrConflict)
 }
@@ -123,6 +124,17 @@ func (c *Client) patchService(ctx context.Context, svc *config.Service, body any
 	return answer.Into(wrote)
 }
 
+// forgetTimeless takes those conditions for unknown that wrote has without a
+// transition time, and tells whether there were any.
+func forgetTimeless(known []*config.Condition, names []string, wrote *corev1.Service) (any bool) {
+	for i, name := range names {
+		if known[i] != nil && timeless(wrote, name) {
+			known[i], any = nil, true
+		}
+	}
+	return any
+}
+
 // timeless tells whether that condition has no transition time: it was left
 // out, since the condition was thought to be there. That cannot be if svc is nil.
 func timeless(svc *corev1.Service, condition string) bool {
@@ -137,13 +149,15 @@ func timeless(svc *corev1.Service, condition string) bool {
 	return false
 }
 
-func conditionOf(list []config.Condition, name string) *config.Condition {
-	for i := range list {
-		if list[i].Type == name {
-			return &list[i]
+// conditionsOf are the conditions of those names, in their order.
+func conditionsOf(list []config.Condition, names []string) []*config.Condition {
+	out := make([]*config.Condition, len(names))
+	for i, name := range names {
+		if at := slices.IndexFunc(list, func(c config.Condition) bool { return c.Type == name }); at >= 0 {
+			out[i] = &list[at]
 		}
 	}
-	return nil
+	return out
 }
 
 func sameCondition(a, b *config.Condition) bool {
@@ -176,11 +190,12 @@ func serviceBody(uid string, s config.ServiceStatus, known *config.Condition, no
 // setCondition puts what makes known into c, or removes it, into a strategic
 // merge patch of a status.
 func setCondition(status map[string]any, c, known *config.Condition, now metav1.Time) {
+	list, _ := status["conditions"].([]any)
 	switch {
 	case c != nil:
-		status["conditions"] = []any{conditionBody(*c, known, now)}
+		status["conditions"] = append(list, conditionBody(*c, known, now))
 	case known != nil:
-		status["conditions"] = []any{map[string]string{"type": known.Type, "$patch": "delete"}}
+		status["conditions"] = append(list, map[string]string{"type": known.Type, "$patch": "delete"})
 	}
 }
 

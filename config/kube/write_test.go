@@ -85,8 +85,9 @@ func TestPatchServiceWritesOnlyOurFields(t *testing.T) {
 	}
 }
 
-// The two conditions have writers that know nothing of each other.
-func TestPatchAnnouncedWritesOneCondition(t *testing.T) {
+// The conditions of addresses and those of a notice have writers that know nothing
+// of each other.
+func TestPatchNoticeWritesItsConditions(t *testing.T) {
 	api, c := newAPIServer(t)
 	api.put(t, "services", aService("web"))
 	if err := c.PatchService(t.Context(), known(t, api), granted("got it", "192.0.2.1")); err != nil {
@@ -94,25 +95,43 @@ func TestPatchAnnouncedWritesOneCondition(t *testing.T) {
 	}
 	before := config.StatusOf(known(t, api))
 	want := config.Condition{Type: config.ConditionAnnounced, Status: true, Reason: "Announced", Message: "layer2: node n2, eth0"}
-	if err := c.PatchAnnounced(t.Context(), known(t, api), &want); err != nil {
+	forwarding := config.Condition{Type: config.ConditionForwarding, Status: true, Reason: "Forwarding", Message: "on every node"}
+	if err := c.PatchNotice(t.Context(), known(t, api), config.Notice{Announced: &want}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.PatchNotice(t.Context(), known(t, api), config.Notice{Announced: &want, Forwarding: &forwarding}); err != nil {
 		t.Fatal(err)
 	}
 	got := known(t, api)
+	if c := got.Condition(config.ConditionForwarding); c == nil || *c != forwarding {
+		t.Errorf("forwarding: %+v", got)
+	}
+	for _, c := range stored[corev1.Service](t, api, "services", webKey).Status.Conditions {
+		if c.LastTransitionTime.IsZero() {
+			t.Errorf("%s has no transition time", c.Type)
+		}
+	}
 	if c := got.Condition(config.ConditionAnnounced); c == nil || *c != want || !config.StatusOf(got).Equal(before) {
 		t.Errorf("announced: %+v", got)
 	}
 	if err := c.PatchService(t.Context(), got, granted("another", "192.0.2.2")); err != nil {
 		t.Fatal(err)
 	}
-	if got = known(t, api); got.Condition(config.ConditionAnnounced) == nil || len(got.Conditions) != 2 {
+	if got = known(t, api); got.Condition(config.ConditionAnnounced) == nil || len(got.Conditions) != 3 {
 		t.Errorf("after another address: %+v", got.Conditions)
 	}
 	stale := *got
 	stale.UID = "another"
-	if err := c.PatchAnnounced(t.Context(), &stale, nil); !errors.Is(err, config.ErrGone) {
+	if err := c.PatchNotice(t.Context(), &stale, config.Notice{}); !errors.Is(err, config.ErrGone) {
 		t.Errorf("another Service of that name: %v", err)
 	}
-	if err := c.PatchAnnounced(t.Context(), got, nil); err != nil {
+	if err := c.PatchNotice(t.Context(), got, config.Notice{Forwarding: &forwarding}); err != nil {
+		t.Fatal(err)
+	}
+	if got = known(t, api); config.NoticeOf(got).Announced != nil || config.NoticeOf(got).Forwarding == nil {
+		t.Errorf("one removed: %+v", got.Conditions)
+	}
+	if err := c.PatchNotice(t.Context(), got, config.Notice{}); err != nil {
 		t.Fatal(err)
 	}
 	if got = known(t, api); got.Condition(config.ConditionAnnounced) != nil || got.Condition(config.ConditionAllocated) == nil {

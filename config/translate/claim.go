@@ -40,7 +40,7 @@ func Claim(o *v1beta1.L2Claim) (*config.L2Claim, []config.Problem) {
 
 // Speaker translates a SpeakerStatus, whose name is that of its node.
 func Speaker(o *v1beta1.SpeakerStatus) *config.SpeakerStatus {
-	s := &config.SpeakerStatus{Node: o.Name, Forwarder: "nft"}
+	s := &config.SpeakerStatus{Node: o.Name, Forwarder: "nft", ForwarderMessage: o.Status.Forwarder.Message}
 	s.ForwarderReady = o.Status.Forwarder.State == config.ForwarderReady
 	if o.Status.Forwarder.State == config.ForwarderOff || o.Status.Forwarder.State == "" {
 		s.Forwarder = "off"
