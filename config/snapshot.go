@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Snapshot is an immutable view of what one process needs from the Kubernetes
@@ -13,6 +14,8 @@ type Snapshot struct {
 	// Fresh counts how often Services and Reservations were read as they truly
 	// are; all that was true at the last of these reads is in here.
 	Fresh uint64
+	// Since is when the first of the changes in here reached this process.
+	Since time.Time
 
 	Services   Table[Key, *Service]
 	Endpoints  Table[Key, *Endpoints] // by Service
@@ -73,6 +76,9 @@ func (c Changes) Merge(later Changes) Changes {
 func MergeSnapshots(old, next *Snapshot) *Snapshot {
 	merged := *next
 	merged.Changed = old.Changed.Merge(next.Changed)
+	if old.Since.Before(next.Since) && !old.Since.IsZero() {
+		merged.Since = old.Since
+	}
 	Tidy(&merged.Changed)
 	return &merged
 }

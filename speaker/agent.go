@@ -63,6 +63,7 @@ type Agent struct {
 	watched    []pulse.Peer // by heartbeats
 	table      forwarding
 	relay      relaying
+	untaken    time.Time // when the first change came that the table may lack; zero: none
 	checks     checks
 	second     secondChances
 	late       ahead                          // records
@@ -190,6 +191,9 @@ func (a *Agent) absorb() {
 func (a *Agent) take(snap *config.Snapshot) {
 	a.changed = a.changed.Merge(snap.Changed)
 	a.snap, a.seen.snap, a.fresh.snap = snap, true, true
+	if a.untaken.IsZero() && len(snap.Changed.Services) > 0 {
+		a.untaken = snap.Since
+	}
 	a.Members.Share(snap.Claims)
 	a.watchBackends(snap)
 	if snap.Changed.All || len(snap.Changed.Nodes) > 0 {

@@ -68,6 +68,10 @@ func (a *Agent) forwardTable(now time.Time) {
 		level.Info(a.log).Log("msg", "forwarding table written again")
 	}
 	a.relayAfter(table)
+	if !a.untaken.IsZero() {
+		a.metrics.programming.Observe(time.Since(a.untaken).Seconds())
+		a.untaken = time.Time{}
+	}
 	a.tellChances(a.table.chances, chances)
 	a.table = forwarding{
 		table: table, ready: announce.Forwarding{Ready: table.Served()}, problems: conflicts(table), dead: gone, chances: chances, lapse: lapse, down: down,

@@ -11,14 +11,19 @@ import (
 type metrics struct {
 	disbelieved prometheus.Counter
 	backends    backendStates
+	programming prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{disbelieved: prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: "steelyard", Subsystem: "pulse", Name: "disbelieved_total",
-		Help: "Silent nodes that gossip went on reaching, so that their silence was no longer believed."})}
+		Help: "Silent nodes that gossip went on reaching, so that their silence was no longer believed."}),
+		programming: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "steelyard", Subsystem: "l4", Name: "programming_seconds",
+			Help:    "Time from a change of Services or endpoints, as the API told it, to the kernel's table.",
+			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 20}})}
 	if reg != nil {
-		reg.MustRegister(m.disbelieved, &m.backends)
+		reg.MustRegister(m.disbelieved, &m.backends, m.programming)
 	}
 	return m
 }

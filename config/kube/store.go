@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,10 +22,11 @@ type mark struct {
 
 // marks collects what changed until somebody takes it.
 type marks struct {
-	mu   sync.Mutex
-	set  map[mark]struct{}
-	read uint64        // how often [Source.Refresh] was done
-	wake chan struct{} // holds one token while there is something to do
+	mu    sync.Mutex
+	set   map[mark]struct{}
+	first time.Time     // when the first of set came
+	read  uint64        // how often [Source.Refresh] was done
+	wake  chan struct{} // holds one token while there is something to do
 }
 
 func newMarks() *marks {
@@ -33,6 +35,9 @@ func newMarks() *marks {
 
 func (m *marks) add(list ...mark) {
 	m.mu.Lock()
+	if len(m.set) == 0 {
+		m.first = time.Now()
+	}
 	for _, x := range list {
 		m.set[x] = struct{}{}
 	}
@@ -51,6 +56,13 @@ func (m *marks) empty() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.set) == 0
+}
+
+// since is when the first of what take returns came.
+func (m *marks) since() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.first
 }
 
 // take empties the collection; the order is by kind and key.

@@ -198,7 +198,9 @@ func (s *Source) publish(ctx context.Context) {
 			return
 		}
 		published = true
+		since := s.marks.since()
 		if snap := s.builder.build(s.marks.take()); snap != nil {
+			snap.Since = since
 			s.out.Put(snap)
 		}
 	}

@@ -13,6 +13,8 @@
 //	sources    group ID . client address, intervals: loadBalancerSourceRanges
 //	chances    external address → address . link of the node that had it before
 //	nodes      hardware addresses of the other nodes
+//	taken, foreign, refused, dropped
+//	           address . protocol . port: counts that rules keep, see tallies
 //
 // A new connection is translated in the nat hooks of prerouting and output at
 // priority -110, just before kube-proxy and everything else at -100; the

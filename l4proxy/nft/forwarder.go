@@ -60,6 +60,11 @@ func New(logger log.Logger, reg prometheus.Registerer, o Options) (*Forwarder, e
 	if err := probe(f.kernel); err != nil {
 		return nil, err
 	}
+	if reg != nil {
+		if err := reg.Register(&collector{forwarder: f, kernel: kernel{netns: o.NetNS}}); err != nil {
+			return nil, fmt.Errorf("metrics: %w", err)
+		}
+	}
 	for _, fam := range f.families {
 		if err := fam.tryDup(f.kernel); err != nil {
 			level.Warn(logger).Log("msg", "no second chance for open connections: the kernel lacks CONFIG_"+fam.dupConfig(), "family", fam.fam, "err", err)

@@ -3,6 +3,7 @@ package nft
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -40,6 +41,7 @@ type family struct {
 	nodes, chances                              *nftables.Set
 	pods                                        *nftables.Set
 	everybody, inside                           way
+	tallies                                     tallies
 }
 
 func newFamily(fam config.Family, markMask uint32) *family {
@@ -59,6 +61,7 @@ func newFamily(fam config.Family, markMask uint32) *family {
 	f.locals = f.set("locals", concat(addr, addr), nftables.SetDatatype{})
 	f.everybody = way{"", f.frontends, f.set("dispatch", u32, nftables.TypeVerdict)}
 	f.inside = way{"inside-", f.set("inside", concat(addr, proto, port), concat(u32, u32, u32)), f.set("dispatch-inside", u32, nftables.TypeVerdict)}
+	f.tallies = f.newTallies(addr)
 	f.pods = f.set("pods", addr, nftables.SetDatatype{})
 	f.pods.Interval = true
 	f.nodes = f.set("nodes", nftables.TypeEtherAddr, nftables.SetDatatype{})
@@ -120,7 +123,7 @@ func (f *family) marker(chains []chain) (string, error) {
 			}
 		}
 	}
-	for _, s := range append(f.elementSets(), f.everybody.dispatch, f.inside.dispatch) {
+	for _, s := range slices.Concat(f.elementSets(), f.tallies.sets(), []*nftables.Set{f.everybody.dispatch, f.inside.dispatch}) {
 		fmt.Fprintf(h, "%s %d %d\n", s.Name, s.KeyType.Bytes, s.DataType.Bytes)
 	}
 	return fmt.Sprintf("layout-%x", h.Sum(nil)[:8]), nil

@@ -37,8 +37,8 @@ func (f *family) chains() []chain {
 	return chains
 }
 
-// translate sends a new connection to its backend. The first rule serves the
-// common groups with two look-ups; a group ID with flags is not a key of
+// translate sends a new connection to its backend. The first rule counts it, the
+// second serves the common groups with two look-ups; a group ID with flags is not a key of
 // backends, so that all other groups pass on to their own chain.
 func (f *family) translate(w way) [][]expr.Any {
 	common := join(f.loadGroup(w.frontends), f.pick(l4proxy.Classes[0], false))
@@ -46,7 +46,7 @@ func (f *family) translate(w way) [][]expr.Any {
 		mask(f.group(), f.group(), flagBytes(l4proxy.IDFlags), make([]byte, 4)),
 		&expr.Lookup{SourceRegister: f.group(), SetName: w.dispatch.Name, IsDestRegSet: true, DestRegister: unix.NFT_REG_VERDICT},
 	})
-	return [][]expr.Any{common, others}
+	return [][]expr.Any{f.countTaken(w), common, others}
 }
 
 // variants are the chains behind dispatch, for each way one for each
@@ -67,11 +67,11 @@ func (f *family) variant(w way, flags uint64) [][]expr.Any {
 	class, affinity, restricted := l4proxy.SplitFlags(flags)
 	var rules [][]expr.Any
 	if restricted {
-		rules = append(rules, join(f.loadGroup(w.frontends), f.clear(flags), []expr.Any{
+		foreign := join(f.loadGroup(w.frontends), f.clear(flags), []expr.Any{
 			f.loadAddr(f.src, f.group()+2),
 			&expr.Lookup{SourceRegister: f.group(), SetName: f.sources.Name, Invert: true},
-			&expr.Verdict{Kind: expr.VerdictDrop},
-		}))
+		})
+		rules = append(rules, join(foreign, f.count(f.tallies.foreign)), join(foreign, []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}))
 	}
 	return append(rules, join(f.loadGroup(w.frontends), f.clear(flags), f.pick(l4proxy.Classes[class], affinity)))
 }
@@ -120,6 +120,8 @@ func (f *family) refuse() [][]expr.Any {
 	return [][]expr.Any{
 		join(flagsSet(&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, known), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}),
 		join(f.translated(), verdict(expr.VerdictGoto, "onward")),
+		f.countUnserved(dropID, f.tallies.dropped),
+		f.countUnserved(rejectID, f.tallies.refused),
 		join(f.lookupFrontend(f.frontends), []expr.Any{equal(f.padding(), groupValue(dropID)), &expr.Verdict{Kind: expr.VerdictDrop}}),
 		join(f.lookupFrontend(f.frontends), []expr.Any{equal(f.padding(), groupValue(rejectID))}, verdict(expr.VerdictGoto, "answer")),
 		join(f.destIn(f.addrs), verdict(expr.VerdictGoto, "stray")),
