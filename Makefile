@@ -121,7 +121,7 @@ chart: bin/helm
 	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system \
 		--set-string 'loadBalancerClass=\,lan' >/dev/null
 	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system \
-		--set networkPolicies.enabled=true,namespace.create=true,metrics.tls=true,speaker.realtime=true,speaker.minReadySeconds=5,bfd.enabled=false,relay.enabled=false,ingress.enabled=false,'externalIPs.allowed={203.0.113.0/28,2001:db8::/64}' >/dev/null
+		--set networkPolicies.enabled=true,namespace.create=true,metrics.tls=true,speaker.realtime=true,speaker.minReadySeconds=5,bfd.enabled=false,relay.enabled=false,ingress.enabled=false,'podCIDRs={10.244.0.0/16}','externalIPs.allowed={203.0.113.0/28,2001:db8::/64}' >/dev/null
 
 # What is measured: "area", "area/name", or several of them; empty: all areas.
 # ROUNDS cuts the rounds of every figure down, for a quick look. keepalived, FRR and

@@ -76,7 +76,7 @@ func (o *controllerFlags) options() (controller.Options, error) {
 	if opts.IngressService, err = keyFlag("ingress-service", o.ingressService); err != nil {
 		return opts, err
 	}
-	if opts.ExternalIPs, err = config.ParseExternalIPs(o.externalIPs); err != nil {
+	if opts.ExternalIPs, err = config.ParsePrefixes(o.externalIPs); err != nil {
 		return opts, usageError{fmt.Errorf("--external-ips-allowed: %w", err)}
 	}
 	switch o.forwarder {

@@ -36,6 +36,7 @@ type speakerFlags struct {
 	common
 	node, forwarder, daemonSet string
 	classes, externalIPs       []string
+	podCIDRs                   []string
 	gossipAddr, gossipKeyFile  string
 	gossipPort, pulsePort      uint16
 	exclude                    []string
@@ -65,6 +66,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	f.StringSliceVar(&o.classes, "class", nil, classUsage)
 	f.StringVar(&o.forwarder, "forwarder", "nft", "who forwards: nft, or off to leave it to kube-proxy or the CNI")
 	f.StringSliceVar(&o.externalIPs, "external-ips-allowed", nil, externalIPsUsage)
+	f.StringSliceVar(&o.podCIDRs, "pod-cidrs", nil, "CIDRs of pods, of all nodes or of this one, where the CNI gives other addresses than spec.podCIDRs of the Node says, with commas between; none: as the Node says")
 	f.StringVar(&o.daemonSet, "daemonset", "steelyard-speaker", "DaemonSet this speaker belongs to")
 	f.StringVar(&o.gossipAddr, "gossip-address", "", "address of this node for gossip between speakers (required)")
 	f.Uint16Var(&o.gossipPort, "gossip-port", member.DefaultPort, "port for gossip, TCP and UDP, the same on all nodes")
@@ -106,9 +108,13 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--exclude-interface: %w", err)}
 	}
-	externalIPs, err := config.ParseExternalIPs(o.externalIPs)
+	externalIPs, err := config.ParsePrefixes(o.externalIPs)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--external-ips-allowed: %w", err)}
+	}
+	podCIDRs, err := config.ParsePrefixes(o.podCIDRs)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--pod-cidrs: %w", err)}
 	}
 	members, err := member.New(member.Config{
 		Node: o.node, BindAddr: addr, BindPort: o.gossipPort, Keys: ring,
@@ -141,7 +147,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	})
 	events := kube.NewEvents(p.client, "steelyard-speaker", o.node, p.with("events"))
 	parts := speaker.Parts{
-		Node: o.node, Namespace: o.namespace, Classes: o.classes, ExternalIPs: externalIPs, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
+		Node: o.node, Namespace: o.namespace, Classes: o.classes, ExternalIPs: externalIPs, PodCIDRs: podCIDRs, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
 		PulsePort: o.pulsePort, Metrics: p.reg,
 		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
 		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: watching, Discovery: routersOnLinks,

@@ -76,6 +76,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"controller", "--kubernetes-api-port=70000"}, "--kubernetes-api-port"},
 		{[]string{"controller", "--forwarder=ipvs"}, "--forwarder"},
 		{[]string{"controller", "--external-ips-allowed=203.0.113.1"}, "--external-ips-allowed"},
+		{append([]string{"speaker", kube, "--pod-cidrs=10.244.0.0"}, gossip...), "--pod-cidrs"},
 		{append([]string{"speaker", kube, "--external-ips-allowed=203.0.113.0/28,x"}, gossip...), `"x"`},
 		{[]string{"controller", "--ingress-service=web"}, "--ingress-service"},
 		{[]string{"ingress", "--drain=soon"}, "--drain"},

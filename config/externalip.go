@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // ExternalIPs are the ranges inside which addresses of spec.externalIPs are
@@ -15,19 +14,6 @@ type ExternalIPs []netip.Prefix
 
 // FieldExternalIPs is the field that Problems of external IPs are about.
 const FieldExternalIPs = "spec.externalIPs"
-
-// ParseExternalIPs reads CIDRs such as 203.0.113.0/28.
-func ParseExternalIPs(list []string) (ExternalIPs, error) {
-	var out ExternalIPs
-	for _, text := range list {
-		p, err := netip.ParsePrefix(strings.TrimSpace(text))
-		if err != nil {
-			return nil, fmt.Errorf("%q is no CIDR such as 203.0.113.0/28: %w", text, err)
-		}
-		out = append(out, p.Masked())
-	}
-	return out, nil
-}
 
 // allow tells whether addr lies in one of the ranges.
 func (e ExternalIPs) allow(addr netip.Addr) bool {

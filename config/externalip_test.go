@@ -10,10 +10,11 @@ import (
 func TestExternalIPs(t *testing.T) {
 	addr := netip.MustParseAddr
 	snap := &Snapshot{Pools: []*Pool{{Name: "lan", Ranges: []Range{{From: addr("203.0.113.8"), To: addr("203.0.113.9")}}}}}
-	allowed, err := ParseExternalIPs([]string{"203.0.113.0/28", " 2001:db8::7/64"})
+	list, err := ParsePrefixes([]string{"203.0.113.0/28", " 2001:db8::7/64"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	allowed := ExternalIPs(list)
 	svc := &Service{Key: Key{"t", "s"}, Type: ClusterIP, Families: []Family{IPv4}}
 	for _, text := range []string{"203.0.113.1", "203.0.113.16", "203.0.113.8", "2001:db8::1", "203.0.113.1", "203.0.113.15"} {
 		svc.ExternalIPs = append(svc.ExternalIPs, addr(text))
@@ -45,7 +46,7 @@ func TestExternalIPs(t *testing.T) {
 	if served, refused = allowed.Of(snap, svc); len(served)+len(refused) > 0 {
 		t.Errorf("left to another proxy: served %v, refused %v", served, refused)
 	}
-	if _, err := ParseExternalIPs([]string{"203.0.113.1"}); err == nil || !strings.Contains(err.Error(), `"203.0.113.1"`) {
+	if _, err := ParsePrefixes([]string{"203.0.113.1"}); err == nil || !strings.Contains(err.Error(), `"203.0.113.1"`) {
 		t.Errorf("an address for a range: %v", err)
 	}
 }

@@ -29,7 +29,7 @@ func TestExternalIPsTold(t *testing.T) {
 	c.set(withExternalIP("elder", 1, "203.0.113.1"))
 	c.set(withExternalIP("younger", 2, "203.0.113.1", "203.0.113.2"))
 	c.set(withExternalIP("thief", 3, "192.0.2.1"))
-	allowed, _ := config.ParseExternalIPs([]string{"203.0.113.0/28"})
+	allowed, _ := config.ParsePrefixes([]string{"203.0.113.0/28"})
 	r := newReign(New(Options{ExternalIPs: allowed}, c, log.NewNopLogger(), nil))
 	told := func() string {
 		c.mu.Lock()

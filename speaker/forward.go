@@ -48,7 +48,7 @@ func (a *Agent) forwardTable(now time.Time) {
 	gone, down, node := dead(a.members), a.backendsDown(), a.self()
 	to := a.relayAddrs(node)
 	table := l4proxy.Update(a.table.table, a.snap, l4proxy.Options{
-		Node: a.Node, Zone: node.Labels[config.ZoneLabel], NodeAddrs: node.Addrs, PodCIDRs: node.PodCIDRs, Dead: gone, Classes: a.Classes,
+		Node: a.Node, Zone: node.Labels[config.ZoneLabel], NodeAddrs: node.Addrs, PodCIDRs: a.podsHere(node), Dead: gone, Classes: a.Classes,
 		ExternalIPs: a.ExternalIPs, Chances: chances, Down: down, Relay: to,
 	})
 	if a.relayFirst(table, now) {
@@ -129,6 +129,15 @@ func (a *Agent) tellHealth(leaving bool) {
 		return
 	}
 	a.HealthPorts.Apply(a.table.table.HealthPorts(), a.table.fault == nil && !leaving)
+}
+
+// podsHere are the addresses of this node's pods. If they were set, other nodes'
+// may be among them: these meet their own node's table first.
+func (a *Agent) podsHere(node *config.Node) []netip.Prefix {
+	if len(a.PodCIDRs) > 0 {
+		return a.PodCIDRs
+	}
+	return node.PodCIDRs
 }
 
 // self is this node as the API has it, or one of which nothing is known.

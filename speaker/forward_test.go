@@ -2,8 +2,12 @@ package speaker
 
 import (
 	"errors"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/config"
 )
 
 // Other load balancers are told to go elsewhere while the table is not written,
@@ -34,4 +38,16 @@ func TestHealthPorts(t *testing.T) {
 		r.stop()
 		r.did("health decision going away", "health ports "+bad, "members leaving", "routers stopped", "answer", "table removed", "members goodbye")
 	})
+}
+
+// What is set counts, not what the Node says, which a CNI may not follow.
+func TestPodsHere(t *testing.T) {
+	node := &config.Node{PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}}
+	set := []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")}
+	for _, c := range []struct{ set, want []netip.Prefix }{{nil, node.PodCIDRs}, {set, set}} {
+		a := Agent{Parts: Parts{PodCIDRs: c.set}}
+		if got := a.podsHere(node); !slices.Equal(got, c.want) {
+			t.Errorf("with %v: %v, want %v", c.set, got, c.want)
+		}
+	}
 }

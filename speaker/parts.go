@@ -26,7 +26,10 @@ type Parts struct {
 	Classes   config.Classes // loadBalancerClasses that are served
 	// ExternalIPs are the ranges in which spec.externalIPs are forwarded.
 	ExternalIPs config.ExternalIPs
-	Version     string
+	// PodCIDRs are the addresses of pods where the CNI has other ones than the
+	// Nodes say; none: as the Node says.
+	PodCIDRs []netip.Prefix
+	Version  string
 	// GossipAddr is this node's own; others are met at addresses of its family.
 	// Without it their first address counts.
 	GossipAddr netip.Addr
