@@ -88,8 +88,8 @@ e2e: lab-tools
 # run under Debian's kernel in QEMU, which emulates: no privilege is needed. The
 # unpacked kernel is kept in the user's cache.
 KERNELTESTS ?=
-test-kernel: PACKAGES := qemu-system-x86 kmod busybox-static xz-utils
-test-kernel: deps ## tests of VLANs, bonds and what else this kernel may lack, in a second one (KERNELTESTS="PACKAGE...")
+test-kernel: PACKAGES := qemu-system-x86 kmod busybox-static xz-utils frr bird2
+test-kernel: deps ## tests of VLANs, bonds, VRFs and what else this kernel may lack, in a second one (KERNELTESTS="PACKAGE...")
 	@e2etest/kernel/test.sh $(KERNELTESTS)
 
 check: format vet lint generated chart ## format, vet, lint, generated files, chart

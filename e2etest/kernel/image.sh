@@ -56,9 +56,10 @@ make_initramfs() { # ROOT VERSION DIRECTORY CPIO
 	mkdir -p "$3"/{bb,proc,sys,dev,run,tmp,usr,src,out,var,etc,root,kmod/proc} "$kmod" || return
 	for m in bin sbin lib lib64; do ln -s "usr/$m" "$3/$m"; done
 	ln -s /run "$3/var/run"
-	for m in passwd group nsswitch.conf ld.so.cache alternatives iproute2 services protocols hosts; do
+	for m in passwd group nsswitch.conf ld.so.cache alternatives iproute2 services protocols hosts pam.d pam.conf security; do
 		[ ! -e "/etc/$m" ] || cp -a "/etc/$m" "$3/etc/"
 	done
+	mkdir -p "$3/etc/frr" && : >"$3/etc/frr/vtysh.conf" || return # FRR's vtysh wants it, and pam
 	cp /bin/busybox "$3/bb/" && cp /bin/busybox "$3/kmod/" && ln -s busybox "$3/bb/sh" && cp "$here/init.sh" "$3/init" && chmod +x "$3/init" || return
 	for m in $modules; do
 		modprobe -d "$1" -S "$2" -D "$m" || { echo "no module $m" >&2; return 1; }

@@ -10,7 +10,8 @@ mount -t devtmpfs dev /dev
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 for d in /dev/shm /tmp /run; do mount -t tmpfs tmpfs $d; done
-mkdir -p /run/netns
+mkdir -p /run/netns /var/tmp/frr
+chmod 1777 /var/tmp/frr
 
 # The kernel calls this to load a module.
 printf '#!/bb/sh\nexec /bb/busybox chroot /kmod /busybox modprobe "$@"\n' >/bb/mp
