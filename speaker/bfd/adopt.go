@@ -127,7 +127,11 @@ func (l *loop) listen() {
 
 // open opens a listener; if it fails, chores do it again.
 func (l *loop) open(at place) {
-	s, err := listen(at)
+	beside, err := l.share(at)
+	var s *listener
+	if err == nil {
+		s, err = listen(at, beside)
+	}
 	why := ""
 	if err == nil {
 		l.listeners[at] = s
@@ -137,4 +141,18 @@ func (l *loop) open(at place) {
 	if why != l.deaf[at] {
 		l.deaf[at], l.news = why, true
 	}
+}
+
+// share lets a listener at a place bind beside those that listen for the same in
+// other VRFs, and tells whether there are any. To the kernel a socket of the
+// default VRF and one of another are in each other's way, unless both let the
+// other be. A listener that is alone does not: whoever else did could take its
+// packets, unnoticed.
+func (l *loop) share(at place) (beside bool, err error) {
+	for other, s := range l.listeners {
+		if other.is4 == at.is4 && other.multiHop == at.multiHop {
+			beside, err = true, errors.Join(err, setOptions(s.fd, []option{reuse}))
+		}
+	}
+	return beside, err
 }

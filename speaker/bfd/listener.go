@@ -26,7 +26,8 @@ type listener struct {
 	ifindex int // of the VRF's device; 0 if there is none
 }
 
-func listen(at place) (*listener, error) {
+// listen opens a listener; beside: there are others, in other VRFs.
+func listen(at place, beside bool) (*listener, error) {
 	family, addr := unix.AF_INET6, netip.IPv6Unspecified()
 	if at.is4 {
 		family, addr = unix.AF_INET, netip.IPv4Unspecified()
@@ -36,15 +37,22 @@ func listen(at place) (*listener, error) {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	l := &listener{place: at, fd: fd}
-	if err := l.prepare(addr); err != nil {
+	if err := l.prepare(addr, beside); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *listener) prepare(addr netip.Addr) error {
-	if err := setOptions(l.fd, listenerOptions(l.is4)); err != nil {
+// reuse lets sockets of different VRFs have one port.
+var reuse = option{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1, "sharing of the port"}
+
+func (l *listener) prepare(addr netip.Addr, beside bool) error {
+	options := listenerOptions(l.is4)
+	if beside {
+		options = append(options, reuse)
+	}
+	if err := setOptions(l.fd, options); err != nil {
 		return err
 	}
 	// More than the host's limit takes a privilege that we may have.
