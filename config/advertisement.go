@@ -108,6 +108,7 @@ type Peer struct {
 	Interface       string     // of the node, at whose other end the router is found (unnumbered); "": it has an Addr
 	Port            uint16     // default 179
 	Source          netip.Addr
+	VRF             string     // device of the VRF that the session runs in; "": the default one
 	RouterID        netip.Addr // invalid: derived from the node
 	HoldTime        time.Duration
 	KeepaliveTime   time.Duration

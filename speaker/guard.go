@@ -30,8 +30,8 @@ type guard struct {
 
 	// Of the agent's goroutine.
 	wanted  []watch
-	applied bool                // at least once
-	near    map[netip.Addr]bool // routers that were next to this node once
+	applied bool          // at least once
+	near    map[spot]bool // routers that were next to this node once
 
 	mu       sync.Mutex // guards the rest
 	peers    map[bfd.Path][]string
@@ -50,8 +50,14 @@ type watch struct {
 	session bfd.Session
 }
 
+// spot is a router's address, which may be another's in another VRF.
+type spot struct {
+	vrf  string
+	addr netip.Addr
+}
+
 func newGuard(logger log.Logger, parts Parts) *guard {
-	return &guard{Parts: parts, log: logger, changed: make(chan struct{}, 1), near: map[netip.Addr]bool{}}
+	return &guard{Parts: parts, log: logger, changed: make(chan struct{}, 1), near: map[spot]bool{}}
 }
 
 // Apply has the routers of sessions watched as their peers want it. Those of
@@ -102,9 +108,9 @@ func (g *guard) share() (sessions []bfd.Session) {
 // sessionTo is the BFD session that watches router, that of p. The C bit stays
 // clear: whether BFD outlives this process is for the one that it runs in to say.
 func (g *guard) sessionTo(p *config.Peer, router netip.Addr, state host.State) bfd.Session {
-	s := bfd.Session{Path: bfd.Path{Peer: router.WithZone(""), Local: p.Source.Unmap().WithZone(""), Interface: router.Zone()}}
+	s := bfd.Session{Path: bfd.Path{Peer: router.WithZone(""), Local: p.Source.Unmap().WithZone(""), Interface: router.Zone(), VRF: p.VRF}}
 	s.MinTx, s.MinRx, s.Multiplier, s.Passive = p.BFD.Transmit, p.BFD.Receive, p.BFD.Multiplier, p.BFD.Passive
-	s.MultiHop = p.MultiHop || p.Hops > 1 || p.Internal() && !g.isNear(router, state)
+	s.MultiHop = p.MultiHop || p.Hops > 1 || p.Internal() && !g.isNear(spot{p.VRF, router}, state)
 	if s.MultiHop {
 		s.MinTTL = p.BFD.MinTTL
 	}
@@ -113,13 +119,13 @@ func (g *guard) sessionTo(p *config.Peer, router netip.Addr, state host.State) b
 
 // isNear tells whether router is on a link of this host. One that was stays so:
 // a link that goes down is no reason to look for the router further away.
-func (g *guard) isNear(router netip.Addr, state host.State) bool {
+func (g *guard) isNear(router spot, state host.State) bool {
 	for _, l := range state.Links {
-		if slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool { return p.Contains(router) }) {
+		if state.VRF(l) == router.vrf && slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool { return p.Contains(router.addr) }) {
 			g.near[router] = true
 		}
 	}
-	return g.near[router] || router.IsLinkLocalUnicast()
+	return g.near[router] || router.addr.IsLinkLocalUnicast()
 }
 
 // Run takes in what BFD finds until ctx ends.

@@ -12,9 +12,10 @@ func (a *Agent) discover() {
 	a.Discovery.Apply(interfaces(a.plan.Sessions), a.host)
 }
 
-// sessions are those of the plan, each with where its router was found.
+// sessions are those of the plan, each with where its router was found, and with
+// the device of its VRF.
 func (a *Agent) sessions() []announce.Session {
-	return located(a.plan.Sessions, a.Discovery.Findings())
+	return placed(located(a.plan.Sessions, a.Discovery.Findings()), a.host)
 }
 
 // interfaces are those of peers by interface, each once.

@@ -146,18 +146,21 @@ func (b *assembly) peers() {
 	}
 }
 
-// samePeer finds an older peer for the same router on a node of p's.
+// samePeer finds an older peer for the same router on a node of p's. One address
+// is another router's in another VRF.
 func (b *assembly) samePeer(p *config.Peer) (*config.Peer, string) {
-	return b.beside(p, func(o *config.Peer) bool { return o.Addr == p.Addr && o.Interface == p.Interface && o.Port == p.Port })
+	return b.beside(p, func(o *config.Peer) bool {
+		return o.Addr == p.Addr && o.Interface == p.Interface && o.VRF == p.VRF && o.Port == p.Port
+	})
 }
 
 // sameListener finds an older peer whose router comes in by the same door: two
-// can do so only at addresses of their own.
+// can do so only at addresses of their own, or in VRFs of their own.
 func (b *assembly) sameListener(p *config.Peer) (*config.Peer, string) {
 	door := p.Listener()
 	return b.beside(p, func(o *config.Peer) bool {
 		other := o.Listener()
-		if !door.IsValid() || !other.IsValid() || door.Port() != other.Port() || door.Addr().Is4() != other.Addr().Is4() {
+		if o.VRF != p.VRF || !door.IsValid() || !other.IsValid() || door.Port() != other.Port() || door.Addr().Is4() != other.Addr().Is4() {
 			return false
 		}
 		return door == other || door.Addr().IsUnspecified() || other.Addr().IsUnspecified()

@@ -206,6 +206,11 @@ var configCases = []struct {
 	{"source by interface", peer("t", byLink+", sourceAddress: 192.0.2.1"), []string{"BGPPeer t spec.sourceAddress Invalid ~ link-local"}, ""},
 	{"waiting by interface", peer("t", byLink+", passive: true"), []string{"BGPPeer t spec.passive Invalid ~ cannot be waited for"}, ""},
 	{"hops by interface", peer("t", byLink+", ebgpMultiHop: true"), []string{"BGPPeer t spec.ebgpMultiHop Invalid ~ on the link"}, ""},
+	{"same router, other VRF", node1 + "\n---\n" + peer("a", tor) + "\n---\n" + peer("b", tor+", vrf: red") + "\n---\n" + peer("c", tor+", vrf: blue"), nil, "a b c"},
+	{"same router, same VRF", node1 + "\n---\n" + peer("z", tor+", vrf: red") + "\n---\n" + peer("a", tor+", vrf: red"), []string{"BGPPeer a spec.peerAddress Conflict ~ BGPPeer z"}, "z"},
+	{"waiting in two VRFs", node1 + "\n---\n" + peer("a", tor+", passive: true") + "\n---\n" + peer("b", "myASN: 1, peerASN: 2, peerAddress: 192.0.2.2, passive: true, vrf: red"), nil, "a b"},
+	{"no VRF's name", peer("t", tor+", vrf: 'red vrf'"), []string{"BGPPeer t spec.vrf Invalid ~ red vrf"}, ""},
+	{"VRF by interface", peer("t", byLink+", vrf: red"), []string{"BGPPeer t spec.vrf Invalid ~ cannot be in a VRF"}, ""},
 	{"same router, other port", node1 + "\n---\n" + peer("a", tor) + "\n---\n" + peer("b", tor+", peerPort: 1179"), nil, "a b"},
 
 	{"watched", bfdp("fast", "receiveInterval: 50, transmitInterval: 50") + "\n---\n" + peer("t", tor+", bfdProfile: fast"), nil, "t fast"},

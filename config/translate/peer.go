@@ -40,6 +40,7 @@ func Peer(o *v1beta1.BGPPeer, secrets map[config.Key]*corev1.Secret) (*config.Pe
 	peerASNs(f, p)
 	peerAddresses(f, p, s)
 	peerInterface(f, p, o)
+	peerVRF(f, p, s)
 	peerTimers(f, p, s)
 	peerLimits(f, p, s)
 	peerFamilies(f, p, s)
@@ -112,7 +113,7 @@ func peerInterface(f *faults, p *config.Peer, o *v1beta1.BGPPeer) {
 		return
 	}
 	p.Interface = s.Interface
-	if len(s.Interface) > maxInterface || strings.ContainsFunc(s.Interface, notInInterface) {
+	if !isInterface(s.Interface) {
 		f.add("spec.interface", ReasonInvalid, "write the name of a network interface of the nodes, such as eth1",
 			"%q cannot be the name of an interface", s.Interface)
 	}
@@ -137,8 +138,27 @@ func peerInterface(f *faults, p *config.Peer, o *v1beta1.BGPPeer) {
 	}
 }
 
-// notInInterface tells whether r cannot be part of an interface's name.
-func notInInterface(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("/%:", r) }
+// peerVRF reads which VRF the session runs in. Whether it is there is for each
+// node to say.
+func peerVRF(f *faults, p *config.Peer, s *v1beta1.BGPPeerSpec) {
+	if s.VRF == "" {
+		return
+	}
+	p.VRF = s.VRF
+	if !isInterface(s.VRF) {
+		f.add("spec.vrf", ReasonInvalid, "write the name of a VRF device of the nodes, such as red", "%q cannot be the name of a device", s.VRF)
+	}
+	if s.Interface != "" {
+		f.add("spec.vrf", ReasonInvalid, "set peerAddress in place of interface, or remove vrf", "a peer by interface cannot be in a VRF")
+	}
+}
+
+// isInterface tells whether name can be that of a network interface.
+func isInterface(name string) bool {
+	return len(name) <= maxInterface && !strings.ContainsFunc(name, func(r rune) bool {
+		return unicode.IsSpace(r) || strings.ContainsRune("/%:", r)
+	})
+}
 
 // peerTimers applies RFC 4271: a hold time of 0 switches both timers off; one
 // timer alone derives the other, keepalive being a third of hold.

@@ -40,6 +40,7 @@ type BGPPeer struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.interface) || !(has(self.password) && size(self.password) > 0 || has(self.passwordSecret))",message="a peer by interface cannot have a password: remove it, or set peerAddress"
 // +kubebuilder:validation:XValidation:rule="!has(self.interface) || !(has(self.sourceAddress) && size(self.sourceAddress) > 0)",message="a peer by interface has no sourceAddress: the link-local address of the interface is used"
 // +kubebuilder:validation:XValidation:rule="!has(self.interface) || !(has(self.passive) && self.passive) && !(has(self.ebgpMultiHop) && self.ebgpMultiHop)",message="a peer by interface is on the link and is connected to: remove passive and ebgpMultiHop"
+// +kubebuilder:validation:XValidation:rule="!has(self.interface) || !has(self.vrf)",message="a peer by interface cannot be in a VRF: set peerAddress in place of interface"
 type BGPPeerSpec struct {
 	// MyASN is the AS number of this side.
 	// +kubebuilder:validation:Minimum=1
@@ -82,6 +83,13 @@ type BGPPeerSpec struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || isIP(self)",message="must be an IP address"
 	SourceAddress string `json:"sourceAddress,omitempty"`
+	// VRF is the VRF device of the node that the session, and BFD with it, runs
+	// in; default: none. A node without it has no session until it is there.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=15
+	// +kubebuilder:validation:Pattern=`^[^\s/%:]+$`
+	VRF string `json:"vrf,omitempty"`
 	// RouterID, as an IPv4 address; default: derived from the node.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64

@@ -254,3 +254,38 @@ func TestRoutesOnTheirWayOut(t *testing.T) {
 		})
 	}
 }
+
+// What a router in a VRF is told to send to is in the VRF: beside the router, or
+// at least a way in. Addresses outside, those of the Node among them, mean
+// nothing there, nor do those of a VRF to a router outside.
+func TestNextHopInAVRF(t *testing.T) {
+	w := bgpWorld()
+	red, member, outside := link("red"), link("eth1", "192.0.2.1/24", "2001:db8:1::1/64"), link("eth0", "192.0.2.1/24", "2001:db8:2::1/64")
+	red.Kind, member.Master = "vrf", "red"
+	inside := *peer4
+	inside.VRF = "red"
+	w.hosts["n1"] = hostWith(outside, member, red)
+	for _, c := range []struct {
+		peer *config.Peer
+		want string
+	}{{peer4, "2001:db8:2::1"}, {&inside, "2001:db8:1::1"}} {
+		w.snap.Peers = []*config.Peer{c.peer}
+		if hop := w.decide("n1").Sessions[0].Routes[1].NextHop; hop.String() != c.want {
+			t.Errorf("in VRF %q: next hop %v, want %s", c.peer.VRF, hop, c.want)
+		}
+	}
+
+	far := inside
+	far.Addr = netip.MustParseAddr("198.18.0.1")
+	w.snap.Peers = []*config.Peer{&far}
+	if hop := w.decide("n1").Sessions[0].Routes[1].NextHop; hop.String() != "2001:db8:1::1" {
+		t.Errorf("a router that is not beside: next hop %v, want the address in the VRF", hop)
+	}
+
+	member.Master = ""
+	w.hosts["n1"] = hostWith(outside, member, red)
+	w.snap.Peers = []*config.Peer{&inside}
+	if p := w.decide("n1"); !slices.Equal(prefixes(p.Sessions[0]), []string{"192.0.2.10/32"}) {
+		t.Errorf("without IPv6 in the VRF: %q", prefixes(p.Sessions[0]))
+	}
+}

@@ -44,17 +44,20 @@ func (p *peering) nextHop(addr netip.Addr) (hop netip.Addr, ok bool) {
 
 // hop6 is the address of this node that IPv6 goes to from an IPv4 peer.
 func (v *view) hop6(peer *config.Peer) netip.Addr {
-	if hop := v.besidePeer(peer.Addr); hop.IsValid() {
+	if hop := v.besidePeer(peer); hop.IsValid() {
 		return hop
+	}
+	if peer.VRF != "" {
+		return v.global6In(peer.VRF)
 	}
 	return v.global6()
 }
 
 // besidePeer is this node's IPv6 address on the link it shares with a peer: a
 // router that is next to us need not know a way to any other of our addresses.
-func (v *view) besidePeer(peer netip.Addr) netip.Addr {
+func (v *view) besidePeer(peer *config.Peer) netip.Addr {
 	for _, l := range v.in.Host.Links {
-		if !l.Up || !slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool { return p.Contains(peer) }) {
+		if !l.Up || v.in.Host.VRF(l) != peer.VRF || !slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool { return p.Contains(peer.Addr) }) {
 			continue
 		}
 		for _, p := range l.Prefixes {
@@ -66,8 +69,24 @@ func (v *view) besidePeer(peer netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
+// global6In is this node's first IPv6 address in a VRF. Those outside it mean
+// nothing to the routers there.
+func (v *view) global6In(vrf string) netip.Addr {
+	for _, l := range v.in.Host.Links {
+		if !l.Up || v.in.Host.VRF(l) != vrf {
+			continue
+		}
+		for _, p := range l.Prefixes {
+			if a := p.Addr(); a.Is6() && a.IsGlobalUnicast() {
+				return a
+			}
+		}
+	}
+	return netip.Addr{}
+}
+
 // global6 is this node's IPv6 address: that of the Node object, else the first
-// on an interface that is up and not excluded.
+// on an interface that is up, not excluded and in no VRF.
 func (v *view) global6() netip.Addr {
 	for _, a := range v.self.Addrs {
 		if a.Is6() && !a.Is4In6() && a.IsGlobalUnicast() {
@@ -75,7 +94,7 @@ func (v *view) global6() netip.Addr {
 		}
 	}
 	for _, l := range v.in.Host.Links {
-		if !l.Up || l.Loopback || v.in.ExcludedLinks.Match(l.Name) {
+		if !l.Up || l.Loopback || v.in.ExcludedLinks.Match(l.Name) || v.in.Host.VRF(l) != "" {
 			continue
 		}
 		for _, p := range l.Prefixes {

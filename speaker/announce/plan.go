@@ -64,11 +64,20 @@ type Session struct {
 	// looked for. The decision leaves both open.
 	Found   netip.Addr
 	Missing string
+
+	// VRF is the number of the device of the peer's VRF; while the peer names one
+	// that this node has not, it is 0 and Missing says so. The decision leaves it
+	// open.
+	VRF int
 }
 
-// Router is the address of the session's router; invalid: not found yet.
+// Router is the address of the session's router; invalid: not found yet, or
+// there is no VRF to reach it in.
 func (s Session) Router() netip.Addr {
-	if s.Peer.Interface != "" {
+	switch {
+	case s.Peer.VRF != "" && s.VRF == 0:
+		return netip.Addr{}
+	case s.Peer.Interface != "":
 		return s.Found
 	}
 	return s.Peer.Addr.Unmap()

@@ -10,8 +10,8 @@ import (
 	"github.com/go-kit/log/level"
 )
 
-// lose ends the session of a router that is not found on its link, or not any
-// more; it is resumed where the router is found. why is empty as long as it has
+// lose ends the session of a router that is not found on its link, or whose VRF
+// is not there, or not any more; it is resumed where the router is found. why is empty as long as it has
 // had no time to be found.
 func (s *session) lose(why string) {
 	if s.srv != nil && s.srv.peer.IsValid() {

@@ -10,10 +10,11 @@ import (
 // node: a global address of the interface that leads to the router. It is
 // invalid if there is none. Host addresses (/128) are taken only if there is
 // nothing else, for they are often virtual; of several the lowest is taken,
-// so that the choice is stable.
-func ownAddr6(peer, source netip.Addr) netip.Addr {
+// so that the choice is stable. An interface in another VRF may have the same
+// addresses, and is not taken for it unless its IPv6 address is in both.
+func ownAddr6(peer, source netip.Addr, vrf device) netip.Addr {
 	if !source.IsValid() {
-		source = sourceTo(peer)
+		source = sourceTo(peer, vrf)
 	}
 	links, err := net.Interfaces()
 	if err != nil || !source.IsValid() {
@@ -22,8 +23,11 @@ func ownAddr6(peer, source netip.Addr) netip.Addr {
 	for _, link := range links {
 		prefixes := prefixesOf(link)
 		for _, p := range prefixes {
-			if p.Addr() == source {
-				return pickGlobal6(prefixes)
+			if p.Addr() != source {
+				continue
+			}
+			if own := pickGlobal6(prefixes); vrf.has(own) {
+				return own
 			}
 		}
 	}
@@ -48,8 +52,9 @@ func pickGlobal6(prefixes []netip.Prefix) (best netip.Addr) {
 
 // sourceTo asks the kernel which address of ours it would use towards peer.
 // Connecting a UDP socket sends nothing.
-func sourceTo(peer netip.Addr) netip.Addr {
-	conn, err := net.Dial("udp", net.JoinHostPort(peer.String(), strconv.Itoa(179)))
+func sourceTo(peer netip.Addr, vrf device) netip.Addr {
+	dialer := net.Dialer{Control: vrf.bind}
+	conn, err := dialer.Dial("udp", net.JoinHostPort(peer.String(), strconv.Itoa(179)))
 	if err != nil {
 		return netip.Addr{}
 	}

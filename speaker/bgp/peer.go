@@ -27,7 +27,7 @@ func peerOf(s settings, restartSeconds uint32) *api.Peer {
 		Timers: &api.Timers{Config: &api.TimersConfig{
 			HoldTime: s.soft.hold, KeepaliveInterval: s.soft.keepalive, ConnectRetry: s.soft.connect,
 		}},
-		Transport: &api.Transport{PassiveMode: s.server.listen.IsValid()},
+		Transport: &api.Transport{PassiveMode: s.server.listen.IsValid(), BindInterface: s.server.vrf.name},
 	}
 	for _, family := range s.families() {
 		p.AfiSafis = append(p.AfiSafis, afiSafi(family, s))

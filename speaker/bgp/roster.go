@@ -77,7 +77,7 @@ func (r *roster) dismiss(m *member) {
 // has the name or the router of one that is still leaving.
 func (r *roster) before(peer *config.Peer) (ends []<-chan struct{}) {
 	for _, m := range r.going {
-		if m.peer.Name == peer.Name || m.peer.Addr == peer.Addr && m.peer.Interface == peer.Interface {
+		if m.peer.Name == peer.Name || m.peer.Addr == peer.Addr && m.peer.Interface == peer.Interface && m.peer.VRF == peer.VRF {
 			ends = append(ends, m.done)
 		}
 	}

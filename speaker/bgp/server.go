@@ -45,7 +45,7 @@ type event struct {
 // its peer's state. It leaves one parked goroutine behind when stopped:
 // GoBGP's Serve has no end.
 func startServer(s serverSettings, j *journal) (*server, error) {
-	if err := canListen(s.listen); err != nil {
+	if err := canListen(s.listen, s.vrf); err != nil {
 		return nil, err
 	}
 	startMu.Lock()
@@ -63,7 +63,7 @@ func startServer(s serverSettings, j *journal) (*server, error) {
 // canListen tells why nobody can be waited for at addr, which may be invalid:
 // then nobody is. A server that finds out by itself is one that leaves a
 // goroutine behind, at every try.
-func canListen(addr netip.AddrPort) error {
+func canListen(addr netip.AddrPort, vrf device) error {
 	if !addr.IsValid() {
 		return nil
 	}
@@ -71,7 +71,8 @@ func canListen(addr netip.AddrPort) error {
 	if addr.Addr().Is6() {
 		network = "tcp6"
 	}
-	l, err := net.Listen(network, addr.String())
+	config := net.ListenConfig{Control: vrf.bind}
+	l, err := config.Listen(context.Background(), network, addr.String())
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("wait for the router at %s: another program listens there; set peerPort or sourceAddress: %w", addr, err)
 	}
@@ -82,7 +83,7 @@ func canListen(addr netip.AddrPort) error {
 }
 
 func (s *server) setUp(ctx context.Context, set serverSettings) error {
-	global := &api.Global{Asn: set.asn, RouterId: set.routerID.String(), ListenPort: noListener}
+	global := &api.Global{Asn: set.asn, RouterId: set.routerID.String(), ListenPort: noListener, BindToDevice: set.vrf.name}
 	if set.listen.IsValid() {
 		global.ListenPort, global.ListenAddresses = int32(set.listen.Port()), []string{set.listen.Addr().String()}
 	}

@@ -19,7 +19,7 @@ func (s *session) edit() error {
 	routes := tidy(s.wanted.Routes)
 	var own6 netip.Addr
 	if _, left := resolve(routes, s.set.peer.addr, own6); left > 0 {
-		own6 = ownAddr6(s.set.peer.addr, s.set.peer.source)
+		own6 = ownAddr6(s.set.peer.addr, s.set.peer.source, s.set.server.vrf)
 	}
 	want, left := resolve(routes, s.set.peer.addr, own6)
 	edits := diff(s.have, want)

@@ -20,6 +20,14 @@ type serverSettings struct {
 	asn      uint32
 	routerID netip.Addr
 	listen   netip.AddrPort // where the router is waited for; invalid: it is connected to
+	vrf      device         // what all sockets are bound to
+}
+
+// device is a VRF's; the zero value stands for the default VRF. One that comes
+// back under its name is another one to the kernel, whose sockets know its number.
+type device struct {
+	name  string
+	index int
 }
 
 // peerSettings are part of the connection or of the OPEN message: a change
@@ -59,7 +67,7 @@ const (
 func settingsOf(want announce.Session, connect time.Duration) settings {
 	p := want.Peer
 	s := settings{
-		server: serverSettings{p.ASN(), want.RouterID, want.Peer.Listener()},
+		server: serverSettings{p.ASN(), want.RouterID, want.Peer.Listener(), device{p.VRF, want.VRF}},
 		peer: peerSettings{
 			addr: want.Router(), port: p.Port, source: p.Source.Unmap(), asn: p.PeerASN, dynamic: p.Dynamic,
 			password: p.Password, graceful: p.GracefulRestart, oneFam: p.OneFamily,

@@ -50,6 +50,7 @@ func TestCostOfAChange(t *testing.T) {
 		"prefixes":   {func(p *config.Peer) { p.MaxPrefixes = 5 }, costUpdate},
 		"passive":    {func(p *config.Peer) { p.Passive = true }, costServer},
 		"local AS":   {func(p *config.Peer) { p.LocalASN = 1 }, costServer},
+		"VRF":        {func(p *config.Peer) { p.VRF = "red" }, costServer},
 	} {
 		if got := base.to(settingsOf(sessionTo(peer(c.change)), time.Second)); got != c.cost {
 			t.Errorf("%s: cost %d, want %d", name, got, c.cost)

@@ -56,7 +56,7 @@ func shutIfPeer(fd int, s settings) error {
 		return nil
 	}
 	local, err := unix.Getsockname(own)
-	if err != nil || !s.owns(addrPort(local), addrPort(remote)) {
+	if err != nil || !s.owns(addrPort(local), addrPort(remote)) || !s.isIn(boundTo(own)) {
 		return nil
 	}
 	if err := unix.Shutdown(own, unix.SHUT_RDWR); err != nil && !errors.Is(err, unix.ENOTCONN) {
@@ -74,6 +74,26 @@ func (s settings) owns(local, remote netip.AddrPort) bool {
 		return local.Port() == s.server.listen.Port()
 	}
 	return remote.Port() == s.peer.port
+}
+
+// isIn tells whether a connection of s may be bound to a device. Where the router
+// is waited for in the default VRF, the kernel binds what comes out of others, if
+// it lets it in (tcp_l3mdev_accept); a link-local address is bound to its link.
+func (s settings) isIn(device string) bool {
+	if s.server.vrf.name == "" && (s.server.listen.IsValid() || s.peer.addr.Zone() != "") {
+		return true
+	}
+	return device == s.server.vrf.name
+}
+
+// boundTo is the device that a socket is bound to; "" if it is to none, or to one
+// that is gone.
+func boundTo(fd int) string {
+	name, err := unix.GetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE)
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // addrPort reads an IP socket address; others give the zero value.
