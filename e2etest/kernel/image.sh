@@ -9,6 +9,7 @@ modules="$basic vrf 8021q bonding dummy veth bridge br_netfilter macvlan ipvlan 
 	ip_vs ip_vs_rr ip_vs_wrr ip_vs_sh ip_vs_mh tls sctp
 	nf_flow_table_inet nf_conntrack_netlink nft_flow_offload nft_ct nft_nat nft_masq nft_redir nft_chain_nat
 	nft_fib_inet nft_numgen nft_hash nft_limit nft_log nft_reject_inet nft_tproxy nft_socket nft_quota
+	nft_reject_ipv4 nft_reject_ipv6 nft_dup_ipv4 nft_dup_ipv6
 	nft_connlimit nft_objref nft_compat inet_diag tcp_diag udp_diag af_packet_diag xfrm_user mpls_router"
 
 # image prints the directory that has vmlinux and init.cpio, made if it is not
