@@ -80,7 +80,6 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		member.SpareProcs() // before any work, so that heartbeats find a free thread
-		daemon.SpareMemory()
 		logger, err := o.logger(cmd)
 		if err != nil {
 			return err
@@ -93,7 +92,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 		if err != nil {
 			return err
 		}
-		return serveUntilDrained(cmd.Context(), agent.Run, p.serveHealth, p.serveMetrics, daemon.GiveMemoryBack)
+		return serveUntilDrained(cmd.Context(), agent.Run, p.serveHealth, p.serveMetrics)
 	}
 	return cmd
 }

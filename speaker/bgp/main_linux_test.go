@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/config"
-	"github.com/steelyard-lb/steelyard/config/daemon"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
@@ -101,8 +100,6 @@ func playSpeaker() error {
 			return reports, json.Unmarshal([]byte(text), &reports)
 		}
 	}
-	daemon.SpareMemory() // as the speaker does, for whose memory it stands in the bench
-	go func() { _ = daemon.GiveMemoryBack(context.Background()) }()
 	s, err := New(logger, prometheus.NewRegistry(), opts)
 	if err != nil {
 		return err
