@@ -52,7 +52,7 @@ var laws = map[string]law{
 
 	"speaker/bfd/packet":  {pure: true, why: "BFD packets: bytes in, values out"},
 	"speaker/bfd/session": {pure: true, own: []string{"speaker/bfd/packet"}, why: "the state machine of BFD: time and randomness are arguments"},
-	"speaker/bfd": {own: []string{"config/feed", "config/lines", "config/thread", "speaker/bfd/packet", "speaker/bfd/session"},
+	"speaker/bfd": {own: []string{"config/feed", "config/lines", "speaker/bfd/packet", "speaker/bfd/session"},
 		doors: join(metrics, "golang.org/x/sys"), why: "runs BFD sessions: one thread and its UDP sockets"},
 
 	"config/feed":   {why: "a small shared library"},

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/steelyard-lb/steelyard/config/thread"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/session"
 )
@@ -102,7 +101,8 @@ func (l *loop) wait(least, due time.Time) {
 // poll waits for so long, or until one of fds has something. An error is a
 // signal to this thread: the next round waits again.
 func poll(fds []unix.PollFd, d time.Duration) {
-	_ = thread.Poll(fds, max(d, 0))
+	ts := unix.NsecToTimespec(int64(max(d, 0)))
+	_, _ = unix.Ppoll(fds, &ts, nil)
 }
 
 // drain takes in what came.

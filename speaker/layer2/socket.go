@@ -13,8 +13,6 @@ import (
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
-
-	"github.com/steelyard-lb/steelyard/config/thread"
 )
 
 const (
@@ -91,7 +89,7 @@ func (s *socket) next(fd int, buf []byte) (int, error) {
 		}
 		s.row = 0
 		wait := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(s.wake), Events: unix.POLLIN}}
-		if err := thread.Poll(wait, -1); err != nil && !errors.Is(err, unix.EINTR) {
+		if _, err := unix.Ppoll(wait, nil, nil); err != nil && !errors.Is(err, unix.EINTR) {
 			return 0, fmt.Errorf("wait for frames: %w", err)
 		}
 		if wait[1].Revents != 0 {

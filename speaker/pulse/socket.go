@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/steelyard-lb/steelyard/config/thread"
 )
 
 // socket is a UDP socket that one thread waits for in the kernel. Go's own
@@ -47,7 +45,8 @@ func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 
 // wait returns when a packet is there or the time is over.
 func (s *socket) wait(d time.Duration) {
-	err := thread.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}, max(d, 0))
+	ts := unix.NsecToTimespec(int64(max(d, 0)))
+	_, err := unix.Ppoll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}, &ts, nil)
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		time.Sleep(leastWait)
 	}
