@@ -129,7 +129,7 @@ chart: bin/helm
 BENCH  ?=
 ROUNDS ?=
 bench: bin/bench ## measure the figures and hold them against their bars (BENCH=area|area/name ROUNDS=n)
-	@if bin/bench -lab $(BENCH); then $(MAKE) --no-print-directory lab-tools bin/bgp.test bin/nft.test PACKAGES="nftables iptables keepalived frr bird2"; fi
+	@if bin/bench -lab $(BENCH); then $(MAKE) --no-print-directory lab-tools bin/bgp.test bin/nft.test PACKAGES="nftables iptables keepalived frr bird2 haproxy nginx-light libnginx-mod-stream"; fi
 	@bin/bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(BENCH)
 
 GOBENCH ?= .

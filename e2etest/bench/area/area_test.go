@@ -33,6 +33,7 @@ func TestPromises(t *testing.T) {
 		"l4/change": "ms  <= 10", "l4/rollout": "requests  = 0", "l4/deadnode": "ms  <= 1000", "l4/rss": "MB  <= 300",
 		"l4/write": "ms  <= 1", "l4/cold": "s  <= 5",
 		"bfd/detect": "ms  <= 200", "bfd/detected": "ratio FRR–FRR pair (ms) <= 1.1", "bfd/sessions": "% of a core FRR's bfdd <= 1", "bfd/flaps": "downs  = 0",
+		"relay/conn": "ratio the better of >= 0.9", "relay/rr": "ratio the better of >= 0.9", "relay/bytes": "ratio the better of >= 0.9",
 	}
 	for _, f := range All() {
 		if got := strings.Join([]string{f.Unit, f.Peer, f.Bar.String()}, " "); got != promised[f.Name] {
