@@ -35,6 +35,10 @@ func (e Events) Writable() bool { return e&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPO
 // buffer may then be followed by the end without another event.
 func (e Events) Ended() bool { return e&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 }
 
+// Urgent tells whether there are urgent data (RFC 6093), at which reading stops
+// short: more may follow without another event, and splicing does not get past.
+func (e Events) Urgent() bool { return e&unix.EPOLLPRI != 0 }
+
 // Failed tells whether the descriptor has an error.
 func (e Events) Failed() bool { return e&unix.EPOLLERR != 0 }
 
@@ -135,7 +139,7 @@ func (l *Loop) Add(fd int, h Handler) error {
 	}
 	o := &l.owners[fd]
 	o.generation++
-	event := unix.EpollEvent{Fd: int32(fd), Pad: o.generation, Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET}
+	event := unix.EpollEvent{Fd: int32(fd), Pad: o.generation, Events: unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET}
 	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
 		return fmt.Errorf("add to epoll: %w", err)
 	}
