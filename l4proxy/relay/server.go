@@ -2,9 +2,12 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/config/lines"
 )
@@ -32,10 +35,14 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	defer func() { end() }()
 	for {
 		conn, err := l.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return nil
+		case passes(err):
+			pause(ctx, redial)
+			continue
+		default:
 			return fmt.Errorf("wait for the speaker: %w", err)
 		}
 		end()
@@ -47,6 +54,17 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 			s.serve(serving, conn)
 		})
 	}
+}
+
+// passes tells whether accepting fails for a while only, for want of files or
+// memory: that must not end the relay, which has connections to serve.
+func passes(err error) bool {
+	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // serve talks to one speaker until it goes or ctx ends.
