@@ -15,7 +15,8 @@ import (
 type Relay struct {
 	ProxyProtocol *config.ProxyProtocol // nil: not relayed
 	// Group and Inside are what those of the [Target] would be if the kernel led
-	// connections to the backends; nil where it would refuse or drop them.
+	// connections to the backends. Where it would refuse or drop them, Group has no
+	// backends, but those that keep the connections they have; nil if there are none.
 	Group, Inside *Group
 }
 
@@ -37,6 +38,17 @@ func (t Table) Insiders() []config.Range {
 		out = append(out, config.Range{From: addr, To: addr})
 	}
 	return out
+}
+
+// Reaches tells whether the kernel can lead a frontend to the relay: this node has
+// an address of that family.
+func (t Table) Reaches(f Frontend) bool {
+	return relayOf(t.basis.relay, config.FamilyOf(f.Addr.Addr())) >= 0
+}
+
+// relayOf is the index of the address of that family, below 0 if there is none.
+func relayOf(relay []netip.AddrPort, family config.Family) int {
+	return slices.IndexFunc(relay, func(a netip.AddrPort) bool { return config.FamilyOf(a.Addr()) == family })
 }
 
 // LedToRelay tells whether addr is where the relay listens. What becomes of
@@ -62,11 +74,11 @@ func (w *builder) keep(g *Group) {
 // one without, nor one that lost the client's address.
 func (w *builder) throughRelay(t Target) Target {
 	out := Target{Action: t.Action, Group: w.leading(t.Group), Relay: Relay{ProxyProtocol: w.part.svc.ProxyProtocol}}
-	if t.Action == Forward {
+	if len(t.Group.Backends)+len(t.Group.Draining) > 0 {
 		out.Relay.Group = t.Group
-		if len(out.Group.Backends) == 0 {
-			out.Action = Reject
-		}
+	}
+	if t.Action == Forward && len(out.Group.Backends) == 0 {
+		out.Action = Reject
 	}
 	if t.Inside != nil {
 		out.Relay.Inside = t.Inside
@@ -83,7 +95,7 @@ func (w *builder) leading(behind *Group) *Group {
 	key := behind.Key
 	key.Relayed = true
 	var c choice
-	i := slices.IndexFunc(w.basis.relay, func(a netip.AddrPort) bool { return config.FamilyOf(a.Addr()) == key.Family })
+	i := relayOf(w.basis.relay, key.Family)
 	if len(behind.Backends) > 0 && i >= 0 {
 		c.backends = []Backend{{Addr: w.basis.relay[i], Local: true}}
 	}

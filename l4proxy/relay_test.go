@@ -114,6 +114,12 @@ func TestWithoutRelay(t *testing.T) {
 	if target.Action != Drop || target.Inside == nil || target.Relay.Group != nil || target.Relay.Inside == nil {
 		t.Errorf("%+v", target)
 	}
+	// Connections that the relay has to backends which only drain go on there.
+	drains := Build(cluster(&config.Service{ProxyProtocol: 2}, "10.0.0.1@n0!"), there)
+	target = drains.Target(Frontend{netip.MustParseAddrPort(vip), config.TCP})
+	if target.Action != Reject || target.Relay.Group == nil || !target.Relay.Group.Keeps(netip.MustParseAddrPort("10.0.0.1:8080")) {
+		t.Errorf("%+v", target)
+	}
 	if got := fmt.Sprint(far.Insiders()); got != "[]" {
 		t.Errorf("inside are %s", got)
 	}

@@ -28,8 +28,8 @@ type Frontend struct {
 	// From are those whose connections begin with a header that is believed.
 	From []netip.Prefix
 	// Group and Inside are indexes into Groups, for clients outside and inside the
-	// cluster. Without the first, nobody is let in; without the second, who is inside
-	// is as everybody.
+	// cluster. Without the first, or backends in it, nobody is let in; without the
+	// second, who is inside is as everybody.
 	Group, Inside *int `json:",omitempty"`
 }
 
@@ -117,8 +117,15 @@ func (c Config) check() error {
 			return fmt.Errorf("frontend %v: headers from %v", f.Addr, f.From)
 		}
 		for _, i := range []*int{f.Group, f.Inside} {
-			if i != nil && (*i < 0 || *i >= len(c.Groups) || len(c.Groups[*i].Backends) == 0) {
+			if i != nil && (*i < 0 || *i >= len(c.Groups) || len(c.Groups[*i].Backends)+len(c.Groups[*i].Draining) == 0) {
 				return fmt.Errorf("frontend %v: there is no group %d with backends", f.Addr, *i)
+			}
+		}
+	}
+	for i, g := range c.Groups {
+		for _, b := range g.Backends {
+			if !b.IsValid() {
+				return fmt.Errorf("group %d: a backend without an address", i)
 			}
 		}
 	}

@@ -34,6 +34,7 @@ type conn struct {
 	up, down       flow
 	open           bool // the backend has accepted
 	closed         bool
+	queued         bool      // it has its turn later
 	last           time.Time // anything happened
 	limit          poll.Timer
 }
@@ -45,6 +46,7 @@ type end struct {
 	readable bool // as far as is known
 	writable bool
 	over     bool // the other side sends no more: read on to the end
+	urgent   bool // it has sent urgent data: read on past them
 	failed   bool
 }
 
@@ -113,7 +115,7 @@ func (c *conn) refuse(count *atomic.Uint64) {
 
 // choose finds out who serves the client.
 func (c *conn) choose() {
-	if c.group = c.w.e.table.Load().groupFor(c.front, c.peer.Addr()); c.group == nil {
+	if c.group = c.w.e.table.Load().groupFor(c.dst, c.peer.Addr()); c.group == nil {
 		c.refuse(&c.w.e.unknown)
 		return
 	}
@@ -129,6 +131,10 @@ func (c *conn) connect() {
 			break
 		}
 		c.backend = backend
+		if c.w.e.table.Load().comesBack(backend) {
+			c.missed(unix.ELOOP)
+			continue
+		}
 		fd, errno := dial(backend)
 		if errno == 0 {
 			if err := c.w.loop.Add(fd, &c.server); err == nil {
@@ -162,6 +168,23 @@ func (c *conn) another(errno unix.Errno) {
 	c.connect()
 }
 
+// orphan ends what was led to a backend that is none any more. A client that is
+// not connected yet is led to one of those there are now.
+func (c *conn) orphan(t *table) {
+	if c.open {
+		c.w.e.orphaned.Add(1)
+		c.abort()
+		return
+	}
+	if c.group = t.groupFor(c.dst, c.peer.Addr()); c.group == nil {
+		c.w.e.failed.Add(1)
+		c.abort()
+		return
+	}
+	c.front = t.frontends[c.dst]
+	c.another(unix.ECANCELED)
+}
+
 // connected begins to relay, with the header in front.
 func (c *conn) connected() {
 	c.open = true
@@ -179,6 +202,7 @@ func (e *end) Ready(ev poll.Events) {
 	e.readable = e.readable || ev.Readable()
 	e.writable = e.writable || ev.Writable()
 	e.over = e.over || ev.Ended()
+	e.urgent = e.urgent || ev.Urgent()
 	e.failed = e.failed || ev.Failed()
 	c := e.c
 	switch {
@@ -199,6 +223,7 @@ func (e *end) Ready(ev poll.Events) {
 
 // Ready goes on with what took too long to do at once.
 func (c *conn) Ready(poll.Events) {
+	c.queued = false
 	if !c.closed {
 		c.relay()
 	}
@@ -221,7 +246,10 @@ func (c *conn) relay() {
 	case c.up.done && c.down.done:
 		c.close()
 	case again:
-		c.w.loop.Later(c)
+		if !c.queued { // once is enough, however many events come meanwhile
+			c.queued = true
+			c.w.loop.Later(c)
+		}
 	case c.client.failed || c.server.failed:
 		c.abort()
 	}

@@ -28,10 +28,11 @@ type Options struct {
 	Drain       time.Duration // limit for connections to end after the context of Run; 10s
 }
 
-// spareFiles are those that are no connections and no pipes.
+// spareFiles are those that are no connections and no pipes: loops, listening
+// sockets, and the speaker's, which has to be heard when there are too many others.
 const spareFiles = 256
 
-func (o Options) complete() (Options, error) {
+func (o Options) complete(files int64) (Options, error) {
 	if o.Port == 0 {
 		o.Port = DefaultPort
 	}
@@ -47,19 +48,23 @@ func (o Options) complete() (Options, error) {
 	if o.Drain == 0 {
 		o.Drain = 10 * time.Second
 	}
-	var files unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		return o, fmt.Errorf("limit of open files: %w", err)
-	}
-	// Each has two sockets; pipes are taken only while there are files for them.
-	most := int(min(files.Cur, 1<<30)-min(files.Cur, spareFiles)) / 2
+	most := int(files / 2) // each has two sockets
 	if o.Connections == 0 {
 		o.Connections = most
 	}
 	if o.Connections > most || most == 0 {
-		return o, fmt.Errorf("%d connections need %d open files, and the limit is %d", o.Connections, 2*o.Connections+spareFiles, files.Cur)
+		return o, fmt.Errorf("%d connections need %d open files, and the limit is %d", o.Connections, 2*o.Connections+spareFiles, files+spareFiles)
 	}
 	return o, nil
+}
+
+// mostFiles is how many files connections and pipes may have.
+func mostFiles() (int64, error) {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return 0, fmt.Errorf("limit of open files: %w", err)
+	}
+	return max(0, int64(min(files.Cur, 1<<30))-spareFiles), nil
 }
 
 // Engine relays. Make it with [New].
@@ -67,22 +72,27 @@ type Engine struct {
 	o       Options
 	id      [8]byte // begins the unique IDs of connections
 	workers []*worker
+	most    int64 // files of connections and pipes
 	updates *feed.Latest[Status]
 	table   atomic.Pointer[table]
 
 	draining atomic.Bool
 	open     atomic.Int64
+	pipes    atomic.Int64 // there are, in use or not
 	accepted, unknown, headless, failed, attempts, ports,
 	idle, orphaned, full, fromBytes, toBytes atomic.Uint64
 }
 
 // New makes an engine that listens when it runs.
 func New(o Options) (*Engine, error) {
-	o, err := o.complete()
+	most, err := mostFiles()
 	if err != nil {
 		return nil, fmt.Errorf("relay: %w", err)
 	}
-	e := &Engine{o: o, updates: feed.NewLatest[Status](nil)}
+	if o, err = o.complete(most); err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	e := &Engine{o: o, most: most, updates: feed.NewLatest[Status](nil)}
 	_, _ = rand.Read(e.id[:]) // never fails
 	for i := range o.Loops {
 		w, err := newWorker(e, i)
@@ -140,6 +150,15 @@ func (e *Engine) Run(ctx context.Context) error {
 	run(0) // where Run was called: in that network namespace
 	all.Wait()
 	return errors.Join(append(faults, e.close())...)
+}
+
+// files are those that connections and pipes have.
+func (e *Engine) files() int64 { return 2 * (e.open.Load() + e.pipes.Load()) }
+
+// sparePipe tells whether there are files for one more pipe. Pipes have a quarter
+// of what there is at most: connections go on without them, if more slowly.
+func (e *Engine) sparePipe() bool {
+	return 8*(e.pipes.Load()+1) <= e.most && e.files()+2 <= e.most
 }
 
 // report tells how it goes once a second.

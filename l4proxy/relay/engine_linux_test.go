@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -301,12 +302,128 @@ func TestOtherTable(t *testing.T) {
 		{Frontends: []Frontend{{Addr: first, ProxyProtocol: 2, Group: &one}}},
 		{Frontends: []Frontend{{Addr: first, ProxyProtocol: 3}}},
 		{Frontends: []Frontend{{Addr: first, ProxyProtocol: 2, Group: new(int)}}, Groups: []Group{{}}},
+		{Frontends: []Frontend{{Addr: first, ProxyProtocol: 2, Group: new(int)}}, Groups: []Group{{Backends: []netip.AddrPort{{}}}}},
 	} {
 		if r.e.Apply(bad) == nil {
 			t.Errorf("%+v is taken", bad)
 		}
 	}
 	say(t, r.dial(r.front4), "the table before counts")
+}
+
+// TestOnlyDraining: where all backends drain, those who are connected go on, and
+// new clients are refused.
+func TestOnlyDraining(t *testing.T) {
+	r := newRig(t, Options{})
+	last := r.backend(echo)
+	r.apply(2, last)
+	conn := r.dial(r.front4)
+	say(t, conn, "hello")
+	r.applyGroup(2, Group{Draining: []netip.AddrPort{last}})
+	gone(t, r.dial(r.front4), "a new client")
+	say(t, conn, "still here")
+}
+
+// TestOtherTableWhileConnecting: a client that waits for a backend which is none
+// any more does not go on waiting, nor does it get that one.
+func TestOtherTableWhileConnecting(t *testing.T) {
+	r := newRig(t, Options{Connect: 15 * time.Second})
+	r.apply(2, silent(t))
+	conn := r.dial(r.front4)
+	eventually(t, "it is accepted", func() bool { return r.e.open.Load() == 1 })
+	r.apply(2, r.backend(echo))
+	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	say(t, conn, "hello")
+	r.apply(2, silent(t))
+	gone(t, conn, "a backend that is none any more")
+	conn = r.dial(r.front4)
+	eventually(t, "it is accepted", func() bool { return r.e.accepted.Load() == 2 })
+	r.applyGroup(2, Group{Draining: []netip.AddrPort{r.front6}})
+	gone(t, conn, "no backend is left")
+}
+
+// TestCircle: a backend whose connections come back to the relay is passed over.
+func TestCircle(t *testing.T) {
+	r := newRig(t, Options{Connections: 30})
+	r.apply(2, r.front4, r.front6)
+	gone(t, r.dial(r.front4), "nothing but circles")
+	if n := r.e.accepted.Load(); n != 1 {
+		t.Errorf("%d connections for one", n)
+	}
+	r.apply(2, r.front4, r.backend(echo))
+	for range 20 {
+		say(t, r.dial(r.front4), "hello")
+	}
+}
+
+// TestUrgentData: what follows urgent data is not held up by them, be there little
+// before them or what goes through a pipe.
+func TestUrgentData(t *testing.T) {
+	for _, size := range []int{0, 100, 20 << 10, 90 << 10} {
+		r := newRig(t, Options{})
+		conn := r.dial(r.front4) // waits until all is in the kernel
+		text := bytes.Repeat([]byte("x"), size)
+		conn.Write(text)
+		raw, err := conn.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw.Control(func(fd uintptr) { err = unix.Sendto(int(fd), []byte("!"), unix.MSG_OOB, nil) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, "tail")
+		time.Sleep(50 * time.Millisecond)
+		r.apply(2, r.backend(echo))
+		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		got := make([]byte, size+4)
+		if n, err := io.ReadFull(conn, got); err != nil || string(got) != string(text)+"tail" {
+			t.Errorf("%d bytes, urgent data, and a tail: %d bytes came back, %v", size, n, err)
+		}
+		conn.Close()
+		r.end()
+	}
+}
+
+// TestOneTurn: a connection with more to move than goes at once has one turn of the
+// next round, whatever happens to it meanwhile.
+func TestOneTurn(t *testing.T) {
+	w, err := newWorker(&Engine{o: Options{Idle: time.Hour}}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	from, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0) // one message a read
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(from[1])
+	defer unix.Close(to[1])
+	for range 10 * turns {
+		if _, err := unix.Write(from[1], []byte("m")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &conn{w: w, open: true}
+	c.client = end{c: c, fd: from[0], readable: true, over: true}
+	c.server = end{c: c, fd: to[0], writable: true}
+	c.up, c.down = flow{w: w, from: &c.client, to: &c.server}, flow{w: w, from: &c.server, to: &c.client}
+	w.conns[c] = struct{}{}
+	for range 3 {
+		c.server.Ready(0)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w.loop.Post(cancel) // after one round
+	if err := w.loop.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if c.up.moved != 4*turns {
+		t.Errorf("%d messages in three turns and one round, %d a turn", c.up.moved, turns)
+	}
 }
 
 // TestSamePick: the relay chooses as the kernel does, by address and port or by

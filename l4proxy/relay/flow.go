@@ -9,10 +9,8 @@ import (
 )
 
 const (
-	turns     = 16       // reads of one flow in a row
-	bulk      = 16 << 10 // a read of so much is likely followed by more
-	pipeSize  = 256 << 10
-	idlePipes = 64 // that a loop keeps
+	turns = 16       // reads of one flow in a row
+	bulk  = 16 << 10 // a read of so much is likely followed by more
 )
 
 // flow is one direction of a connection.
@@ -105,7 +103,7 @@ func (f *flow) finish() unix.Errno {
 
 // fill reads, and writes what it read if that goes at once.
 func (f *flow) fill() unix.Errno {
-	if f.large && f.head == nil && f.takePipe() {
+	if f.large && f.head == nil && !f.from.urgent && f.takePipe() {
 		return f.splice()
 	}
 	buf := f.w.buf
@@ -119,7 +117,7 @@ func (f *flow) fill() unix.Errno {
 			return errno
 		case m == 0:
 			f.ended = true
-		case m < len(buf)-n && !f.from.over:
+		case m < len(buf)-n && !f.from.over && !f.from.urgent:
 			f.from.readable = false // that was all there is
 		}
 		f.large = m >= bulk
@@ -147,15 +145,7 @@ func (f *flow) splice() unix.Errno {
 	return 0
 }
 
-// pipe is a pipe. The zero pipe is none.
-type pipe struct{ in, out int }
-
-func (p pipe) close() {
-	_ = unix.Close(p.in)
-	_ = unix.Close(p.out)
-}
-
-// takePipe tells whether the flow has a pipe. It has none if there are no files to
+// takePipe tells whether the flow has a pipe. It has none if there are none to
 // spare.
 func (f *flow) takePipe() bool {
 	if f.pipe != (pipe{}) {
@@ -165,12 +155,15 @@ func (f *flow) takePipe() bool {
 		f.pipe, f.w.pipes = f.w.pipes[n-1], f.w.pipes[:n-1]
 		return true
 	}
-	var fds [2]int
-	if unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
+	if f.w.loop.Now().Before(f.w.pipeless) {
 		return false
 	}
-	f.pipe = pipe{in: fds[1], out: fds[0]}
-	_, _ = unix.FcntlInt(uintptr(f.pipe.in), unix.F_SETPIPE_SZ, pipeSize) // smaller where that is not allowed
+	p, err := f.w.e.newPipe()
+	if err != nil {
+		f.w.pipeless = f.w.loop.Now().Add(pipePause)
+		return false
+	}
+	f.pipe = p
 	return true
 }
 
@@ -181,7 +174,7 @@ func (f *flow) free() {
 	case f.pipe == (pipe{}):
 		return
 	case f.inPipe > 0 || len(f.w.pipes) >= idlePipes:
-		f.pipe.close()
+		f.w.e.closePipe(f.pipe)
 	default:
 		f.w.pipes = append(f.w.pipes, f.pipe)
 	}

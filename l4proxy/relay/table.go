@@ -62,19 +62,32 @@ func newGroup(g Group) *group {
 	return out
 }
 
-// groupFor is the group that serves client, nil if none does.
-func (t *table) groupFor(f *frontend, client netip.Addr) *group {
+// groupFor is the group that serves client at a frontend, nil if none does.
+func (t *table) groupFor(addr netip.AddrPort, client netip.Addr) *group {
+	f := t.frontends[addr]
+	if f == nil {
+		return nil
+	}
+	g := f.group
 	inside := func(r config.Range) bool { return r.Contains(client) }
 	if f.inside != nil && slices.ContainsFunc(t.insiders, inside) {
-		return f.inside
+		g = f.inside
 	}
-	return f.group
+	if g == nil || len(g.backends) == 0 {
+		return nil
+	}
+	return g
 }
 
 // believes tells whether connections of peer begin with a header.
 func (f *frontend) believes(peer netip.Addr) bool {
 	return slices.ContainsFunc(f.from, func(p netip.Prefix) bool { return p.Contains(peer) })
 }
+
+// comesBack tells whether a connection to a backend would be led to this relay
+// again, and from there to its backends, and so on: Services that name each other's
+// addresses, or their own node ports, as endpoints.
+func (t *table) comesBack(backend netip.AddrPort) bool { return t.frontends[backend] != nil }
 
 // keeps tells whether connections to a backend go on. What has no frontend any
 // more goes on, as it does where the kernel forwards.

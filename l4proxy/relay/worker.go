@@ -23,8 +23,9 @@ type worker struct {
 	loop      *poll.Loop
 	listeners []*listener
 	conns     map[*conn]struct{}
-	pipes     []pipe // empty ones
-	buf       []byte // of whoever reads; nothing stays in it
+	pipes     []pipe    // empty ones
+	pipeless  time.Time // until then no more are made
+	buf       []byte    // of whoever reads; nothing stays in it
 	retry     poll.Timer
 	paused    bool   // accepting: until retry
 	serial    uint64 // of the last connection
@@ -62,9 +63,8 @@ func (w *worker) listen(port uint16) error {
 // obey takes a new table into account.
 func (w *worker) obey(t *table) {
 	for c := range w.conns {
-		if c.open && !t.keeps(c.dst, c.backend) {
-			w.e.orphaned.Add(1)
-			c.abort()
+		if !c.heads && !t.keeps(c.dst, c.backend) {
+			c.orphan(t)
 		}
 	}
 	w.resume() // they wait for the first table
@@ -72,7 +72,7 @@ func (w *worker) obey(t *table) {
 
 // full tells whether no connection can be taken now; it is tried again soon.
 func (w *worker) full() bool {
-	if w.e.open.Load() < int64(w.e.o.Connections) {
+	if w.e.open.Load() < int64(w.e.o.Connections) && w.e.files() < w.e.most {
 		return false
 	}
 	w.hold()
@@ -92,7 +92,7 @@ func (w *worker) resume() {
 	w.paused = false
 	w.loop.Stop(&w.retry)
 	for _, l := range w.listeners {
-		w.loop.Later(l)
+		l.later()
 	}
 }
 
@@ -137,7 +137,7 @@ func (w *worker) close() error {
 	}
 	w.listeners = nil
 	for _, p := range w.pipes {
-		p.close()
+		w.e.closePipe(p)
 	}
 	w.pipes = nil
 	return w.loop.Close()
@@ -149,6 +149,8 @@ type listener struct {
 	fd    int // -1: closed
 	is6   bool
 	ready bool // there may be connections to take
+
+	queued bool // it has its turn later
 }
 
 func (l *listener) close() {
@@ -157,13 +159,24 @@ func (l *listener) close() {
 }
 
 // Ready takes connections.
-func (l *listener) Ready(poll.Events) {
+func (l *listener) Ready(ev poll.Events) {
+	if ev == 0 {
+		l.queued = false
+	}
 	l.ready = true
 	if l.fd < 0 || l.w.paused || l.w.e.table.Load() == nil {
 		return
 	}
 	l.accept()
 	if l.ready && !l.w.paused {
+		l.later()
+	}
+}
+
+// later has the listener go on when others had their turn.
+func (l *listener) later() {
+	if !l.queued {
+		l.queued = true
 		l.w.loop.Later(l)
 	}
 }
