@@ -102,9 +102,16 @@ func (a *Agent) relayLacks(table l4proxy.Table) bool {
 }
 
 // relayed leaves out of ready the addresses with frontends that the relay does
-// not serve.
+// not serve, or that the kernel cannot lead to it and refuses.
 func (a *Agent) relayed(ready announce.Forwarding) announce.Forwarding {
-	lacks := a.relayLacks(a.table.table)
+	table := a.table.table
+	var without []netip.Addr
+	for f := range table.Relayed() {
+		if !a.relay.report.Serves[f.Addr] || !table.Reaches(f) {
+			without = append(without, f.Addr.Addr())
+		}
+	}
+	lacks := len(without) > 0
 	if lacks != a.relay.missing {
 		a.relay.missing = lacks
 		level.Info(a.log).Log("msg", map[bool]string{true: "relay does not serve all addresses that need it", false: "relay serves all addresses that need it"}[lacks])
@@ -113,10 +120,8 @@ func (a *Agent) relayed(ready announce.Forwarding) announce.Forwarding {
 		return ready
 	}
 	edit := ready.Ready.Edit()
-	for f := range a.table.table.Relayed() {
-		if !a.relay.report.Serves[f.Addr] {
-			edit.Delete(f.Addr.Addr())
-		}
+	for _, addr := range without {
+		edit.Delete(addr)
 	}
 	ready.Ready = edit.Done()
 	return ready

@@ -143,3 +143,17 @@ func TestRelayAway(t *testing.T) {
 		}
 	})
 }
+
+// TestRelayOfAnotherFamily: an address that the kernel refuses, as this node has
+// none of its family to lead to, is not answered for, whatever the relay serves.
+func TestRelayOfAnotherFamily(t *testing.T) {
+	relayingStory(t, func(r *rig, f fakeRelay) {
+		r.nodes["n1"].Addrs = []netip.Addr{netip.MustParseAddr("2001:db8::1")}
+		r.run()
+		f.serves(80)
+		r.pass(0)
+		if r.leadsTo(80) != "nowhere" || r.shows("answer") != "" {
+			t.Errorf("leads to %s, answers for %q", r.leadsTo(80), r.shows("answer"))
+		}
+	})
+}
