@@ -258,6 +258,7 @@ func TestAnnouncedIsWrittenOnce(t *testing.T) {
 // What a speaker finds out concerns the Services it names, and those only.
 func TestAnnouncedFollowsReports(t *testing.T) {
 	c, l := announcing(t)
+	c.speakers["n1"] = &config.SpeakerStatus{Node: "n1"} // its first report concerns all
 	c.set(service("shop"))
 	c.set(service("other"))
 	l.run()

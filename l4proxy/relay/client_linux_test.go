@@ -150,7 +150,7 @@ func TestTheSpeakerRestarts(t *testing.T) {
 	less.Digest = less.digest()
 	s.Apply(less)
 	eventually(t, "one is left", func() bool { return s.report().Serves[r.front4] && !s.report().Serves[r.front6] })
-	gone(t, r.dial(r.front6), "a frontend that is none any more")
+	r.refused(r.front6, "a frontend that is none any more")
 
 	r.stop()
 	eventually(t, "a relay that drains serves nobody", func() bool { return s.report().Serves == nil })

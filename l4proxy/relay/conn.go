@@ -162,10 +162,15 @@ func (c *conn) missed(errno unix.Errno) {
 // another gives this backend up; nothing was sent to it.
 func (c *conn) another(errno unix.Errno) {
 	c.missed(errno)
+	c.hangUp()
+	c.connect()
+}
+
+// hangUp ends the attempt to connect to a backend.
+func (c *conn) hangUp() {
 	resetOnClose(c.server.fd)
 	c.w.loop.CloseFD(c.server.fd)
 	c.server = end{c: c, fd: -1}
-	c.connect()
 }
 
 // orphan ends what was led to a backend that is none any more. A client that is
@@ -181,8 +186,9 @@ func (c *conn) orphan(t *table) {
 		c.abort()
 		return
 	}
-	c.front = t.frontends[c.dst]
-	c.another(unix.ECANCELED)
+	c.front, c.tried = t.frontends[c.dst], nil
+	c.hangUp()
+	c.connect()
 }
 
 // connected begins to relay, with the header in front.

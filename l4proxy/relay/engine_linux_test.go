@@ -195,7 +195,7 @@ func TestAnotherBackend(t *testing.T) {
 		t.Errorf("eight connections past a silent backend took %v", d)
 	}
 	r.apply(2, closed)
-	gone(t, r.dial(r.front4), "no backend")
+	r.refused(r.front4, "no backend")
 	if r.e.failed.Load() != 1 {
 		t.Errorf("%d given up", r.e.failed.Load())
 	}
@@ -291,7 +291,7 @@ func TestOtherTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	say(t, conn, "still here")
-	gone(t, r.dial(r.front4), "no frontend")
+	r.refused(r.front4, "no frontend")
 	r.apply(2, second)
 	gone(t, conn, "a backend that is none any more")
 	if r.e.orphaned.Load() != 1 || r.e.unknown.Load() != 1 {
@@ -320,7 +320,7 @@ func TestOnlyDraining(t *testing.T) {
 	conn := r.dial(r.front4)
 	say(t, conn, "hello")
 	r.applyGroup(2, Group{Draining: []netip.AddrPort{last}})
-	gone(t, r.dial(r.front4), "a new client")
+	r.refused(r.front4, "a new client")
 	say(t, conn, "still here")
 }
 
@@ -346,7 +346,7 @@ func TestOtherTableWhileConnecting(t *testing.T) {
 func TestCircle(t *testing.T) {
 	r := newRig(t, Options{Connections: 30})
 	r.apply(2, r.front4, r.front6)
-	gone(t, r.dial(r.front4), "nothing but circles")
+	r.refused(r.front4, "nothing but circles")
 	if n := r.e.accepted.Load(); n != 1 {
 		t.Errorf("%d connections for one", n)
 	}

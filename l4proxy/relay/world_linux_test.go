@@ -178,6 +178,20 @@ func reset(err error) bool {
 	return errors.As(err, &op) && !op.Timeout()
 }
 
+// refused is a connection to a frontend that is reset, be it before its client
+// knows that it was made.
+func (r *rig) refused(front netip.AddrPort, what string) {
+	r.t.Helper()
+	conn, err := net.Dial("tcp", front.String())
+	switch {
+	case err == nil:
+		defer conn.Close()
+		gone(r.t, conn, what)
+	case !reset(err):
+		r.t.Errorf("%s: %v, not a reset", what, err)
+	}
+}
+
 // gone waits until conn is reset.
 func gone(t *testing.T, conn net.Conn, what string) {
 	t.Helper()
