@@ -67,6 +67,8 @@ func (b *bed) runKubeProxy(ctx context.Context, w *way, s setup) (err error) {
 	switch {
 	case ended:
 		return fmt.Errorf("%s ended: %s", s.by, p.Tail(3))
+	case ctx.Err() != nil: // called off, which is no answer to anything
+		return ctx.Err()
 	case err != nil:
 		return fmt.Errorf("%w: %w: %s", errNoAnswer, err, p.Tail(3))
 	}
