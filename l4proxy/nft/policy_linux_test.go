@@ -37,6 +37,27 @@ func TestLocalPolicy(t *testing.T) {
 	l.expect(l.client, "tcp", "198.51.100.12:80", "refused")
 }
 
+// TestEndpointAtAnExternalAddress checks that a connection whose endpoint is an
+// external address ends here, instead of going round between the nodes.
+func TestEndpointAtAnExternalAddress(t *testing.T) {
+	l := newLab(t)
+	l.printRules()
+	l.serve(l.pod1, 8080)
+	w, f := newWorld(), l.forwarder()
+	w.service("served", "198.51.100.12 2001:db8:100::12", "tcp:80 udp:53")
+	w.endpoints("served", "10.1.1.1:8080@node [fd01:1::1]:8080@node")
+	w.service("circle", vip4+" "+vip6, "tcp:80 udp:53")
+	for _, port := range []string{"80", "53", "8080"} { // of which some are served there, and some are not
+		w.endpoints("circle", "198.51.100.12:"+port+"@node2 [2001:db8:100::12]:"+port+"@node2")
+		apply(t, f, w)
+		l.expect(l.client, "tcp", vip4+":80", "refused")
+		l.expect(l.client, "tcp", "["+vip6+"]:80", "refused")
+		l.expect(l.client, "udp", vip4+":53", "refused")
+		l.expect(l.node, "tcp", vip4+":80", "refused")
+	}
+	l.expect(l.client, "tcp", "198.51.100.12:80", "pod1 192.0.2.2")
+}
+
 func TestSourceRanges(t *testing.T) {
 	l := newLab(t)
 	l.printRules()
