@@ -173,3 +173,32 @@ func TestRemove(t *testing.T) {
 	apply(t, f, w) // and it can come back
 	l.sameAsKernel(f, w.table())
 }
+
+// TestUDPTargetPort: a client that keeps its source port follows the Service to
+// another port of the same pod.
+func TestUDPTargetPort(t *testing.T) {
+	l := newLab(t)
+	l.printRules()
+	l.serve(space{name: "old", ns: l.pod1.ns}, 8080)
+	l.serve(space{name: "new", ns: l.pod1.ns}, 8081)
+	w, f := newWorld(), l.forwarder()
+	w.service("s", vip4, "udp:53:30053")
+	w.endpoints("s", "10.1.1.1:8080@node")
+	apply(t, f, w)
+	for _, addr := range []string{vip4 + ":53", "192.0.2.1:30053"} {
+		w.endpoints("s", "10.1.1.1:8080@node")
+		apply(t, f, w)
+		c, err := l.dial(l.client, "udp", "", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ask(c); got != "old 192.0.2.2" {
+			t.Fatalf("%s: got %q, %v", addr, got, err)
+		}
+		w.endpoints("s", "10.1.1.1:8081@node")
+		apply(t, f, w)
+		if got, err := ask(c); got != "new 192.0.2.2" {
+			t.Errorf("%s: got %q, %v after the change", addr, got, err)
+		}
+	}
+}
