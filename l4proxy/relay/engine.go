@@ -116,7 +116,7 @@ func (e *Engine) Apply(c Config) error {
 	t := newTable(c)
 	e.table.Store(t)
 	for _, w := range e.workers {
-		w.loop.Post(func() { w.obey(t) })
+		w.loop.Post(w.obey)
 	}
 	e.tell()
 	return nil

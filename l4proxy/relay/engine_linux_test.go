@@ -342,6 +342,19 @@ func TestOtherTableWhileConnecting(t *testing.T) {
 	gone(t, conn, "no backend is left")
 }
 
+// TestTablesInARow: a worker that comes late to a table, when there is a newer one
+// already, ends nothing that it led by that one.
+func TestTablesInARow(t *testing.T) {
+	r := newRig(t, Options{Loops: 1})
+	busy := make(chan struct{})
+	r.e.workers[0].loop.Post(func() { <-busy })
+	r.apply(2, r.front4) // nothing but a circle
+	r.apply(2, r.backend(echo))
+	conn := r.dial(r.front4)
+	close(busy)
+	say(t, conn, "hello")
+}
+
 // TestCircle: a backend whose connections come back to the relay is passed over.
 func TestCircle(t *testing.T) {
 	r := newRig(t, Options{Connections: 30})

@@ -60,8 +60,10 @@ func (w *worker) listen(port uint16) error {
 	return nil
 }
 
-// obey takes a new table into account.
-func (w *worker) obey(t *table) {
+// obey takes a new table into account: the newest, by which connections may have
+// been led already.
+func (w *worker) obey() {
+	t := w.e.table.Load()
 	for c := range w.conns {
 		if !c.heads && !t.keeps(c.dst, c.backend) {
 			c.orphan(t)
