@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/steelyard-lb/steelyard/config/daemon"
+	"github.com/steelyard-lb/steelyard/config/lines"
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/session"
@@ -178,7 +179,7 @@ func hurry(complaints io.Writer) {
 
 // serve holds the sessions that the speaker wants until ctx ends.
 func (o *bfdFlags) serve(ctx context.Context, complaints io.Writer) error {
-	socket, err := bfd.Listen(o.listen)
+	socket, err := lines.Listen(o.listen)
 	if err != nil {
 		return err
 	}

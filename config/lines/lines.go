@@ -84,8 +84,8 @@ func Say(conn net.Conn, v any) error {
 	return nil
 }
 
-// Pass says the values that come until ctx ends or nobody reads them.
-func Pass[T any](ctx context.Context, conn net.Conn, values <-chan T) error {
+// pass says the values that come until ctx ends or nobody reads them.
+func pass[T any](ctx context.Context, conn net.Conn, values <-chan T) error {
 	for {
 		select {
 		case <-ctx.Done():

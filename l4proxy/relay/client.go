@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 
@@ -83,60 +82,18 @@ func (c *Client) Problems(node string) []config.Problem {
 // Run talks to the relay until ctx ends. When that cannot be reached, says nothing
 // for five seconds or speaks another protocol, a report says so; it is tried again.
 func (c *Client) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		err := c.talk(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		c.lost(err)
-		pause(ctx, redial)
-	}
+	relay := lines.Server{Path: c.path, Name: "the relay", Protocol: protocol, Size: maxStatus, Silence: silence}
+	lines.Talk(ctx, relay, lines.Conversation[Status, Config]{Begin: c.begin, Out: c.news.C(), Heard: c.heard, Lost: c.lost})
 	return nil
 }
 
-// talk connects, and talks until the connection ends, which is an error.
-func (c *Client) talk(ctx context.Context) error {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", c.path)
-	if err != nil {
-		return fmt.Errorf("reach the relay: %w", err)
-	}
-	defer func() { _ = conn.Close() }()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	in := lines.NewReader(conn, maxStatus, silence)
-	var met greeting
-	if err := in.Next(&met); err != nil {
-		return fmt.Errorf("listen to the relay: %w", err)
-	}
-	if met.Protocol != protocol {
-		return fmt.Errorf("the relay is of another version, protocol %d and not %d: replace the pod", met.Protocol, protocol)
-	}
-	var orders sync.WaitGroup
-	defer orders.Wait()
-	defer stop() // before the wait
-	orders.Go(func() {
-		defer stop()
-		c.order(ctx, conn)
-	})
-	for {
-		var s Status
-		if err := in.Next(&s); err != nil {
-			return fmt.Errorf("listen to the relay: %w", err)
-		}
-		c.heard(s)
-	}
-}
-
-// order tells the relay what is wanted until ctx ends or it reads no more.
-func (c *Client) order(ctx context.Context, conn net.Conn) {
+// begin has the relay told what is wanted.
+func (c *Client) begin() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.wanted != nil {
 		c.news.Put(*c.wanted)
 	}
-	c.mu.Unlock()
-	_ = lines.Pass(ctx, conn, c.news.C()) // the reader says why
 }
 
 func (c *Client) heard(s Status) {

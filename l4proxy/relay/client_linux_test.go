@@ -2,11 +2,9 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/config/lines"
 )
@@ -178,69 +175,6 @@ func TestTheRelayRestarts(t *testing.T) {
 		if p := s.Problems("n1"); len(p) != 1 || p[0].Reason != "RelayUnreachable" || s.value(t, "steelyard_relay_up") != 0 {
 			t.Errorf("%v", p)
 		}
-	}
-}
-
-// scarce is a listener that has no files for the first connections.
-type scarce struct {
-	net.Listener
-	fails int
-}
-
-func (s *scarce) Accept() (net.Conn, error) {
-	if s.fails--; s.fails >= 0 {
-		return nil, &net.OpError{Op: "accept", Net: "unix", Err: os.NewSyscallError("accept4", unix.EMFILE)}
-	}
-	return s.Listener.Accept()
-}
-
-// TestNoFilesForTheSpeaker: it is heard when there are some again; the relay does
-// not end for that.
-func TestNoFilesForTheSpeaker(t *testing.T) {
-	r := newRig(t, Options{})
-	path := filepath.Join(t.TempDir(), "relay")
-	l, err := lines.Listen(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- NewServer(r.e).Run(ctx, &scarce{l, 2}) }()
-	s := newSpeaker(t, path)
-	s.Apply(r.config(2, r.backend(echo)))
-	eventually(t, "it is served", func() bool { return s.report().Serves[r.front4] })
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
-// TestServersThatAreNone: one of another version and one that hangs are told of.
-func TestServersThatAreNone(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "relay")
-	s := newSpeaker(t, path)
-	for what, words := range map[string]string{"": "nothing was said", fmt.Sprintf(`{"Protocol":%d}`+"\n", protocol+1): "another version"} {
-		l, err := lines.Listen(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var conns sync.WaitGroup
-		conns.Go(func() {
-			for {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				conns.Go(func() {
-					defer conn.Close()
-					_, _ = io.WriteString(conn, what)
-					_, _ = io.Copy(io.Discard, conn)
-				})
-			}
-		})
-		eventually(t, words, func() bool { return strings.Contains(s.report().Problem, words) })
-		l.Close()
-		conns.Wait()
 	}
 }
 

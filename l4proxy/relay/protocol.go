@@ -7,11 +7,7 @@ import "time"
 const protocol = 1
 
 const (
-	maxConfig = 64 << 20               // bytes of a Config: some hundred thousand backends
-	maxStatus = 64 << 10               // of a Status
-	silence   = 5 * time.Second        // a server that says nothing is given up: it does once a second
-	redial    = 200 * time.Millisecond // between two attempts to reach the relay
+	maxConfig = 64 << 20        // bytes of a Config: some hundred thousand backends
+	maxStatus = 64 << 10        // of a Status
+	silence   = 5 * time.Second // a server that says nothing is given up: it does once a second
 )
-
-// greeting is what a server says first.
-type greeting struct{ Protocol int }

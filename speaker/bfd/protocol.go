@@ -10,6 +10,3 @@ const (
 	maxOrder = 16 << 20        // bytes of one order: tens of thousands of sessions
 	silence  = 5 * time.Second // a server that says nothing is given up: it does once a second
 )
-
-// greeting is what a server says first.
-type greeting struct{ Protocol int }

@@ -2,7 +2,6 @@ package bfd
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/vishvananda/netns"
 
+	"github.com/steelyard-lb/steelyard/config/lines"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
 	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
@@ -22,7 +22,7 @@ import (
 // serve runs an engine with a server at path in ns, until the test or its end.
 func serve(t *testing.T, ns netns.NsHandle, path string) (end func()) {
 	t.Helper()
-	l, err := Listen(path)
+	l, err := lines.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,45 +147,6 @@ func TestWhatCrossesTheSocket(t *testing.T) {
 	testlab.Eventually(t, 5*time.Second, "the C bit of a process of its own", func() bool { return peer.only().RemoteIndependent })
 }
 
-// TestServersThatAreNone: one that hangs and one of another version are told of,
-// and the next one is used.
-func TestServersThatAreNone(t *testing.T) {
-	l, path := newLab(t), filepath.Join(t.TempDir(), "bfd")
-	run(t, l.router, usual(node4))
-	c, n := speaker(t, path)
-	c.Apply([]Session{usual(router4)})
-	for what, words := range map[string]string{"": "nothing was said", fmt.Sprintf(`{"Protocol":%d}`+"\n", protocol+1): "another version"} {
-		listener, err := Listen(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var conns sync.WaitGroup
-		conns.Go(func() {
-			for {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				conns.Go(func() {
-					defer conn.Close()
-					_, _ = io.WriteString(conn, what)
-					if n, _ := io.Copy(io.Discard, conn); n > 0 {
-						t.Errorf("%q: orders were given", what)
-					}
-				})
-			}
-		})
-		testlab.Eventually(t, 20*time.Second, words, func() bool { return strings.Contains(n.problem(), words) })
-		listener.Close()
-		conns.Wait()
-	}
-	serve(t, l.node, path)
-	n.waitUp(1)
-	if p := n.problem(); p != "" {
-		t.Error(p)
-	}
-}
-
 // TestTheLastSpeakerCounts, and one that talks nonsense changes nothing.
 func TestTheLastSpeakerCounts(t *testing.T) {
 	l, path := newLab(t), filepath.Join(t.TempDir(), "bfd")
@@ -215,18 +176,5 @@ func TestTheLastSpeakerCounts(t *testing.T) {
 	m.waitUp(2)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
-	}
-}
-
-func TestListenWhereSomethingElseIs(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Listen(path); err == nil {
-		t.Error("a file that is no socket is taken")
-	}
-	if text, err := os.ReadFile(path); err != nil || string(text) != "precious" {
-		t.Errorf("%q, %v", text, err)
 	}
 }
