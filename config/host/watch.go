@@ -50,7 +50,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if err := w.session(ctx); err != nil && ctx.Err() == nil {
 			level.Warn(w.log).Log("msg", "watching links failed, starting again", "err", err)
-			sleep(ctx, retry)
+			_ = feed.Sleep(ctx, retry)
 		}
 	}
 	return nil
@@ -92,7 +92,7 @@ func (w *Watcher) follow(ctx context.Context, links <-chan netlink.LinkUpdate, a
 		if err := w.publish(); err != nil {
 			return err
 		}
-		sleep(ctx, settle)
+		_ = feed.Sleep(ctx, settle)
 		open := true
 		select {
 		case <-ctx.Done():
@@ -146,13 +146,4 @@ func drain[T any](c <-chan T) {
 		for range c {
 		}
 	}()
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/feed"
 )
 
 // again is the time between two attempts to reach a process, or to hear one.
@@ -34,7 +36,7 @@ func Serve(ctx context.Context, l net.Listener, protocol int, talk func(context.
 		case ctx.Err() != nil:
 			return nil
 		case passes(err):
-			pause(ctx, again)
+			_ = feed.Sleep(ctx, again)
 			continue
 		default:
 			return fmt.Errorf("wait for another process: %w", err)
@@ -62,13 +64,4 @@ func passes(err error) bool {
 		}
 	}
 	return false
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

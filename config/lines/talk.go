@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/config/feed"
 )
 
 // Server is a process that can be talked to. It has [Serve].
@@ -38,7 +40,7 @@ func Talk[In, Out any](ctx context.Context, s Server, c Conversation[In, Out]) {
 			return
 		}
 		c.Lost(err)
-		pause(ctx, again)
+		_ = feed.Sleep(ctx, again)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/feed"
 )
 
 const (
@@ -30,9 +32,9 @@ func (e *Engine) drain(ctx, running context.Context) {
 	end := time.After(e.o.Drain)
 	e.draining.Store(true)
 	e.tell()
-	pause(running, noticeTime)
+	_ = feed.Sleep(running, noticeTime)
 	e.each(running, (*worker).shut)
-	pause(running, handshakeTime)
+	_ = feed.Sleep(running, handshakeTime)
 	e.each(running, (*worker).unlisten)
 	for e.open.Load() > 0 {
 		select {
@@ -43,13 +45,6 @@ func (e *Engine) drain(ctx, running context.Context) {
 			return
 		case <-time.After(20 * time.Millisecond):
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }
 

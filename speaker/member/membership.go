@@ -159,7 +159,7 @@ func (m *Membership) open(ctx context.Context) bool {
 			level.Warn(m.log).Log("msg", "cannot listen for members, trying again",
 				"addr", netip.AddrPortFrom(m.cfg.BindAddr, m.cfg.BindPort), "err", err)
 		}
-		pause(ctx, openRetry)
+		_ = feed.Sleep(ctx, openRetry)
 	}
 	return false
 }
@@ -256,14 +256,5 @@ func nudge(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
