@@ -14,10 +14,11 @@ import (
 // processors, and a real-time one run at once. It is for short work only, and
 // for callers that wait in the kernel: a goroutine that waits in Go is woken by
 // another thread, which is not urgent. On a single processor it stays ordinary:
-// where it has to wait for another thread of the runtime, that could not run.
+// where it has to wait for another thread of the runtime, that could not run. A
+// thread of a process all of whose threads are real-time ones stays what it is.
 func Urgent() {
 	runtime.LockOSThread()
-	if runtime.NumCPU() == 1 {
+	if now, err := unix.SchedGetAttr(0, 0); runtime.NumCPU() == 1 || err == nil && now.Policy == unix.SCHED_RR {
 		return
 	}
 	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -17,11 +18,17 @@ const realtimePriority = 10
 // that has to wait for a processor holds up the thread that must not be late.
 // The error says what was not allowed, and what would allow it. Without it the
 // process works on, as punctual as the machine is idle.
+//
+// From then on one thread at a time runs Go. Of several, one may wait for another
+// without letting its processor go (the sweeper of the heap does), and in real time
+// the other one may never get a processor: two such processes on two processors
+// were seen to stand against each other until they were killed.
 func Hurry() error { return errors.Join(hurry(), lockMemory()) }
 
-// hurry makes all threads real-time ones. New threads are as those that make
-// them: when a round finds nothing new, all are.
+// hurry makes all threads real-time ones, which take turns. New threads are as
+// those that make them: when a round finds nothing new, all are.
 func hurry() error {
+	runtime.GOMAXPROCS(1)
 	done := map[int]bool{}
 	for {
 		tids, err := threads()
@@ -34,7 +41,7 @@ func hurry() error {
 				continue
 			}
 			done[tid] = true
-			attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: realtimePriority}
+			attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: realtimePriority}
 			err := unix.SchedSetAttr(tid, &attr, 0)
 			switch {
 			case errors.Is(err, unix.ESRCH): // ended meanwhile
