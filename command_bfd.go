@@ -18,6 +18,7 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/packet"
 	"github.com/steelyard-lb/steelyard/speaker/bfd/session"
+	"github.com/steelyard-lb/steelyard/speaker/pulse"
 )
 
 // farewell bounds the time in which peers are told of the end.
@@ -33,7 +34,7 @@ type bfdFlags struct {
 	auth, keyFile       string
 	keyID               uint8
 	silent              bool
-	listen              string
+	listen, heartbeats  string
 }
 
 func bfdCommand() *cobra.Command {
@@ -50,7 +51,9 @@ they do not take it for a failure; with --silent it ends without a word, as a
 process does that is about to be back.
 
 With --listen it is the speaker that says, over a Unix socket, which sessions
-there are to be. They stay when the speaker goes, and end without a word.`,
+there are to be. They stay when the speaker goes, and end without a word. With
+--listen-heartbeats as well, this process exchanges the heartbeats by which the
+speakers of a cluster find dead nodes; those end with the speaker.`,
 		Example: "  steelyard bfd --peer 192.0.2.1\n" +
 			"  steelyard bfd --peer fe80::1%eth0 --transmit-interval 50ms --receive-interval 50ms\n" +
 			"  steelyard bfd --peer 198.51.100.1 --source 192.0.2.10 --multihop --min-ttl 250",
@@ -58,6 +61,9 @@ there are to be. They stay when the speaker goes, and end without a word.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := daemon.FlagsFromEnv(cmd.Flags()); err != nil {
 				return usageError{err}
+			}
+			if o.listen == "" && o.heartbeats != "" {
+				return usageError{errors.New("--listen-heartbeats goes with --listen")}
 			}
 			if o.listen != "" && len(o.peers) > 0 {
 				return usageError{errors.New("--listen lets the speaker name the peers: leave it or --peer out")}
@@ -88,6 +94,7 @@ there are to be. They stay when the speaker goes, and end without a word.`,
 	f.Uint8Var(&o.keyID, "auth-key-id", 1, "number of the key that goes with --auth")
 	f.BoolVar(&o.silent, "silent", false, "do not tell the peers of the end")
 	f.StringVar(&o.listen, "listen", "", "path of a Unix socket at which the speaker says what it wants; instead of --peer")
+	f.StringVar(&o.heartbeats, "listen-heartbeats", "", "path of a Unix socket at which the speaker says with whom to exchange heartbeats; with --listen")
 	daemon.DescribeEnv(f)
 	return cmd
 }
@@ -177,15 +184,23 @@ func hurry(complaints io.Writer) {
 	}
 }
 
-// serve holds the sessions that the speaker wants until ctx ends.
+// serve holds the sessions that the speaker wants, and exchanges its heartbeats,
+// until ctx ends.
 func (o *bfdFlags) serve(ctx context.Context, complaints io.Writer) error {
 	socket, err := lines.Listen(o.listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("--listen: %w", err)
+	}
+	group, running := errgroup.WithContext(ctx)
+	if o.heartbeats != "" {
+		beats, err := lines.Listen(o.heartbeats)
+		if err != nil {
+			return errors.Join(fmt.Errorf("--listen-heartbeats: %w", err), socket.Close())
+		}
+		group.Go(func() error { return pulse.Serve(running, beats) })
 	}
 	hurry(complaints)
 	engine := bfd.New(nil)
-	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return engine.Run(running) })
 	group.Go(func() error { return bfd.NewServer(engine).Run(running, socket) })
 	return group.Wait()

@@ -41,7 +41,8 @@ type speakerFlags struct {
 	gossipPort, pulsePort      uint16
 	exclude                    []string
 	ignoreExcludeLabel         bool
-	bfdSocket, relaySocket     string
+	bfdSocket, pulseSocket     string
+	relaySocket                string
 }
 
 func speakerCommand() *cobra.Command {
@@ -74,6 +75,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	f.StringVar(&o.gossipKeyFile, "gossip-key-file", "", "file with the keys of gossip, one per line: the first encrypts, all are accepted; read again when it changes (required)")
 	f.StringArrayVar(&o.exclude, "exclude-interface", announce.DefaultExcludedLinks, "interfaces not to announce on, as a regular expression; repeat for more")
 	f.StringVar(&o.bfdSocket, "bfd-socket", "", "socket of a \"steelyard bfd --listen\" that watches the routers; empty: this process does")
+	f.StringVar(&o.pulseSocket, "heartbeat-socket", "", "socket of a \"steelyard bfd --listen-heartbeats\" that exchanges heartbeats with the other nodes; empty: this process does")
 	f.StringVar(&o.relaySocket, "relay-socket", "", "socket of a \"steelyard relay\" on this node; empty: Services with the PROXY protocol are not served")
 	f.BoolVar(&o.ignoreExcludeLabel, "ignore-exclude-label", false, "announce from nodes labelled "+config.ExcludeLabel+" too")
 	o.register(cmd, "127.0.0.1:17480", "127.0.0.1:9150")
@@ -124,9 +126,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	if o.pulsePort == 0 {
 		o.pulsePort = o.gossipPort + 1
 	}
-	beats, err := pulse.New(pulse.Config{
-		Node: o.node, Addr: addr, Port: o.pulsePort, Keys: ring,
-	}, p.with("pulse"), p.reg)
+	beats, err := o.heartbeats(p, pulse.Config{Node: o.node, Addr: addr, Port: o.pulsePort, Keys: ring})
 	if err != nil {
 		return nil, fmt.Errorf("heartbeats: %w", err)
 	}
@@ -155,6 +155,9 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, watching.Run, routersOnLinks.Run, routers.Run, events.Run},
 	}
 	faults := []func() []config.Problem{keyFile.Problems, members.Problems}
+	if client, ok := beats.(*pulse.Client); ok {
+		faults = append(faults, func() []config.Problem { return client.Problems(o.node) })
+	}
 	switch o.forwarder {
 	case "nft":
 		forwarder, err := nft.New(p.with("nft"), p.reg, nft.Options{})
@@ -196,6 +199,22 @@ func (o *speakerFlags) detector(reg prometheus.Registerer) detector {
 		return bfd.NewClient(o.bfdSocket, reg)
 	}
 	return bfd.New(reg)
+}
+
+// heartbeats find a death, with keys that may change, and run.
+type heartbeats interface {
+	speaker.Heartbeats
+	keyfile.User
+	Run(ctx context.Context) error
+}
+
+// heartbeats are those of a process of its own, if there is one: where others keep
+// the processors busy, the haste of this process holds nothing up in that.
+func (o *speakerFlags) heartbeats(p *process, cfg pulse.Config) (heartbeats, error) {
+	if o.pulseSocket != "" {
+		return pulse.NewClient(o.pulseSocket, cfg, p.with("pulse"), p.reg)
+	}
+	return pulse.New(cfg, p.with("pulse"), p.reg)
 }
 
 // hostFaults finds what of this host keeps packets from being forwarded.

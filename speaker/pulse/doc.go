@@ -3,7 +3,8 @@
 // by keys made from the gossip's.
 //
 // [Pulse.Apply] says who the others are; [Pulse.Run] owns the socket; what is
-// known leaves as a [View] through [Pulse.Views]. The rules are a pure core (mesh,
+// known leaves as a [View] through [Pulse.Views]. A [Client] is used in the same
+// way and has another process do it, behind [Serve]. The rules are a pure core (mesh,
 // session, packet) that is given the time: who exchanges beats with whom, when
 // a silence is a death, how many must have seen it, and what a packet must
 // carry to be neither forged nor played back. docs/decisions/0007 has the

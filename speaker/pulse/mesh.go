@@ -44,12 +44,11 @@ type mesh struct {
 	events events
 }
 
-// events are what metrics count.
+// events are what metrics count, but for the silences that were taken for a death
+// since they were told of last.
 type events struct {
-	died     []time.Duration // silences that were taken for a death
-	revived  int
-	unproven int
-	replayed int
+	died                        []time.Duration
+	revived, unproven, replayed uint64
 }
 
 func newMesh(t Tuning, self string, boot uint64) *mesh {
@@ -217,11 +216,11 @@ func (m *mesh) goodbye() {
 	}
 }
 
-// take hands out what is to be sent and counted.
-func (m *mesh) take() ([]datagram, events) {
-	out, ev := m.out, m.events
-	m.out, m.events = nil, events{}
-	return out, ev
+// take hands out what is to be sent.
+func (m *mesh) take() []datagram {
+	out := m.out
+	m.out = nil
+	return out
 }
 
 // settle brings up to date what depends on several sessions: what is too old

@@ -14,7 +14,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/steelyard-lb/steelyard/speaker/keys"
 )
@@ -60,9 +59,18 @@ func freePort(t *testing.T) uint16 {
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 }
 
-// trio are three nodes n0, n1, n2 of this process; loss[i][j] is that from i to j.
+// beater is a [Pulse] or a [Client].
+type beater interface {
+	Apply(peers []Peer)
+	Rekey(ring keys.Ring)
+	Run(ctx context.Context) error
+	Views() <-chan View
+}
+
+// trio are three nodes n0, n1, n2; loss[i][j] is that from i to j.
 type trio struct {
-	nodes [3]*Pulse
+	nodes [3]beater
+	shown [3]*metrics
 	stop  [3]func()
 	loss  [3][3]*atomic.Int64
 	mu    sync.Mutex
@@ -70,22 +78,29 @@ type trio struct {
 	downs [3]int // views that called somebody dead
 }
 
-func newTrio(t *testing.T) *trio {
+// here makes a node whose beats are this process's.
+func here(t *testing.T, cfg Config) (beater, *metrics) {
+	t.Helper()
+	p, err := New(cfg, log.NewNopLogger(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, p.metrics
+}
+
+func newTrio(t *testing.T, node func(*testing.T, Config) (beater, *metrics)) *trio {
 	g := &trio{}
 	var ports [3]uint16
 	for i := range ports {
 		ports[i] = freePort(t)
 	}
 	for i := range ports {
-		p, err := New(Config{Node: fmt.Sprint("n", i), Addr: netip.MustParseAddr("127.0.0.1"), Port: ports[i], Keys: keys.Ring{"secret"}},
-			log.NewNopLogger(), prometheus.NewRegistry())
-		if err != nil {
-			t.Fatal(err)
-		}
+		cfg := Config{Node: fmt.Sprint("n", i), Addr: netip.MustParseAddr("127.0.0.1"), Port: ports[i], Keys: keys.Ring{"secret"}}
+		p, shown := node(t, cfg)
 		var peers []Peer
 		for j := range ports {
 			g.loss[i][j] = &atomic.Int64{}
-			peers = append(peers, Peer{fmt.Sprint("n", j), newWire(t, netip.AddrPortFrom(p.cfg.Addr, ports[j]), g.loss[i][j])})
+			peers = append(peers, Peer{fmt.Sprint("n", j), newWire(t, netip.AddrPortFrom(cfg.Addr, ports[j]), g.loss[i][j])})
 		}
 		p.Apply(peers)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -112,7 +127,7 @@ func newTrio(t *testing.T) *trio {
 				}
 			}
 		})
-		g.nodes[i], g.stop[i] = p, func() { cancel(); wg.Wait() }
+		g.nodes[i], g.shown[i], g.stop[i] = p, shown, func() { cancel(); wg.Wait() }
 		t.Cleanup(g.stop[i])
 	}
 	return g
@@ -150,7 +165,12 @@ func (g *trio) until(t *testing.T, i int, want map[string]State) time.Duration {
 
 // Real sockets: nodes meet, bear losses, see a cut and its end.
 func TestOnLoopback(t *testing.T) {
-	g := newTrio(t)
+	t.Run("in this process", func(t *testing.T) { testLife(t, here) })
+	t.Run("in another", func(t *testing.T) { testLife(t, elsewhere) })
+}
+
+func testLife(t *testing.T, node func(*testing.T, Config) (beater, *metrics)) {
+	g := newTrio(t, node)
 	g.until(t, 0, map[string]State{"n1": Up, "n2": Up})
 	g.until(t, 1, map[string]State{"n0": Up, "n2": Up})
 	g.until(t, 2, map[string]State{"n0": Up, "n1": Up})
@@ -169,9 +189,7 @@ func TestOnLoopback(t *testing.T) {
 	g.lose(0)
 	g.until(t, 0, map[string]State{"n1": Up, "n2": Up})
 	g.until(t, 2, map[string]State{"n0": Up, "n1": Up})
-	if n := testutil.ToFloat64(g.nodes[0].metrics.revived); n < 1 {
-		t.Errorf("%v nodes came back, by the metric", n)
-	}
+	eventually(t, "the metric says that nodes came back", func() bool { return g.shown[0].last.Load().Revived > 0 })
 	g.stop[1]() // in order: nobody is dead
 	g.until(t, 0, map[string]State{"n2": Up})
 	g.until(t, 2, map[string]State{"n0": Up})
@@ -180,7 +198,7 @@ func TestOnLoopback(t *testing.T) {
 // Keys are exchanged, step by step and each node at another time: no beat is
 // lost and nobody is held for dead. Whoever changes them at once is told.
 func TestKeysAreExchanged(t *testing.T) {
-	g := newTrio(t)
+	g := newTrio(t, elsewhere)
 	g.until(t, 0, map[string]State{"n1": Up, "n2": Up})
 	g.until(t, 1, map[string]State{"n0": Up, "n2": Up})
 	g.until(t, 2, map[string]State{"n0": Up, "n1": Up})
@@ -190,8 +208,8 @@ func TestKeysAreExchanged(t *testing.T) {
 			time.Sleep(250 * time.Millisecond)
 		}
 	}
-	for i, p := range g.nodes {
-		if n := testutil.ToFloat64(p.metrics.undecrypted); n > 0 {
+	for i, m := range g.shown {
+		if n := m.last.Load().Undecrypted; n > 0 {
 			t.Errorf("n%d could not read %v beats", i, n)
 		}
 	}
@@ -200,9 +218,7 @@ func TestKeysAreExchanged(t *testing.T) {
 	}
 	g.nodes[2].Rekey(keys.Ring{"other"})
 	g.until(t, 0, map[string]State{"n1": Up, "n2": Down})
-	if n := testutil.ToFloat64(g.nodes[0].metrics.undecrypted); n < 1 {
-		t.Error("beats of another key are not counted")
-	}
+	eventually(t, "beats of another key are counted", func() bool { return g.shown[0].last.Load().Undecrypted > 0 })
 }
 
 func (g *trio) lose(percent int64) {
@@ -215,7 +231,7 @@ func (g *trio) lose(percent int64) {
 
 // Packets without the key, and rubbish, are counted and change nothing.
 func TestStranger(t *testing.T) {
-	out, reg, port := &lines{}, prometheus.NewRegistry(), freePort(t)
+	out, reg, port := &journal{}, prometheus.NewRegistry(), freePort(t)
 	p, err := New(Config{Node: "n0", Addr: netip.MustParseAddr("127.0.0.1"), Port: port, Keys: keys.Ring{"secret"}}, log.NewLogfmtLogger(out), reg)
 	if err != nil {
 		t.Fatal(err)
@@ -224,14 +240,20 @@ func TestStranger(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = p.Run(ctx) })
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.cfg.Addr, port)))
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	forged := packet{Kind: beat, From: idOf("n1"), Mine: 1, Yours: p.mesh.boot, Seq: 1, Echo: 1, Down: []id{idOf("n0")}}
+	forged := packet{Kind: beat, From: idOf("n1"), Mine: 1, Yours: p.engine.mesh.boot, Seq: 1, Echo: 1, Down: []id{idOf("n0")}}
+	read := func() (n uint64) {
+		if u := p.metrics.last.Load(); u != nil {
+			n = u.Undecrypted
+		}
+		return n
+	}
 	deadline := time.Now().Add(10 * time.Second)
-	for testutil.ToFloat64(p.metrics.undecrypted) < 3 && time.Now().Before(deadline) {
+	for read() < 3 && time.Now().Before(deadline) {
 		for _, b := range [][]byte{[]byte("hello"), forged.seal(nil, deriveKey([]byte("guess"))), make([]byte, maxSize+50)} {
 			_, _ = conn.Write(b) // refused until the socket is open
 		}
@@ -239,7 +261,7 @@ func TestStranger(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
-	if n := testutil.ToFloat64(p.metrics.undecrypted); n < 3 {
+	if n := read(); n < 3 {
 		t.Errorf("%v packets counted", n)
 	}
 	if p.last.Alone || len(p.last.States) > 0 {
@@ -250,25 +272,34 @@ func TestStranger(t *testing.T) {
 	}
 }
 
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for start := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(start) > 20*time.Second {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
 func TestConfigIsChecked(t *testing.T) {
 	if _, err := New(Config{Node: "n0"}, log.NewNopLogger(), nil); err == nil {
 		t.Error("no address, port and secret: no error")
 	}
 }
 
-// lines is a log to read while it is written.
-type lines struct {
+// journal is a log to read while it is written.
+type journal struct {
 	mu sync.Mutex
 	b  strings.Builder
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *journal) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *lines) String() string {
+func (l *journal) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()

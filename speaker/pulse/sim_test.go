@@ -122,7 +122,7 @@ func (w *world) push(e event) {
 
 // carry puts what n sends on its way.
 func (w *world) carry(n *simNode) {
-	out, _ := n.mesh.take()
+	out := n.mesh.take()
 	n.sent += len(out)
 	for _, d := range out {
 		to := w.at[d.to]

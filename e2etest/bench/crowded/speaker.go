@@ -54,7 +54,7 @@ func (w *world) prepareSpeaker(ctx context.Context) error {
 	container := d.Spec.Template.Spec.Containers[0] // the API refuses a DaemonSet without
 	w.command.argv = []string{filepath.Join(bin, "steelyard")}
 	for _, arg := range container.Args {
-		if !strings.HasPrefix(arg, "--bfd-socket=") && !strings.HasPrefix(arg, "--gossip-key-file=") {
+		if !strings.HasPrefix(arg, "--bfd-socket=") && !strings.HasPrefix(arg, "--heartbeat-socket=") && !strings.HasPrefix(arg, "--gossip-key-file=") {
 			w.command.argv = append(w.command.argv, arg)
 		}
 	}
