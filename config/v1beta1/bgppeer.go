@@ -209,13 +209,13 @@ type PrefixSelector struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="isCIDR(self)",message="must be a network such as 10.0.0.0/8"
 	Prefix string `json:"prefix"`
-	// GE takes the networks inside of prefix that are at least so long, and LE those
-	// that are at most so long; without either, prefix alone is taken.
+	// GE takes the networks inside of prefix that are at least so long. Without ge
+	// and le the prefix alone is taken.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=128
 	GE *int32 `json:"ge,omitempty"`
-	// LE: see ge.
+	// LE takes the networks inside of prefix that are at most so long.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=128

@@ -98,6 +98,24 @@ func TestLearntRoutesOutlastARestart(t *testing.T) {
 	})
 }
 
+// A router that goes on forwarding keeps its routes here over a lost connection.
+func TestLearntRoutesOutlastAReset(t *testing.T) {
+	t.Parallel()
+	l, both := newLab(t), sent4+" "+sent6
+	l.startRouter("frr", routerConf{routes: 2, restart: 60, forwards: true})
+	sp := l.startSpeaker()
+	sp.tell("apply", sessionTo(peer(takeAll), route(vip4)))
+	testlab.Eventually(t, 20*time.Second, "the router's routes", func() bool { return sp.knows(both) && sp.state().Heard })
+	l.reset()
+	testlab.Eventually(t, 20*time.Second, "the session after a fall", func() bool {
+		st := sp.state()
+		if got, _ := learntBy(st.Learnt); got != both {
+			t.Fatalf("learnt in state %s: %q", st.State, got)
+		}
+		return st.Flaps == 1 && st.Up() && st.Heard
+	})
+}
+
 // A router that is found dead, one that says goodbye, and one without graceful
 // restart lose what was learnt of them at once.
 func TestLearntRoutesGoWithTheirRouter(t *testing.T) {

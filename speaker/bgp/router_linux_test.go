@@ -21,6 +21,7 @@ type routerConf struct {
 	routes       int  // how many the router sends, of each family
 	unnumbered   bool // the node is a neighbor by the interface alone
 	restart      int  // seconds in which it is back, by graceful restart; else it only helps others
+	forwards     bool // FRR says after each start that it went on forwarding
 	gshut        bool // BIRD too heeds GRACEFUL_SHUTDOWN; FRR does so unasked from other ASes
 }
 
@@ -104,6 +105,9 @@ func (c routerConf) frr() string {
 	fmt.Fprintf(&b, "router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n no bgp network import-check\n bgp long-lived-graceful-restart stale-time 60\n", c.asn, router4)
 	if c.restart > 0 {
 		fmt.Fprintf(&b, " bgp graceful-restart\n bgp graceful-restart restart-time %d\n", c.restart)
+	}
+	if c.forwards {
+		b.WriteString(" bgp graceful-restart preserve-fw-state\n")
 	}
 	for _, n := range c.neighbors() {
 		fmt.Fprintf(&b, " neighbor %s remote-as %d\n neighbor %s timers %d %d\n", n, c.nodeASN, n, c.hold/3, c.hold)
