@@ -25,6 +25,7 @@ import (
 	"github.com/steelyard-lb/steelyard/speaker/bfd"
 	"github.com/steelyard-lb/steelyard/speaker/bgp"
 	"github.com/steelyard-lb/steelyard/speaker/discovery"
+	"github.com/steelyard-lb/steelyard/speaker/fib"
 	"github.com/steelyard-lb/steelyard/speaker/keyfile"
 	"github.com/steelyard-lb/steelyard/speaker/keys"
 	"github.com/steelyard-lb/steelyard/speaker/layer2"
@@ -137,6 +138,10 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bgp: %w", err)
 	}
+	inbound, err := fib.New(p.with("fib"))
+	if err != nil {
+		return nil, fmt.Errorf("routes of routers: %w", err)
+	}
 	watching := o.detector(p.reg)
 	routersOnLinks := discovery.New(p.with("discovery"))
 	lan := layer2.New(p.with("layer2"), p.reg, layer2.Options{Detection: pulse.DefaultTuning.Detection()})
@@ -149,10 +154,10 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		Node: o.node, Namespace: o.namespace, Classes: o.classes, ExternalIPs: externalIPs, PodCIDRs: podCIDRs, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
 		PulsePort: o.pulsePort, Metrics: p.reg,
 		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
-		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: watching, Discovery: routersOnLinks,
+		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: watching, Discovery: routersOnLinks, Inbound: inbound,
 		Claims: p.client, Records: p.client, Reports: p.client, Events: events, Health: p.health,
 		Ask:   kube.Standing{Client: p.client, Namespace: o.namespace, DaemonSet: o.daemonSet, Node: o.node},
-		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, watching.Run, routersOnLinks.Run, routers.Run, events.Run},
+		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, watching.Run, routersOnLinks.Run, routers.Run, inbound.Run, events.Run},
 	}
 	faults := []func() []config.Problem{keyFile.Problems, members.Problems}
 	if client, ok := beats.(*pulse.Client); ok {

@@ -140,7 +140,7 @@ func TestEveryBGPFieldIsProven(t *testing.T) {
 		t.Fatal("docs/bgp.md has no such chapter")
 	}
 	tests := ""
-	for _, pattern := range []string{"speaker/bgp/*_test.go", "speaker/announce/*_test.go", "speaker/discovery/*_test.go", "speaker/bfd/*_test.go", "speaker/*_test.go", "config/*_test.go", "config/translate/*_test.go", "l4proxy/nft/*_test.go"} {
+	for _, pattern := range []string{"speaker/bgp/*_test.go", "speaker/announce/*_test.go", "speaker/discovery/*_test.go", "speaker/fib/*_test.go", "speaker/bfd/*_test.go", "speaker/*_test.go", "config/*_test.go", "config/translate/*_test.go", "l4proxy/nft/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

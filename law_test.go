@@ -67,6 +67,8 @@ var laws = map[string]law{
 		doors: join(logging, metrics, "github.com/mdlayher", "golang.org/x/net", "golang.org/x/sys", "github.com/vishvananda/netlink"), why: "the door to mdlayher/arp and ndp for addresses that are answered for"},
 	"speaker/discovery": {own: []string{"config/feed", "config/host"},
 		doors: join(logging, "github.com/mdlayher/ndp", "golang.org/x/net"), why: "finds routers on links: a pure core and one socket each"},
+	"speaker/fib": {own: []string{"config/feed", "speaker/announce"},
+		doors: join(logging, "github.com/vishvananda/netlink", "golang.org/x/sys"), why: "routes that routers send, in the kernel"},
 	"speaker/keyfile": {own: []string{"config", "speaker/keys"},
 		doors: join(logging, metrics), why: "the file of the keys, watched"},
 	"speaker/member": {own: []string{"config", "config/feed", "l4proxy/health/check", "speaker/announce", "speaker/keys"},
@@ -91,7 +93,7 @@ var laws = map[string]law{
 	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/discovery", "speaker/layer2", "speaker/bfd", "speaker/bfd/packet", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/health/check", "l4proxy/nft", "l4proxy/relay"},
 		doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the shells of a node"},
 	"ingress": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
-	"": {own: []string{"config", "config/daemon", "config/feed", "config/host", "config/kube", "config/lines", "controller", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/discovery", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/health", "l4proxy/healthport", "l4proxy/nft", "l4proxy/relay", "ingress"},
+	"": {own: []string{"config", "config/daemon", "config/feed", "config/host", "config/kube", "config/lines", "controller", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/discovery", "speaker/fib", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/health", "l4proxy/healthport", "l4proxy/nft", "l4proxy/relay", "ingress"},
 		doors: join(logging, metrics, "github.com/spf13/cobra", "golang.org/x/sync"), why: "main alone imports the processes"},
 }
 

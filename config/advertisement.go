@@ -114,11 +114,12 @@ type Peer struct {
 	KeepaliveTime   time.Duration
 	ConnectTime     time.Duration
 	MultiHop        bool
-	Passive         bool   // the router connects, to Port at Source
-	Hops            uint8  // ttlSecurity; 0: off
-	LocalASN        uint32 // 0: MyASN
-	MaxPrefixes     uint32 // of one family; 0: no limit
-	OneFamily       bool   // only routes of the family of Addr
+	Passive         bool       // the router connects, to Port at Source
+	Hops            uint8      // ttlSecurity; 0: off
+	LocalASN        uint32     // 0: MyASN
+	MaxPrefixes     uint32     // of one family; 0: no limit
+	ToReceive       []Received // what of the router's is used; none: nothing
+	OneFamily       bool       // only routes of the family of Addr
 	Password        string
 	GracefulRestart bool
 	LongLived       time.Duration // longLivedGracefulRestart; 0: off

@@ -49,7 +49,7 @@ type SessionReport struct {
 	// session is down.
 	HoldTime, KeepaliveTime time.Duration
 	Families                []string // of "ipv4", "ipv6"
-	Received                int      // prefixes; none is used
+	Received                int      // prefixes that the router sends
 }
 
 // BFDReport is what BFD says of a session's router. The zero value is that of one

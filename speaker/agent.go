@@ -138,6 +138,7 @@ func (a *Agent) loop(ctx context.Context) {
 			a.tellTakeovers()
 			a.tellBackends(time.Now())
 			a.arrive(time.Now())
+			a.takeIn()
 			if again = a.unfinished(); !again && a.complete() {
 				a.consult(ctx, time.Now())
 			}
@@ -146,6 +147,9 @@ func (a *Agent) loop(ctx context.Context) {
 		case <-a.Routers.Changed():
 			a.watchRouters()
 			a.arrive(time.Now())
+			a.takeIn()
+			again = false
+		case <-a.Inbound.Changed():
 			again = false
 		case <-a.guard.changed:
 			again = false
@@ -277,6 +281,7 @@ func (a *Agent) reconcile(ctx context.Context) {
 	a.stray = a.stray || a.fresh.members || a.changed.All || len(a.changed.Claims) > 0 || len(a.changed.Services) > 0
 	a.Health.Ready("decision") // what is left to do is others' work, and takes its time
 	a.arrive(time.Now())
+	a.takeIn()
 	a.swap(ctx)
 	a.tell()
 	a.report()

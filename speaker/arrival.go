@@ -24,10 +24,12 @@ type arrival struct {
 }
 
 // awaited are the peers of sessions whose routers have not been told all routes
-// yet, sorted.
+// yet, or heard out if theirs are used, sorted.
 func awaited(sessions []announce.Session, states []bgp.SessionState) (peers []string) {
 	for _, s := range sessions {
-		told := slices.ContainsFunc(states, func(st bgp.SessionState) bool { return st.Peer == s.Peer.Name && st.Complete })
+		told := slices.ContainsFunc(states, func(st bgp.SessionState) bool {
+			return st.Peer == s.Peer.Name && st.Complete && (st.Heard || len(s.Peer.ToReceive) == 0)
+		})
 		if !told {
 			peers = append(peers, s.Peer.Name)
 		}

@@ -13,13 +13,18 @@ import (
 
 func TestAwaited(t *testing.T) {
 	session := func(name string) announce.Session { return announce.Session{Peer: &config.Peer{Name: name}} }
-	sessions := []announce.Session{session("c"), session("a"), session("b")}
+	learns := func(name string) announce.Session {
+		return announce.Session{Peer: &config.Peer{Name: name, ToReceive: make([]config.Received, 1)}}
+	}
+	sessions := []announce.Session{session("c"), session("a"), session("b"), learns("d"), learns("e")}
 	states := []bgp.SessionState{
 		{Peer: "a", State: "Established"}, // the End-of-RIB is yet to come
 		{Peer: "b", State: "Established", Complete: true},
+		{Peer: "d", State: "Established", Complete: true}, // it has not sent all
+		{Peer: "e", State: "Established", Complete: true, Heard: true},
 		{Peer: "of an earlier plan", State: "Connect"},
 	}
-	if got := awaited(sessions, states); !slices.Equal(got, []string{"a", "c"}) {
+	if got := awaited(sessions, states); !slices.Equal(got, []string{"a", "c", "d"}) {
 		t.Errorf("awaited %q", got)
 	}
 }

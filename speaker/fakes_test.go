@@ -194,6 +194,27 @@ func (f fakeRouters) Stop(ctx context.Context) error {
 	return f.stall(ctx)
 }
 
+type fakeInbound struct{ *rig }
+
+func (f fakeInbound) Apply(list []announce.Way, settled bool) {
+	var out []string
+	for _, w := range list {
+		out = append(out, fmt.Sprintf("%v via %v", w.Prefix, w.Via))
+	}
+	f.set(func() { f.settled = settled })
+	f.note("inbound", strings.Join(out, " "))
+}
+
+func (f fakeInbound) Problems() []string       { return nil }
+func (f fakeInbound) Changed() <-chan struct{} { return nil }
+
+func (f fakeInbound) Remove() error {
+	if f.shows("inbound") != "" {
+		f.note("inbound", "removed")
+	}
+	return nil
+}
+
 type fakeDiscovery struct{ *rig }
 
 func (f fakeDiscovery) Apply(interfaces []string, _ host.State) {

@@ -51,6 +51,7 @@ type Parts struct {
 	Routers     Routers
 	Detector    Detector
 	Discovery   Discovery
+	Inbound     Inbound
 	// Faults finds what is wrong beside the API's objects: with this host, with
 	// the gossip's keys; nil if nobody looks. It is called by one goroutine, every
 	// half minute.
@@ -172,6 +173,18 @@ type Discovery interface {
 	// Findings is what is known, by interface.
 	Findings() map[string]discovery.Finding
 	Changed() <-chan struct{}
+}
+
+// Inbound are the routes of this node's kernel that its routers send.
+type Inbound interface {
+	// Apply makes list what the kernel is to have. What an earlier process left
+	// stays beside it until settled is true.
+	Apply(list []announce.Way, settled bool)
+	// Problems are what the kernel does not take, and why.
+	Problems() []string
+	Changed() <-chan struct{}
+	// Remove takes them out for good.
+	Remove() error
 }
 
 // reportStore keeps this node's SpeakerStatus.

@@ -80,6 +80,7 @@ func (a *Agent) report() {
 			r.Problems = append(r.Problems, s.Problem)
 		}
 	}
+	r.Problems = append(r.Problems, a.Inbound.Problems()...)
 	r.Problems = append(r.Problems, a.table.problems...)
 	r.Problems = append(r.Problems, a.conflicts()...)
 	for _, p := range a.ailing {

@@ -78,6 +78,7 @@ type rig struct {
 	found     layer2.Findings
 	routers   map[string]discovery.Finding // on links
 	moved     chan struct{}                // of routers on links
+	settled   bool                         // what an earlier process left in the kernel is of no use
 
 	cancel context.CancelFunc
 	end    chan error
@@ -111,7 +112,7 @@ func newRig(t *testing.T, nodes int) *rig {
 	r.Agent = New(log.NewLogfmtLogger(r.logs), Parts{
 		Node: "n1", Namespace: "steelyard-system", Version: "test", GossipPort: 7956, PulsePort: 7957,
 		Snapshots: r.snaps.C(), Hosts: r.hosts.C(), Members: fakeMembers{r}, Pulse: fakePulse{r}, Forwarder: fakeForwarder{r}, HealthPorts: fakeHealthPorts{r}, Checker: fakeChecker{r}, LAN: fakeLAN{r},
-		Routers: fakeRouters{r}, Detector: fakeDetector{r}, Discovery: fakeDiscovery{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
+		Routers: fakeRouters{r}, Detector: fakeDetector{r}, Discovery: fakeDiscovery{r}, Inbound: fakeInbound{r}, Claims: fakeAPI{r}, Records: fakeAPI{r}, Reports: fakeAPI{r}, Events: fakeAPI{r}, Ask: fakeAPI{r}, Health: fakeHealth{r},
 	})
 	return r
 }

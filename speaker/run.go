@@ -117,7 +117,8 @@ func (a *Agent) abandon(ctx context.Context) error {
 
 // leave hands everything over: routes are made the last choice and then
 // withdrawn while the forwarder still forwards, addresses answered for
-// until a successor has them, and the forwarder is removed last. Each step has
+// until a successor has them, and the forwarder, and the routes that answers may
+// take, are removed last. Each step has
 // a time of its own, so that one that hangs takes nothing from the others.
 func (a *Agent) leave(ctx context.Context) {
 	a.tellHealth(true)
@@ -130,6 +131,9 @@ func (a *Agent) leave(ctx context.Context) {
 		if err := a.Forwarder.Remove(); err != nil {
 			level.Error(a.log).Log("msg", "forwarding table not removed", "err", err)
 		}
+	}
+	if err := a.Inbound.Remove(); err != nil {
+		level.Error(a.log).Log("msg", "routes of routers not removed", "err", err)
 	}
 	a.within(ctx, tellLimit, "goodbye not said", a.Members.Leave)
 }

@@ -43,6 +43,7 @@ func Peer(o *v1beta1.BGPPeer, secrets map[config.Key]*corev1.Secret) (*config.Pe
 	peerVRF(f, p, s)
 	peerTimers(f, p, s)
 	peerLimits(f, p, s)
+	peerReceives(f, p, s)
 	peerFamilies(f, p, s)
 	p.Password = peerPassword(f, o, secrets)
 	if f.any() {

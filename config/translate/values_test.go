@@ -104,6 +104,25 @@ func TestPeerPassword(t *testing.T) {
 	}
 }
 
+func TestPeerReceives(t *testing.T) {
+	receives := func(prefix string, shortest, longest uint8) config.Received {
+		return config.Received{Prefix: netip.MustParsePrefix(prefix), Shortest: shortest, Longest: longest}
+	}
+	for spec, want := range map[string][]config.Received{
+		"": nil,
+		", toReceive: {allowed: {mode: filtered}}":                                                        nil,
+		", toReceive: {allowed: {mode: all}}":                                                             {receives("0.0.0.0/0", 0, 32), receives("::/0", 0, 128)},
+		", toReceive: {allowed: {prefixes: [{prefix: 10.0.0.0/8}]}}":                                      {receives("10.0.0.0/8", 8, 8)},
+		", toReceive: {allowed: {prefixes: [{prefix: 10.0.0.0/8, ge: 16}]}}":                              {receives("10.0.0.0/8", 16, 32)},
+		", toReceive: {allowed: {prefixes: [{prefix: 10.0.0.0/8, le: 24}]}}":                              {receives("10.0.0.0/8", 8, 24)},
+		`, toReceive: {allowed: {prefixes: [{prefix: "fd00::/8", ge: 48, le: 64}, {prefix: 0.0.0.0/0}]}}`: {receives("fd00::/8", 48, 64), receives("0.0.0.0/0", 0, 0)},
+	} {
+		if got := Config(world(t, peer("t", tor+spec))).Peers[0].ToReceive; !slices.Equal(got, want) {
+			t.Errorf("%q: %+v, want %+v", spec, got, want)
+		}
+	}
+}
+
 // Age is creation time, then name; the order in which objects are listed does
 // not matter.
 func TestConfigIsFairAndStable(t *testing.T) {

@@ -40,6 +40,7 @@ type BGPPeer struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.interface) || !(has(self.password) && size(self.password) > 0 || has(self.passwordSecret))",message="a peer by interface cannot have a password: remove it, or set peerAddress"
 // +kubebuilder:validation:XValidation:rule="!has(self.interface) || !(has(self.sourceAddress) && size(self.sourceAddress) > 0)",message="a peer by interface has no sourceAddress: the link-local address of the interface is used"
 // +kubebuilder:validation:XValidation:rule="!has(self.interface) || !(has(self.passive) && self.passive) && !(has(self.ebgpMultiHop) && self.ebgpMultiHop)",message="a peer by interface is on the link and is connected to: remove passive and ebgpMultiHop"
+// +kubebuilder:validation:XValidation:rule="!has(self.toReceive) || !has(self.vrf)",message="what a peer in a VRF sends cannot be used: remove toReceive or vrf"
 // +kubebuilder:validation:XValidation:rule="!has(self.interface) || !has(self.vrf)",message="a peer by interface cannot be in a VRF: set peerAddress in place of interface"
 type BGPPeerSpec struct {
 	// MyASN is the AS number of this side.
@@ -134,12 +135,16 @@ type BGPPeerSpec struct {
 	// +kubebuilder:validation:Format=int64
 	LocalASN uint32 `json:"localASN,omitempty"`
 	// MaxPrefixes is how many prefixes of one address family the router may
-	// send. None is used; a router that sends more is disconnected for a while.
+	// send, used or not; a router that sends more is disconnected for a while.
 	// +optional
 	// +kubebuilder:default=1000
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000000
 	MaxPrefixes *int32 `json:"maxPrefixes,omitempty"`
+	// ToReceive says which routes that the router sends are put into the kernel of
+	// the node; default: none.
+	// +optional
+	ToReceive *Receive `json:"toReceive,omitempty"`
 	// DualStackAddressFamily offers IPv4 and IPv6 routes on the session,
 	// whichever family it runs over; default true.
 	// +optional
@@ -175,6 +180,46 @@ type BGPPeerSpec struct {
 	// NodeSelectors choose the nodes that peer; none means all.
 	// +optional
 	NodeSelectors []metav1.LabelSelector `json:"nodeSelectors,omitempty"`
+}
+
+// Receive says what of a router's routes is used.
+type Receive struct {
+	// Allowed are the prefixes.
+	Allowed AllowedPrefixes `json:"allowed"`
+}
+
+// AllowedPrefixes are prefixes that may be received.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.mode) || self.mode != 'all' || !has(self.prefixes) || size(self.prefixes) == 0",message="mode all takes every prefix: remove prefixes, or use mode filtered"
+type AllowedPrefixes struct {
+	// Mode filtered takes the listed prefixes, all takes every one.
+	// +optional
+	// +kubebuilder:default=filtered
+	// +kubebuilder:validation:Enum=all;filtered
+	Mode string `json:"mode,omitempty"`
+	// Prefixes are what is taken in mode filtered.
+	// +optional
+	// +kubebuilder:validation:MaxItems=200
+	Prefixes []PrefixSelector `json:"prefixes,omitempty"`
+}
+
+// PrefixSelector names a prefix, or the prefixes inside of one.
+type PrefixSelector struct {
+	// Prefix is an IPv4 or IPv6 network.
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="isCIDR(self)",message="must be a network such as 10.0.0.0/8"
+	Prefix string `json:"prefix"`
+	// GE takes the networks inside of prefix that are at least so long. Without ge
+	// and le the prefix alone is taken.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=128
+	GE *int32 `json:"ge,omitempty"`
+	// LE takes the networks inside of prefix that are at most so long.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=128
+	LE *int32 `json:"le,omitempty"`
 }
 
 // BGPPeerList is a list of BGPPeers.

@@ -99,7 +99,7 @@ type SessionStatus struct {
 	// Prefixes is the number of routes offered, in the families that were agreed
 	// on. BGP does not tell how many of them the router accepts.
 	Prefixes int32 `json:"prefixes"`
-	// ReceivedPrefixes is how many prefixes the router sends. None is used.
+	// ReceivedPrefixes is how many prefixes the router sends, used or not.
 	// +optional
 	ReceivedPrefixes int32 `json:"receivedPrefixes"`
 	// HoldTime that was agreed on with the router, while the session is

@@ -56,10 +56,18 @@ func (l *Lab) startRouter(spec HostSpec) (*router.Router, error) {
 	return router.StartGoBGP(host.Netns, program, dir, l.Logs(), config)
 }
 
-// routerConfig makes every node a peer, over both of its fabric addresses.
+// routerConfig makes every node a peer, over both of its fabric addresses, to which
+// the router tells the networks behind it.
 func (t Topology) routerConfig(spec HostSpec) router.Config {
 	local := spec.Addrs(Fabric)
 	c := router.Config{ID: local[0], Local: local, ASN: spec.ASN, BFD: t.BFD}
+	for _, l := range spec.Links {
+		for _, addr := range l.Addrs {
+			if l.Bridge != Fabric {
+				c.Networks = append(c.Networks, addr.Masked())
+			}
+		}
+	}
 	for _, node := range t.Of(Node) {
 		c.Peers = append(c.Peers, router.Peer{Name: node.Name, ASN: t.NodeASN, Addrs: node.Addrs(Fabric)})
 	}

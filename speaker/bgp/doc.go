@@ -19,7 +19,9 @@
 // connections without a NOTIFICATION, so that routers with graceful restart
 // keep the routes until this node is back.
 //
-// Received routes are never used: an import policy accepts local routes only.
+// Received routes never come into a RIB: an import policy accepts local routes
+// only. Where toReceive asks for them they are told of ([SessionState]), for
+// others to use.
 //
 // A program that uses this package should carry "//go:debug multipathtcp=0"
 // in its main package.

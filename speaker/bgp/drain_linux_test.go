@@ -35,98 +35,107 @@ func (p *process) begin(op string) {
 	}
 }
 
-// A router in another AS heeds the community, one inside ours the LOCAL_PREF.
-func TestLeavingSpeakerIsTheLastChoiceFirst(t *testing.T) {
-	t.Run("external", func(t *testing.T) { drained(t, routerConf{two: true, gshut: true}, 64501) })
-	t.Run("internal", func(t *testing.T) { drained(t, routerConf{two: true, asn: 64512}, 64512) })
+// pair are two speakers of one node, whose routes their router spreads over.
+type pair struct {
+	*lab
+	r    *router
+	a, b *process
+	as   func(*config.Peer) // the router's
 }
 
-func drained(t *testing.T, conf routerConf, asn uint32) {
-	as := func(p *config.Peer) { p.PeerASN = asn }
-	forKinds(t, func(t *testing.T, l *lab, kind string) {
-		l.twoSpeakers()
-		r := l.startRouter(kind, conf)
-		a, b := l.startSpeaker(), l.startSpeaker()
-		a.tell("apply", fromNode(node4, node6, as))
-		b.tell("apply", fromNode(node4b, node6b, as))
-		testlab.Eventually(t, 20*time.Second, "routes by both speakers", func() bool {
-			return l.leadsTo(vip4, node4, node4b) && l.leadsTo(vip6, node6, node6b)
+// oneGoes runs goes, in which a's routes go: at a router in another AS, which heeds
+// the community, and at one inside ours, which heeds the LOCAL_PREF. The prefixes
+// may be without a route at no time.
+func oneGoes(t *testing.T, goes func(t *testing.T, p *pair)) {
+	for name, conf := range map[string]routerConf{
+		"external": {two: true, gshut: true, asn: 64501}, "internal": {two: true, asn: 64512},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forKinds(t, func(t *testing.T, l *lab, kind string) {
+				l.twoSpeakers()
+				p := &pair{
+					lab: l, r: l.startRouter(kind, conf), a: l.startSpeaker(), b: l.startSpeaker(),
+					as: func(p *config.Peer) { p.PeerASN = conf.asn },
+				}
+				p.a.tell("apply", p.ofA())
+				p.b.tell("apply", fromNode(node4b, node6b, p.as))
+				p.await(20*time.Second, "routes by both speakers", p.both)
+				changes := l.monitor()
+				goes(t, p)
+				for _, c := range changes() { // of IPv6 the kernel tells each next hop that goes
+					if strings.HasPrefix(c, "type 25 ") && strings.Contains(c, "192.0.2.10") { // RTM_DELROUTE
+						t.Errorf("the prefix was without a route: %s", c)
+					}
+				}
+			})
 		})
-		changes := l.monitor()
-		a.begin("stop")
-		testlab.Eventually(t, testDrain, "the other's routes alone, while the leaving one still offers its own", func() bool {
-			return l.leadsTo(vip4, node4b) && l.leadsTo(vip6, node6b) &&
-				lastChoice(r.route(vip4)) && lastChoice(r.route(vip6))
+	}
+}
+
+// ofA is the session of a.
+func (p *pair) ofA() announce.Session { return fromNode(node4, node6, p.as) }
+
+func (p *pair) await(limit time.Duration, what string, ok func() bool) {
+	p.t.Helper()
+	testlab.Eventually(p.t, limit, what, ok)
+}
+
+// both tells whether the router's kernel leads to both.
+func (p *pair) both() bool { return p.leadsTo(vip4, node4, node4b) && p.leadsTo(vip6, node6, node6b) }
+
+// onlyB tells whether it leads to b alone.
+func (p *pair) onlyB() bool { return p.leadsTo(vip4, node4b) && p.leadsTo(vip6, node6b) }
+
+// lastOfA tells whether the router holds the routes of a as the last choice.
+func (p *pair) lastOfA() bool { return lastChoice(p.r.route(vip4)) && lastChoice(p.r.route(vip6)) }
+
+// noneOfA tells whether it holds none of them so any more.
+func (p *pair) noneOfA() bool { return !lastChoice(p.r.route(vip4)) && !lastChoice(p.r.route(vip6)) }
+
+func TestLeavingSpeakerIsTheLastChoiceFirst(t *testing.T) {
+	oneGoes(t, func(t *testing.T, p *pair) {
+		p.a.begin("stop")
+		p.await(testDrain, "the other's routes alone, while the leaving one still offers its own", func() bool {
+			return p.onlyB() && p.lastOfA()
 		})
-		testlab.Eventually(t, testDrain+5*time.Second, "withdrawal", func() bool {
-			return !lastChoice(r.route(vip4)) && !lastChoice(r.route(vip6))
-		})
-		if err := a.cmd.Wait(); err != nil {
+		p.await(testDrain+5*time.Second, "withdrawal", p.noneOfA)
+		if err := p.a.cmd.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		if !l.leadsTo(vip4, node4b) || !l.leadsTo(vip6, node6b) {
-			t.Errorf("routes after the stop: %v, %v", l.gateways(vip4), l.gateways(vip6))
+		if !p.onlyB() {
+			t.Errorf("routes after the stop: %v, %v", p.gateways(vip4), p.gateways(vip6))
 		}
-		for _, c := range changes() {
-			if strings.HasPrefix(c, "type 25 ") && strings.Contains(c, "192.0.2.10") { // RTM_DELROUTE
-				t.Errorf("the prefix was without a route: %s", c)
-			}
-		}
-		if kind == "bird" {
-			testlab.Eventually(t, 2*time.Second, "the text of the shutdown", func() bool {
-				return strings.Contains(r.Out.String(), "Steelyard leaves this node")
+		if p.r.Kind == "bird" {
+			p.await(2*time.Second, "the text of the shutdown", func() bool {
+				return strings.Contains(p.r.Out.String(), "Steelyard leaves this node")
 			})
 		}
 	})
 }
 
-// A route that is on its way out is the last choice until it is withdrawn: no
-// router is without one, and the session stays.
+// A route that is on its way out is the last choice until it is withdrawn, and the
+// session stays.
 func TestRouteOnItsWayOut(t *testing.T) {
-	t.Run("external", func(t *testing.T) { goesOut(t, routerConf{two: true, gshut: true}, 64501) })
-	t.Run("internal", func(t *testing.T) { goesOut(t, routerConf{two: true, asn: 64512}, 64512) })
-}
-
-func goesOut(t *testing.T, conf routerConf, asn uint32) {
-	as := func(p *config.Peer) { p.PeerASN = asn }
-	forKinds(t, func(t *testing.T, l *lab, kind string) {
-		l.twoSpeakers()
-		r := l.startRouter(kind, conf)
-		a, b := l.startSpeaker(), l.startSpeaker()
-		a.tell("apply", fromNode(node4, node6, as))
-		b.tell("apply", fromNode(node4b, node6b, as))
-		testlab.Eventually(t, 20*time.Second, "routes by both speakers", func() bool {
-			return l.leadsTo(vip4, node4, node4b) && l.leadsTo(vip6, node6, node6b)
-		})
-		changes := l.monitor()
-		leaving := fromNode(node4, node6, as)
+	oneGoes(t, func(t *testing.T, p *pair) {
+		leaving := p.ofA()
 		for i := range leaving.Routes {
 			leaving.Routes[i].Last = true
 		}
-		a.tell("apply", leaving)
-		testlab.Eventually(t, 10*time.Second, "the other's routes alone, while these are offered", func() bool {
-			return l.leadsTo(vip4, node4b) && l.leadsTo(vip6, node6b) && lastChoice(r.route(vip4)) && lastChoice(r.route(vip6))
+		p.a.tell("apply", leaving)
+		p.await(10*time.Second, "the other's routes alone, while these are offered", func() bool {
+			return p.onlyB() && p.lastOfA()
 		})
-		if st := a.state(); !st.Up() || st.Flaps != 0 || st.Prefixes != 2 {
+		if st := p.a.state(); !st.Up() || st.Flaps != 0 || st.Prefixes != 2 {
 			t.Errorf("state while they go: %+v", st)
 		}
 		leaving.Routes = nil
-		a.tell("apply", leaving)
-		testlab.Eventually(t, 10*time.Second, "withdrawal", func() bool {
-			return !lastChoice(r.route(vip4)) && !lastChoice(r.route(vip6))
-		})
-		for _, c := range changes() {
-			if strings.HasPrefix(c, "type 25 ") && strings.Contains(c, "192.0.2.10") { // RTM_DELROUTE
-				t.Errorf("the prefix was without a route: %s", c)
-			}
-		}
-		if st := a.state(); !st.Up() || st.Flaps != 0 {
+		p.a.tell("apply", leaving)
+		p.await(10*time.Second, "withdrawal", p.noneOfA)
+		if st := p.a.state(); !st.Up() || st.Flaps != 0 {
 			t.Errorf("state after: %+v", st)
 		}
-		a.tell("apply", fromNode(node4, node6, as))
-		testlab.Eventually(t, 10*time.Second, "routes by both again", func() bool {
-			return l.leadsTo(vip4, node4, node4b) && l.leadsTo(vip6, node6, node6b)
-		})
+		p.a.tell("apply", p.ofA())
+		p.await(10*time.Second, "routes by both again", p.both)
 	})
 }
 

@@ -20,6 +20,8 @@ type routerConf struct {
 	gtsm         bool // no packets from further away
 	routes       int  // how many the router sends, of each family
 	unnumbered   bool // the node is a neighbor by the interface alone
+	restart      int  // seconds in which it is back, by graceful restart; else it only helps others
+	forwards     bool // FRR says after each start that it went on forwarding
 	gshut        bool // BIRD too heeds GRACEFUL_SHUTDOWN; FRR does so unasked from other ASes
 }
 
@@ -101,6 +103,12 @@ func (c routerConf) frr() string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n no bgp network import-check\n bgp long-lived-graceful-restart stale-time 60\n", c.asn, router4)
+	if c.restart > 0 {
+		fmt.Fprintf(&b, " bgp graceful-restart\n bgp graceful-restart restart-time %d\n", c.restart)
+	}
+	if c.forwards {
+		b.WriteString(" bgp graceful-restart preserve-fw-state\n")
+	}
 	for _, n := range c.neighbors() {
 		fmt.Fprintf(&b, " neighbor %s remote-as %d\n neighbor %s timers %d %d\n", n, c.nodeASN, n, c.hold/3, c.hold)
 		if c.connects {
@@ -176,6 +184,9 @@ protocol bgp n { local as %d; neighbor range fe80::/10 as %d; interface "eth0"; 
 			name, local, c.asn, n, c.nodeASN, passive, c.hold)
 		if c.password != "" {
 			fmt.Fprintf(&b, " password %q;\n", c.password)
+		}
+		if c.restart > 0 {
+			fmt.Fprintf(&b, " graceful restart time %d;\n", c.restart)
 		}
 		if c.gtsm {
 			b.WriteString(" ttl security on;\n")

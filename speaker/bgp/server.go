@@ -35,10 +35,13 @@ type server struct {
 	peer   netip.Addr // the configured peer, as GoBGP knows it; invalid if there is none
 }
 
-// event is a change of the session's state as GoBGP tells it.
+// event is what GoBGP tells, in its order: a change of the session's state, or of
+// what the router sends.
 type event struct {
 	state api.PeerState_SessionState
-	asn   uint32 // the router's, as far as known
+	asn   uint32      // the router's, as far as known
+	sent  bool        // no change of state: the router has sent something
+	end   *api.Family // and that was all of this family (End-of-RIB)
 }
 
 // startServer starts a server whose RIB takes local routes only, and watches
@@ -94,21 +97,42 @@ func (s *server) setUp(ctx context.Context, set serverSettings) error {
 	if err := s.localOnly(ctx); err != nil {
 		return err
 	}
-	err = s.bgp.WatchEvent(ctx, &api.WatchEventRequest{Peer: &api.WatchEventRequest_Peer{}},
-		func(r *api.WatchEventResponse) {
-			p := r.GetPeer()
-			if p.GetType() != api.WatchEventResponse_PeerEvent_STATE || p.GetPeer().GetState() == nil {
-				return
-			}
-			select { // the caller is a goroutine of this watch alone: waiting holds up nobody
-			case s.events <- event{p.Peer.State.SessionState, p.Peer.State.PeerAsn}:
-			case <-ctx.Done():
-			}
-		})
+	request := &api.WatchEventRequest{Peer: &api.WatchEventRequest_Peer{}}
+	if set.learns {
+		request.Table = &api.WatchEventRequest_Table{Filters: []*api.WatchEventRequest_Table_Filter{
+			{Type: api.WatchEventRequest_Table_Filter_ADJIN}, {Type: api.WatchEventRequest_Table_Filter_EOR},
+		}}
+	}
+	err = s.bgp.WatchEvent(ctx, request, func(r *api.WatchEventResponse) {
+		e, ok := eventOf(r)
+		if !ok {
+			return
+		}
+		select { // the caller is a goroutine of this watch alone: waiting holds up nobody
+		case s.events <- e:
+		case <-ctx.Done():
+		}
+	})
 	if err != nil {
 		return fmt.Errorf("watch sessions: %w", err)
 	}
 	return nil
+}
+
+// eventOf reads what GoBGP tells; ok is false if that is nothing.
+func eventOf(r *api.WatchEventResponse) (e event, ok bool) {
+	if t := r.GetTable(); t != nil {
+		e.sent = true
+		if len(t.Paths) == 1 && t.Paths[0].GetNlri() == nil {
+			e.end = t.Paths[0].GetFamily()
+		}
+		return e, true
+	}
+	p := r.GetPeer()
+	if p.GetType() != api.WatchEventResponse_PeerEvent_STATE || p.GetPeer().GetState() == nil {
+		return e, false
+	}
+	return event{state: p.Peer.State.SessionState, asn: p.Peer.State.PeerAsn}, true
 }
 
 // localOnly makes the RIB refuse what routers send. A default of "reject"
@@ -208,6 +232,7 @@ type agreed struct {
 	holdSeconds      uint64
 	keepaliveSeconds uint64
 	v4, v6           bool
+	again            comeback
 }
 
 func (s *server) agreed(set settings) (a agreed) {
@@ -218,8 +243,22 @@ func (s *server) agreed(set settings) (a agreed) {
 		a.v4, a.v6 = families(p.GetState().GetRemoteCap())
 		ours := set.families()
 		a.v4, a.v6 = a.v4 && slices.Contains(ours, family4), a.v6 && slices.Contains(ours, family6)
+		if set.peer.graceful {
+			a.again = comebackOf(p.GetState().GetRemoteCap())
+		}
 	})
 	return a
+}
+
+// families are the agreed ones.
+func (a agreed) families() (list []*api.Family) {
+	if a.v4 {
+		list = append(list, family4)
+	}
+	if a.v6 {
+		list = append(list, family6)
+	}
+	return list
 }
 
 // holdsBack tells whether routes wait for the router's End-of-RIB, or for the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	api "github.com/osrg/gobgp/v3/api"
 
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 )
@@ -72,6 +73,9 @@ type session struct {
 	overdue <-chan time.Time // the router should have been heard
 	count   <-chan time.Time // what the router sent is to be counted
 	held    <-chan time.Time // routes were held back; are they yet?
+	fresh   <-chan time.Time // the router has sent something; it is to be looked at
+	kept    <-chan time.Time // what is learnt is of a connection that is gone, and is kept until then
+	pending []*api.Family    // of which the router has not said that it has sent all
 }
 
 func (s *Speaker) newSession(name string, known neighbor) *session {
@@ -113,6 +117,11 @@ func (s *session) run(others []<-chan struct{}) {
 			s.counted()
 		case <-s.held:
 			s.completed()
+			s.publish()
+		case <-s.fresh:
+			s.learn()
+		case <-s.kept:
+			s.forget()
 			s.publish()
 		case why := <-s.drops:
 			s.cutOff(why)
@@ -177,8 +186,12 @@ func (s *session) converge(next settings) error {
 	if s.state.Addr != next.peer.addr { // what was said was said of another, or before it was found
 		if s.state.Addr.IsValid() {
 			s.state.ASN = 0 // it was another router's
+			s.forget()
 		}
 		s.state.Addr, s.state.Failing = next.peer.addr, Reason{}
+	}
+	if !next.server.learns {
+		s.forget()
 	}
 	s.logger = log.With(s.base, "addr", next.peer.addr)
 	err := s.edit()

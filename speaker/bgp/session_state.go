@@ -77,6 +77,16 @@ func (s *session) report(edits []edit) {
 
 // moved takes note of GoBGP's next state.
 func (s *session) moved(e event) {
+	switch {
+	case e.end != nil:
+		s.ended(e.end)
+		return
+	case e.sent && s.fresh == nil:
+		s.fresh = time.After(learnTime)
+		return
+	case e.sent:
+		return
+	}
 	name, ok := stateNames[e.state]
 	if !ok || name == s.state.State {
 		return
@@ -106,6 +116,7 @@ func (s *session) rose() {
 	s.state.Keepalive = time.Duration(s.agreed.keepaliveSeconds) * time.Second
 	s.count = time.After(countTime)
 	s.completed()
+	s.resume()
 	s.state.Families = nil
 	if s.agreed.v4 {
 		s.state.Families = append(s.state.Families, "ipv4")
@@ -124,6 +135,7 @@ func (s *session) fell(why Reason) {
 	s.state.HoldTime, s.state.Keepalive, s.state.Families, s.state.Received = 0, 0, nil, 0
 	s.state.Complete = false
 	s.count, s.held = nil, nil
+	s.unlearn(why)
 	s.state.LastDrop, s.state.LastDropAt, s.drop = why, now, why
 	s.state.Flaps++
 	s.metrics.flaps.WithLabelValues(s.name, why.Kind).Inc()

@@ -225,13 +225,13 @@ func TestFallsAreCountedWithTheirReason(t *testing.T) {
 			t.Fatalf("fall %d was not answered at once", i)
 		}
 		settle(t, sess.srv)
-		sess.moved(event{api.PeerState_ESTABLISHED, 64501})
+		sess.moved(event{state: api.PeerState_ESTABLISHED, asn: 64501})
 		if !sess.state.Up() || testutil.ToFloat64(sess.metrics.up.WithLabelValues("tor")) != 1 {
 			t.Fatalf("not up: %+v", sess.state)
 		}
 		sess.journal.Warn("hold timer expired", nil)
 		sess.journal.Debug("state changed", goblog.Fields{"old": "BGP_FSM_ESTABLISHED", "new": "BGP_FSM_IDLE", "reason": "graceful-restart"})
-		sess.moved(event{api.PeerState_IDLE, 0})
+		sess.moved(event{state: api.PeerState_IDLE, asn: 0})
 		sess.journal.Debug("state changed", goblog.Fields{"old": "BGP_FSM_IDLE", "new": "BGP_FSM_ACTIVE", "reason": ""})
 	}
 	if sess.rejoin == nil {
@@ -256,11 +256,11 @@ func TestSessionIsCompleteWhenNothingIsHeldBack(t *testing.T) {
 		sess := oneSession(t)
 		sess.adopt(sessionTo(nowhere(func(p *config.Peer) { p.GracefulRestart = graceful }), route(vip4)))
 		settle(t, sess.srv)
-		sess.moved(event{api.PeerState_ESTABLISHED, 64501})
+		sess.moved(event{state: api.PeerState_ESTABLISHED, asn: 64501})
 		if sess.state.Complete == graceful || (sess.held != nil) != graceful {
 			t.Errorf("graceful restart %t: complete %t, looks again %t", graceful, sess.state.Complete, sess.held != nil)
 		}
-		if sess.moved(event{api.PeerState_IDLE, 0}); sess.state.Complete || sess.held != nil {
+		if sess.moved(event{state: api.PeerState_IDLE, asn: 0}); sess.state.Complete || sess.held != nil {
 			t.Errorf("graceful restart %t: complete after the fall", graceful)
 		}
 	}

@@ -21,6 +21,7 @@ type serverSettings struct {
 	routerID netip.Addr
 	listen   netip.AddrPort // where the router is waited for; invalid: it is connected to
 	vrf      device         // what all sockets are bound to
+	learns   bool           // what the router sends is looked at
 }
 
 // device is a VRF's; the zero value stands for the default VRF. One that comes
@@ -67,7 +68,7 @@ const (
 func settingsOf(want announce.Session, connect time.Duration) settings {
 	p := want.Peer
 	s := settings{
-		server: serverSettings{p.ASN(), want.RouterID, want.Peer.Listener(), device{p.VRF, want.VRF}},
+		server: serverSettings{p.ASN(), want.RouterID, want.Peer.Listener(), device{p.VRF, want.VRF}, len(p.ToReceive) > 0},
 		peer: peerSettings{
 			addr: want.Router(), port: p.Port, source: p.Source.Unmap(), asn: p.PeerASN, dynamic: p.Dynamic,
 			password: p.Password, graceful: p.GracefulRestart, oneFam: p.OneFamily,

@@ -12,6 +12,7 @@ import (
 	api "github.com/osrg/gobgp/v3/api"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
@@ -26,8 +27,13 @@ type SessionState struct {
 	Keepalive time.Duration
 	Families  []string // agreed ones, of "ipv4", "ipv6"
 	Prefixes  int      // offered to the router on this session; 0 while not Established
-	Received  int      // prefixes that the router sent, counted now and then; none is used
+	Received  int      // prefixes that the router sent, counted now and then
 	Complete  bool     // the router is sent all routes and, with graceful restart, the End-of-RIB (RFC 4724)
+
+	// Learnt is what the router sends, sorted by prefix, if any of it may be used
+	// (toReceive). With graceful restart it outlasts the session for a while.
+	Learnt []announce.Learnt
+	Heard  bool // the router has sent all that it has, as far as that can be told
 
 	Flaps      int    // falls from Established
 	LastDrop   Reason // why it fell last; empty if it never did

@@ -24,7 +24,7 @@ type event struct {
 	// returns puts things right again, and may be nil.
 	strike func(ctx context.Context, w *world, node string) (heal func() error, err error)
 	// asks is how many requests there are at least; 0 for as many as it takes
-	// until all is quiet.
+	// until all is quiet. Of so many none should fail.
 	asks int
 	arp  bool // ask by ARP, too
 }

@@ -85,6 +85,17 @@ func (i *instrument) Measure(ctx context.Context, side bench.Side, round int) (b
 // Close has nothing left to do.
 func (i *instrument) Close() error { return nil }
 
+// keepLogs keeps the logs of all processes after a round in which something
+// happened that should not have.
+func (w *world) keepLogs(of string) {
+	kept, err := w.setup.KeepLogs(of, namespace)
+	if err != nil {
+		w.env.Say("logs of all processes not kept: %v", err)
+		return
+	}
+	w.env.Say("logs of all processes kept in %s", kept)
+}
+
 func (l *Lab) start(ctx context.Context, env *bench.Env) (*world, error) {
 	topo, client, place := lanTopology(), "client", onLAN
 	if l.Routed {
@@ -103,6 +114,11 @@ func (l *Lab) start(ctx context.Context, env *bench.Env) (*world, error) {
 	}
 	if w.ear, err = sw.Lab.Host("cp"); err != nil {
 		return nil, err
+	}
+	if l.Routed {
+		if err := w.hurryRouters(); err != nil {
+			return nil, err
+		}
 	}
 	// As a user has it, not with the log level of the scenarios.
 	if err := sw.Install("--set", "log.level=info"); err != nil {

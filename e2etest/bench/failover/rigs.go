@@ -95,10 +95,20 @@ func (w *world) hitOwner(ctx context.Context, e event) (bench.Metrics, error) {
 	if err := t.hit(ctx, w, e, to.node); err != nil {
 		return nil, err
 	}
+	return w.judge(t, e), nil
+}
+
+// judge is what a trial has measured; what failed is told, and logs are kept if
+// nothing should have.
+func (w *world) judge(t *trial, e event) bench.Metrics {
 	for _, p := range t.probers {
 		if story := p.peek().story(t.at); story != "" {
 			w.env.Say("%v: %s", p.Addr, story)
 		}
 	}
-	return t.metrics(), nil
+	m := t.metrics()
+	if e.asks > 0 && m[MetricFailed] > 0 {
+		w.keepLogs(e.name)
+	}
+	return m
 }

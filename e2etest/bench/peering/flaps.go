@@ -8,11 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
 	"github.com/steelyard-lb/steelyard/e2etest/lab/proc"
-	"github.com/steelyard-lb/steelyard/e2etest/lab/router"
 )
 
 // The metrics of a minute under load.
@@ -27,8 +24,6 @@ const (
 	churn       = time.Second           // between two changes of all routes
 	stallLimit  = 60 * time.Millisecond // a machine that stands still for longer makes nobody punctual
 	mostRepeats = 10                    // of a minute
-	// realtime is above our BFD's priority, so that the router's is not in question.
-	realtime = 20
 )
 
 // Flaps counts how often BFD takes a living router for lost while both
@@ -58,7 +53,7 @@ func (r *run) makeTrouble() (*trouble, error) {
 		return nil, err
 	}
 	r.stopAtEnd(frr)
-	if err := hurry(frr, "bfdd"); err != nil {
+	if err := frr.Hurry("bfdd"); err != nil {
 		return nil, err
 	}
 	w, err := r.startWatchman(routerAddrs(1), fast)
@@ -78,29 +73,6 @@ func (r *run) makeTrouble() (*trouble, error) {
 		r.atEnd(p.Kill)
 	}
 	return &trouble{w, dog}, r.busySpeaker()
-}
-
-// hurry gives a daemon real-time priority.
-func hurry(r *router.Router, daemon string) error {
-	p, err := r.Daemon(daemon)
-	if err != nil {
-		return err
-	}
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.Pid))
-	if err != nil {
-		return err
-	}
-	for _, task := range tasks {
-		var tid int
-		if _, err := fmt.Sscan(task.Name(), &tid); err != nil {
-			return err
-		}
-		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: realtime}
-		if err := unix.SchedSetAttr(tid, &attr, 0); err != nil {
-			return fmt.Errorf("real-time priority for %s (CAP_SYS_NICE gives it): %w", p.Name, err)
-		}
-	}
-	return nil
 }
 
 // startWatchdog starts what tells when the machine stands still.

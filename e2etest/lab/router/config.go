@@ -13,6 +13,8 @@ type Config struct {
 	Local []netip.Addr
 	ASN   uint32
 	Peers []Peer
+	// Networks are what FRR and BIRD send to the nodes: the networks behind them.
+	Networks []netip.Prefix
 	// BFD is the interval, of which three are missed, of the BFD that guards sessions
 	// of nodes that speak it (RFC 5882); 0 for none.
 	BFD time.Duration
@@ -55,6 +57,11 @@ func FRRConfig(c Config) string {
 		for _, addr := range all {
 			line("  neighbor %s activate", addr)
 		}
+		for _, n := range c.Networks {
+			if n.Addr().Is4() == (family == "ipv4") {
+				line("  network %v", n)
+			}
+		}
 		line("  maximum-paths 16")
 		line(" exit-address-family")
 	}
@@ -74,17 +81,20 @@ func BIRDConfig(c Config) string {
 	line("log stderr all;")
 	line("router id %v;", c.ID)
 	line("protocol device { scan time 5; }")
-	line("protocol kernel k4 { ipv4 { export all; import none; }; merge paths on limit 16; }")
-	line("protocol kernel k6 { ipv6 { export all; import none; }; merge paths on limit 16; }")
+	for _, n := range c.Networks {
+		line("protocol static { ipv%s; route %v unreachable; }", map[bool]string{true: "4", false: "6"}[n.Addr().Is4()], n) // to be sent only
+	}
+	line("protocol kernel k4 { ipv4 { export where source = RTS_BGP; import none; }; merge paths on limit 16; }")
+	line("protocol kernel k6 { ipv6 { export where source = RTS_BGP; import none; }; merge paths on limit 16; }")
 	if c.BFD > 0 {
 		line("protocol bfd { interface \"*\" { min rx interval %[1]d ms; min tx interval %[1]d ms; multiplier 3; }; }", c.BFD.Milliseconds())
 	}
 	line("template bgp node {")
 	line("  local as %d; passive; hold time 90; graceful restart on;", c.ASN)
-	line("  error wait time 1, 3;")                                                          // after BFD found a node lost; 60 s by default
-	const last = "filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }" // RFC 8326; FRR does so unasked
-	line("  ipv4 { import %s; export none; extended next hop on; };", last)                  // RFC 8950
-	line("  ipv6 { import %s; export none; };", last)
+	line("  error wait time 1, 3;")                                                              // after BFD found a node lost; 60 s by default
+	const last = "filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }"     // RFC 8326; FRR does so unasked
+	line("  ipv4 { import %s; export where source = RTS_STATIC; extended next hop on; };", last) // RFC 8950
+	line("  ipv6 { import %s; export where source = RTS_STATIC; };", last)
 	line("}")
 	for _, p := range c.Peers {
 		for i, addr := range p.Addrs {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/steelyard-lb/steelyard/e2etest/lab/network"
 	"github.com/steelyard-lb/steelyard/e2etest/lab/proc"
 )
@@ -139,6 +141,33 @@ func (r *Router) Daemon(name string) (*proc.Proc, error) {
 		}
 	}
 	return nil, fmt.Errorf("router %s runs no %s", r.Name, name)
+}
+
+// realtime is above the priority of our BFD, so that a router's is not in question.
+const realtime = 20
+
+// Hurry gives one of the router's daemons, as for [Router.Signal], real-time
+// priority: a router has processors of its own, and these are shared.
+func (r *Router) Hurry(daemon string) error {
+	p, err := r.Daemon(daemon)
+	if err != nil {
+		return err
+	}
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.Pid))
+	if err != nil {
+		return err
+	}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err != nil {
+			return err
+		}
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: realtime}
+		if err := unix.SchedSetAttr(tid, &attr, 0); err != nil {
+			return fmt.Errorf("real-time priority for %s (CAP_SYS_NICE gives it): %w", p.Name, err)
+		}
+	}
+	return nil
 }
 
 // Stop ends the router's daemons, the last started first.

@@ -1,0 +1,105 @@
+package announce
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/steelyard-lb/steelyard/config/host"
+)
+
+// Learnt is a route that a router sends.
+type Learnt struct {
+	Prefix netip.Prefix
+	// NextHop is where it leads, with the interface as zone if it is link-local;
+	// invalid if this node cannot use it.
+	NextHop   netip.Addr
+	LocalPref uint32 // of iBGP; 0: none
+	Length    int    // of the AS path
+	MED       uint32
+}
+
+// Way is a route that the kernel of this node is to have because routers send it.
+type Way struct {
+	Prefix netip.Prefix
+	Via    []netip.Addr // sorted; over several the kernel spreads
+}
+
+// Equal tells whether two ways are the same.
+func (w Way) Equal(o Way) bool { return w.Prefix == o.Prefix && slices.Equal(w.Via, o.Via) }
+
+// mostVia is over how many next hops one way spreads at most.
+const mostVia = 16
+
+// Inbound are the ways, sorted by prefix, that follow from what the routers of
+// sessions send, by BGPPeer: from the routes that the peer's toReceive names. Of
+// several to one prefix the best are used side by side: those of the highest
+// LOCAL_PREF, of these the ones with the shortest AS path, then with the lowest
+// MED. Not used is what leads away from a subnet that is on a link of this node,
+// and what this node itself offers.
+func Inbound(sessions []Session, learnt map[string][]Learnt, state host.State) (ways []Way) {
+	usable := taken(sessions, learnt)
+	if len(usable) == 0 {
+		return nil
+	}
+	mine := offered(sessions)
+	usable = slices.DeleteFunc(usable, func(l Learnt) bool { return mine[l.Prefix] || onLink(l.Prefix, state) })
+	slices.SortFunc(usable, func(a, b Learnt) int {
+		return cmp.Or(a.Prefix.Compare(b.Prefix), preferred(a, b), a.NextHop.Compare(b.NextHop))
+	})
+	for len(usable) > 0 {
+		best := usable[0]
+		way := Way{Prefix: best.Prefix}
+		n := 0
+		for ; n < len(usable) && usable[n].Prefix == best.Prefix; n++ {
+			if preferred(best, usable[n]) == 0 && !slices.Contains(way.Via, usable[n].NextHop) && len(way.Via) < mostVia {
+				way.Via = append(way.Via, usable[n].NextHop)
+			}
+		}
+		ways, usable = append(ways, way), usable[n:]
+	}
+	return ways
+}
+
+// taken are the routes that may be used as far as their peers' settings say.
+func taken(sessions []Session, learnt map[string][]Learnt) (usable []Learnt) {
+	for _, s := range sessions {
+		if len(s.Peer.ToReceive) == 0 {
+			continue
+		}
+		for _, l := range learnt[s.Peer.Name] {
+			if l.NextHop.IsValid() && s.Peer.Takes(l.Prefix) && !l.Prefix.Addr().IsMulticast() {
+				usable = append(usable, l)
+			}
+		}
+	}
+	return usable
+}
+
+// preferred is negative if a is better than b, and 0 if none is.
+func preferred(a, b Learnt) int {
+	return cmp.Or(cmp.Compare(b.LocalPref, a.LocalPref), cmp.Compare(a.Length, b.Length), cmp.Compare(a.MED, b.MED))
+}
+
+// offered are the prefixes to which this node offers routes.
+func offered(sessions []Session) map[netip.Prefix]bool {
+	out := map[netip.Prefix]bool{}
+	for _, s := range sessions {
+		for _, r := range s.Routes {
+			out[r.Prefix] = true
+		}
+	}
+	return out
+}
+
+// onLink tells whether prefix is a subnet on a link of this node, or a part of one.
+func onLink(prefix netip.Prefix, state host.State) bool {
+	for _, l := range state.Links {
+		for _, own := range l.Prefixes {
+			if own.Bits() <= prefix.Bits() && own.Contains(prefix.Addr()) {
+				return true
+			}
+		}
+	}
+	return false
+}
