@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
 )
 
 // Deed is what happens to the leader.
@@ -60,7 +62,7 @@ func (s *Storm) do(ctx context.Context, f Fault) (*HandOver, error) {
 	for _, c := range s.contenders {
 		c.Proxy.Inject(f.Faults)
 	}
-	if err := pause(ctx, 500*ms+rand.N(1500*ms)+f.Faults.Watch/2); err != nil {
+	if err := bench.Pause(ctx, 500*ms+rand.N(1500*ms)+f.Faults.Watch/2); err != nil {
 		return nil, err
 	}
 	leader, next, err := s.sides(ctx)
@@ -76,7 +78,7 @@ func (s *Storm) do(ctx context.Context, f Fault) (*HandOver, error) {
 		err = leader.Ask()
 	case Cut:
 		leader.Proxy.Cut()
-		return nil, pause(ctx, time.Second)
+		return nil, bench.Pause(ctx, time.Second)
 	case Freeze:
 		err = leader.Freeze()
 	case Blink:
@@ -100,14 +102,14 @@ func (s *Storm) blink(ctx context.Context, leader *Contender) error {
 	if err := leader.Freeze(); err != nil {
 		return err
 	}
-	err := pause(ctx, 200*ms+rand.N(800*ms))
+	err := bench.Pause(ctx, 200*ms+rand.N(800*ms))
 	if thawed := leader.Thaw(); thawed != nil {
 		return thawed
 	}
 	if err != nil {
 		return err
 	}
-	return pause(ctx, time.Second)
+	return bench.Pause(ctx, time.Second)
 }
 
 // sides are the leader and the other one. The processes may just have started
@@ -124,7 +126,7 @@ func (s *Storm) sides(ctx context.Context) (leader, next *Contender, err error) 
 				return c, s.contenders[1-i], nil
 			}
 		}
-		if err := pause(ctx, 50*ms); err != nil {
+		if err := bench.Pause(ctx, 50*ms); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -137,7 +139,7 @@ func (s *Storm) await(ctx context.Context, next *Contender, at time.Time) (time.
 		if writes := writesOfServices(next, at); len(writes) > 0 {
 			return writes[0].At, nil
 		}
-		if err := pause(ctx, 5*ms); err != nil {
+		if err := bench.Pause(ctx, 5*ms); err != nil {
 			return time.Time{}, err
 		}
 	}
@@ -148,13 +150,13 @@ func (s *Storm) await(ctx context.Context, next *Contender, at time.Time) (time.
 func (s *Storm) revive(ctx context.Context, d Deed, former *Contender, at time.Time) error {
 	switch d {
 	case Freeze:
-		if err := pause(ctx, time.Until(at.Add(3500*ms+rand.N(2500*ms)))); err != nil {
+		if err := bench.Pause(ctx, time.Until(at.Add(3500*ms+rand.N(2500*ms)))); err != nil {
 			return err
 		}
 		if err := former.Thaw(); err != nil {
 			return err
 		}
-		return pause(ctx, time.Second) // time for what it may still want to say
+		return bench.Pause(ctx, time.Second) // time for what it may still want to say
 	case Ask:
 		select {
 		case <-former.Ended():
@@ -165,7 +167,7 @@ func (s *Storm) revive(ctx context.Context, d Deed, former *Contender, at time.T
 	if err := former.Start(); err != nil {
 		return err
 	}
-	return pause(ctx, 500*ms)
+	return bench.Pause(ctx, 500*ms)
 }
 
 // writesOfServices are the status writes of c that were carried out after t.
@@ -177,14 +179,4 @@ func writesOfServices(c *Contender, t time.Time) []Write {
 		}
 	}
 	return out
-}
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

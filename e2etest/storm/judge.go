@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
 )
 
 // observe shows every state of the Services to o until ctx ends. It asks the
@@ -79,9 +81,9 @@ func (s *Storm) settle(ctx context.Context) error {
 		s.result.Services = len(list.Items)
 		s.result.Waiting, s.result.Unserved = unserved(list.Items)
 		if len(s.result.Unserved) == 0 || time.Now().After(deadline) {
-			return pause(ctx, time.Second) // the observer sees the last states too
+			return bench.Pause(ctx, time.Second) // the observer sees the last states too
 		}
-		if err := pause(ctx, 200*ms); err != nil {
+		if err := bench.Pause(ctx, 200*ms); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
 )
 
 // Options say how long and how hard a storm blows.
@@ -122,7 +124,7 @@ func (s *Storm) steady(ctx context.Context) error {
 		return err
 	}
 	s.say("steady for %v, API delays up to 1 s", s.opts.Steady)
-	if err := pause(ctx, s.opts.Steady); err != nil {
+	if err := bench.Pause(ctx, s.opts.Steady); err != nil {
 		return err
 	}
 	_, after, err := s.world.Leader(ctx)

@@ -13,18 +13,20 @@ import (
 )
 
 // secondChance hands packets of TCP connections that conntrack does not know to
-// the node that had their address before, and forgets them here. All others
-// leave with the first comparison, those of known connections first of all. A
-// SYN opens a connection here.
+// the node that had their address before, and forgets them here; none, if the
+// kernel cannot. A SYN opens a connection here. It is for packets that conntrack
+// takes for the first of a connection, which the nat hooks see before they
+// translate it, and for those that it finds out of place.
 //
 // A packet that another node sent goes on here, whatever it is: that node
 // passed it on because it does not know it either.
 func (f *family) secondChance() [][]expr.Any {
+	if !f.dup {
+		return nil
+	}
 	words := uint32(f.addrLen / 4)
 	via, link := reg(words), reg(2*words)
-	unknown := native(expr.CtStateBitNEW | expr.CtStateBitINVALID)
 	return [][]expr.Any{join(
-		flagsSet(&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, unknown),
 		isProto(unix.IPPROTO_TCP),
 		[]expr.Any{
 			&expr.Payload{OperationType: expr.PayloadLoad, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1, DestRegister: reg(0)},
@@ -47,9 +49,7 @@ const tcpSYN = 0x02
 // handedOn lets what secondChance hands to another node out: it is tracked by
 // nobody and still carries the external address.
 func (f *family) handedOn() [][]expr.Any {
-	untracked := native(expr.CtStateBitUNTRACKED)
-	return [][]expr.Any{join(flagsSet(&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, untracked),
-		[]expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}})}
+	return [][]expr.Any{join(inState(expr.CtStateBitUNTRACKED), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}})}
 }
 
 // planChances writes the second chances. The other nodes are known before the

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/nftables"
-
 	"github.com/steelyard-lb/steelyard/l4proxy"
 )
 
@@ -205,7 +203,7 @@ func TestOlderTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	fam := l.of["now"].families[0]
-	conn.DelChain(&nftables.Chain{Table: fam.table, Name: "second-chance"})
+	conn.FlushTable(fam.table)
 	conn.DelSet(fam.nodes)
 	conn.DelSet(fam.chances)
 	if err := conn.Flush(); err != nil {

@@ -24,9 +24,9 @@
 // already carry the backend's address. Postrouting (nat, 90) masquerades
 // connections of ours whose backend is on another node, and hairpins.
 //
-// Before all that, at -190, a TCP packet that is no SYN and belongs to no known
-// connection is handed to the node that had its address before (dup, for which
-// a kernel module is needed that may be missing), and forgotten here.
+// Before all that a TCP packet that is no SYN and belongs to no known connection
+// is handed to the node that had its address before (dup, for which a kernel
+// module is needed that may be missing), and forgotten here.
 //
 // Packet marks are neither read nor written. One bit of the connection mark,
 // inside a configurable mask, is set on connections that we translated, and on
@@ -37,6 +37,7 @@
 // that somebody else reads. (Only a --save-mark without a mask, in the mangle
 // table of POSTROUTING, would make us miss a masquerade.)
 //
-// Established connections need no look-up at all and survive a restart of the
+// Packets of established connections meet one hook and a comparison of their
+// state, and no look-up at all. The connections survive a restart of the
 // process, which finds its tables in the kernel and writes the difference.
 package nft

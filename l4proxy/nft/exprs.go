@@ -68,11 +68,9 @@ func isProto(number byte) []expr.Any {
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg(0)}, equal(reg(0), []byte{number})}
 }
 
-// flagsSet goes on if load yields a value that has one of the bits.
-func flagsSet(load expr.Any, bits []byte) []expr.Any {
-	none := make([]byte, len(bits))
-	return []expr.Any{load, mask(reg(0), reg(0), bits, none),
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg(0), Data: none}}
+// inState goes on with packets in that state of conntrack, of which each has one.
+func inState(bit uint32) []expr.Any {
+	return []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, equal(reg(0), native(bit))}
 }
 
 // mask computes (from & keep) ^ flip.

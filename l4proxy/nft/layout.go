@@ -17,7 +17,6 @@ const TableName = "steelyard"
 
 // Chain priorities; the package comment says why.
 const (
-	prioChance    = -190 // right after conntrack, before anybody translates
 	prioTranslate = -110
 	prioRefuse    = -50
 	prioSource    = 90

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -24,17 +25,24 @@ func (f *family) chains() []chain {
 		chain{name: "stray", rules: f.stray()},
 		chain{name: "onward", rules: f.onward()},
 		chain{name: "refuse", rules: f.refuse()},
+		chain{name: "refuse-own", rules: append(f.handedOn(), jump("refuse")...)},
 		chain{name: "hide-client", rules: f.hideClient()},
-		chain{"nat-prerouting", nat, nftables.ChainHookPrerouting, prioTranslate, append([][]expr.Any{fromPod}, jump("translate")...)},
+		chain{"nat-prerouting", nat, nftables.ChainHookPrerouting, prioTranslate, slices.Concat(f.secondChance(), [][]expr.Any{fromPod}, jump("translate"))},
 		chain{"nat-output", nat, nftables.ChainHookOutput, prioTranslate, append(jump("inside"), jump("translate")...)},
-		chain{"filter-prerouting", filter, nftables.ChainHookPrerouting, prioRefuse, jump("refuse")},
-		chain{"filter-output", filter, nftables.ChainHookOutput, prioRefuse, append(f.handedOn(), jump("refuse")...)},
+		chain{"filter-prerouting", filter, nftables.ChainHookPrerouting, prioRefuse, f.notOpen("refuse")},
+		chain{"filter-output", filter, nftables.ChainHookOutput, prioRefuse, f.notOpen("refuse-own")},
 		chain{"nat-postrouting", nat, nftables.ChainHookPostrouting, prioSource, f.postrouting()},
 	)
-	if f.dup {
-		chains = append(chains, chain{"second-chance", filter, nftables.ChainHookPrerouting, prioChance, f.secondChance()})
-	}
 	return chains
+}
+
+// notOpen is all that packets of open connections meet: two expressions.
+func (f *family) notOpen(next string) [][]expr.Any {
+	return [][]expr.Any{{
+		&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg(0), Data: native(expr.CtStateBitESTABLISHED)},
+		&expr.Verdict{Kind: expr.VerdictJump, Chain: next},
+	}}
 }
 
 // translate sends a new connection to its backend. The first rule counts it, the
@@ -112,20 +120,23 @@ func (f *family) pick(size int, affinity bool) []expr.Any {
 			RegAddrMin: reg(0), RegProtoMin: reg(uint32(f.addrLen / 4))})
 }
 
-// refuse answers new connections to what we own but do not serve. Packets of
-// established connections are not looked up, and those that we translated only as
-// far as onward does.
+// refuse answers new connections to what we own but do not serve. Those that we
+// translated are looked up only as far as onward does. What conntrack finds out of
+// place has not been through the nat hooks, and gets its second chance here.
 func (f *family) refuse() [][]expr.Any {
-	known := native(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
-	return [][]expr.Any{
-		join(flagsSet(&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, known), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}),
+	var rules [][]expr.Any
+	for _, chance := range f.secondChance() {
+		rules = append(rules, join(inState(expr.CtStateBitINVALID), chance))
+	}
+	return append(rules,
+		join(inState(expr.CtStateBitRELATED), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}),
 		join(f.translated(), verdict(expr.VerdictGoto, "onward")),
 		f.countUnserved(dropID, f.tallies.dropped),
 		f.countUnserved(rejectID, f.tallies.refused),
 		join(f.lookupFrontend(f.frontends), []expr.Any{equal(f.padding(), groupValue(dropID)), &expr.Verdict{Kind: expr.VerdictDrop}}),
 		join(f.lookupFrontend(f.frontends), []expr.Any{equal(f.padding(), groupValue(rejectID))}, verdict(expr.VerdictGoto, "answer")),
 		join(f.destIn(f.addrs), verdict(expr.VerdictGoto, "stray")),
-	}
+	)
 }
 
 // onward has the connections that we have just translated. Where that led to an
@@ -148,10 +159,9 @@ func (f *family) translated() []expr.Any {
 // packet that conntrack finds out of place: it may belong to a connection that
 // lives on elsewhere.
 func (f *family) stray() [][]expr.Any {
-	invalid := native(expr.CtStateBitINVALID)
 	return [][]expr.Any{
 		join(isProto(f.icmp), []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}),
-		join(flagsSet(&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)}, invalid), []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}),
+		join(inState(expr.CtStateBitINVALID), []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}),
 		verdict(expr.VerdictGoto, "answer"),
 	}
 }

@@ -2,9 +2,7 @@ package failover
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
 )
@@ -81,26 +79,12 @@ func replaceRolled(_ context.Context, w *world, _ string) (func() error, error) 
 }
 
 // rolled is the Deployment and its Service.
-const rolled = `apiVersion: apps/v1
+var rolled = `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: rolled, namespace: bench}
 spec:
   replicas: 4
-  selector: {matchLabels: {app: rolled}}
-  template:
-    metadata: {labels: {app: rolled}}
-    spec:
-      terminationGracePeriodSeconds: 10
-      containers:
-      - name: hello
-        image: steelyard.io/hello:lab
-        args: ["-delay=2ms"]
-        env:
-        - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
-        - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
-        readinessProbe: {httpGet: {path: /readyz, port: 8080}, periodSeconds: 1}
----
-apiVersion: v1
+` + podTemplate(rolledService, 10) + `apiVersion: v1
 kind: Service
 metadata: {name: rolled, namespace: bench}
 spec:
@@ -124,13 +108,9 @@ func (w *world) deployRolled(ctx context.Context) (addrs []netip.Addr, err error
 		return nil, err
 	}
 	return addrs, await(ctx, patience, func() error {
-		if addrs, err = w.cluster.ServiceAddrs(ctx, namespace, rolledService); err != nil {
+		if addrs, err = w.bothAddrs(ctx, rolledService); err != nil {
 			return err
 		}
-		if len(addrs) != 2 {
-			return fmt.Errorf("Service %s has the addresses %v, want one of each family", rolledService, addrs)
-		}
-		slices.SortFunc(addrs, netip.Addr.Compare)
 		for _, addr := range addrs {
 			if _, err := w.ask(ctx, addr); err != nil {
 				return err

@@ -33,20 +33,13 @@ const (
 	allEnds    = "all"
 )
 
-// pods are one on every node; their answers take 2 ms.
-const pods = `apiVersion: v1
-kind: Namespace
-metadata: {name: bench}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: web, namespace: bench}
-spec:
-  selector: {matchLabels: {app: web}}
+// podTemplate is the template of an app's pods, whose answers take 2 ms.
+func podTemplate(app string, grace int) string {
+	return fmt.Sprintf(`  selector: {matchLabels: {app: %[1]s}}
   template:
-    metadata: {labels: {app: web}}
+    metadata: {labels: {app: %[1]s}}
     spec:
-      terminationGracePeriodSeconds: 5
+      terminationGracePeriodSeconds: %[2]d
       containers:
       - name: hello
         image: steelyard.io/hello:lab
@@ -56,7 +49,19 @@ spec:
         - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
         readinessProbe: {httpGet: {path: /readyz, port: 8080}, periodSeconds: 1}
 ---
-`
+`, app, grace)
+}
+
+// pods are one on every node.
+var pods = `apiVersion: v1
+kind: Namespace
+metadata: {name: bench}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: web, namespace: bench}
+spec:
+` + podTemplate("web", 5)
 
 // onLAN has addresses on the nodes' LAN.
 var onLAN = poolOf(namespace, `172.30.40.1-172.30.40.20, "fd00:30::40:1-fd00:30::40:20"`) + onEth0(namespace)
@@ -186,17 +191,27 @@ func (w *world) putSlice(ctx context.Context, slice *discoveryv1.EndpointSlice) 
 func (w *world) addrsOf(ctx context.Context, set string) ([]netip.Addr, error) {
 	var out []netip.Addr
 	for i := range perSet {
-		addrs, err := w.cluster.ServiceAddrs(ctx, namespace, fmt.Sprintf("%s-%d", set, i))
+		addrs, err := w.bothAddrs(ctx, fmt.Sprintf("%s-%d", set, i))
 		if err != nil {
 			return nil, err
-		}
-		if len(addrs) != 2 {
-			return nil, fmt.Errorf("Service %s-%d has the addresses %v, want one of each family", set, i, addrs)
 		}
 		out = append(out, addrs...)
 	}
 	slices.SortFunc(out, netip.Addr.Compare)
 	return out, nil
+}
+
+// bothAddrs are the addresses of a Service, one of each family, IPv4 first.
+func (w *world) bothAddrs(ctx context.Context, service string) ([]netip.Addr, error) {
+	addrs, err := w.cluster.ServiceAddrs(ctx, namespace, service)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	if len(addrs) != 2 || addrs[0].Is4() == addrs[1].Is4() {
+		return nil, fmt.Errorf("Service %s has the addresses %v, want one of each family", service, addrs)
+	}
+	return addrs, nil
 }
 
 // await calls check until it returns nil, at most so long; the last error says

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
 )
 
 // kind is what clients do.
@@ -96,29 +98,24 @@ func (l *load) measure(ctx context.Context, warmup, length time.Duration, cpu fu
 	defer all.Wait()
 	defer stop()
 	all.Go(func() { l.run(ctx) })
-	pause(ctx, warmup)
+	if err := bench.Pause(ctx, warmup); err != nil {
+		return 0, err
+	}
 	used, err := cpu()
 	if err != nil {
 		return 0, err
 	}
 	done, failed := l.done.Load(), l.failed.Load()
-	pause(ctx, length)
+	if err := bench.Pause(ctx, length); err != nil {
+		return 0, err
+	}
 	done, failed = l.done.Load()-done, l.failed.Load()-failed
 	now, err := cpu()
 	switch {
 	case err != nil:
 		return 0, err
-	case ctx.Err() != nil:
-		return 0, ctx.Err()
 	case failed > 0 || done == 0 || now <= used:
 		return 0, fmt.Errorf("%s at %s: %d done, %d failed, %v of processor time", l.kind, l.addr, done, failed, now-used)
 	}
 	return float64(done) / (now - used).Seconds(), nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }
