@@ -47,6 +47,7 @@ var laws = map[string]law{
 	"speaker/keys":     {pure: true, why: "the secrets that speakers share, as a value"},
 	"l4proxy":          {pure: true, own: []string{"config"}, why: "the forwarding table is a value"},
 	"ingress/route":    {pure: true, own: []string{"config"}, why: "the routing table is a value"},
+	"ingress/http":     {pure: true, why: "HTTP/1.1: bytes in, values and bytes out"},
 
 	"l4proxy/health/check": {pure: true, own: []string{"config", "l4proxy"}, why: "who checks which backend when, and what follows from it: time is an argument"},
 
