@@ -14,6 +14,7 @@ type message struct {
 	fields, trailers                []string // "name: value"
 	body                            string
 	length                          int64
+	raw                             string // all of it, as it came
 }
 
 func fieldsOf(list []Field) (out []string) {
@@ -54,12 +55,14 @@ func requests(in string, step int) (msgs []message, upstream []string, rest stri
 	var m message
 	var up []byte
 	var failed error
+	start, used := 0, 0
 	rest, err = feed(in, step, func(b []byte) (Piece, error) {
 		if failed != nil {
 			return Piece{}, failed
 		}
 		return s.Next(b, &r)
 	}, func(p Piece) {
+		used += p.Used
 		switch p.Kind {
 		case GotHead:
 			path, err := CleanPath(nil, r.Path)
@@ -72,7 +75,8 @@ func requests(in string, step int) (msgs []message, upstream []string, rest stri
 			m.body += string(p.Data)
 			up = c.AppendData(up, p.Data)
 		case End:
-			m.trailers = fieldsOf(r.Trailers)
+			m.trailers, m.raw = fieldsOf(r.Trailers), in[start:used]
+			start = used
 			up = c.AppendEnd(up, r.Trailers)
 			msgs, upstream = append(msgs, m), append(upstream, string(up))
 			s.AppendAnswer(nil, 200, "", nil)
