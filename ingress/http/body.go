@@ -148,7 +148,7 @@ func (d *body) chunkSize(b []byte, lim *Limits) (int, error) {
 
 // trailer reads the trailer section, as a whole (RFC 9112 section 7.1.2).
 func (d *body) trailer(b []byte, h *Head, lim *Limits) (int, error) {
-	if !d.scan.worthwhile(b) && len(b) <= lim.Trailer {
+	if !d.scan.worthwhile(b, lim.Line) && len(b) <= lim.Trailer {
 		return 0, errShort
 	}
 	section := Head{Fields: h.Trailers[:0]}
@@ -171,27 +171,32 @@ func (d *body) trailer(b []byte, h *Head, lim *Limits) (int, error) {
 
 // scan remembers how much of an incomplete head was looked at, so that one that
 // comes byte by byte is not read anew with each byte.
-type scan struct{ seen int }
+type scan struct {
+	seen int
+	line int // where the last line begins
+}
 
 // worthwhile tells whether reading b as a head may bring more than the last time,
 // when it was shorter: it is read at once, and then when it has an empty line, or
-// a line that ends wrongly.
-func (s *scan) worthwhile(b []byte) bool {
+// one that ends wrongly or is too long.
+func (s *scan) worthwhile(b []byte, longest int) bool {
 	from := s.seen
 	s.seen = len(b)
 	if from == 0 {
+		s.line = bytes.LastIndexByte(b, '\n') + 1
 		return true
 	}
-	for i := from; i < len(b); i++ {
-		nl := bytes.IndexByte(b[i:], '\n')
+	for {
+		nl := bytes.IndexByte(b[from:], '\n')
 		if nl < 0 {
-			return false
+			return len(b)-s.line > longest
 		}
-		if i += nl; i < 3 || b[i-1] != '\r' || b[i-2] == '\n' {
+		i := from + nl
+		if i < 3 || b[i-1] != '\r' || b[i-2] == '\n' {
 			return true
 		}
+		from, s.line = i+1, i+1
 	}
-	return false
 }
 
 // bulk is how many bytes are data and may be taken past the reader.

@@ -52,7 +52,7 @@ func (c *Client) Next(b []byte, r *Response) (Piece, error) {
 }
 
 func (c *Client) nextHead(b []byte, r *Response) (Piece, error) {
-	if len(b) == 0 || !c.scan.worthwhile(b) && len(b) < c.lim.Head {
+	if len(b) == 0 || !c.scan.worthwhile(b, c.lim.Line) && len(b) < c.lim.Head {
 		return Piece{}, nil
 	}
 	n, err := r.parse(b, c.head, &c.lim)

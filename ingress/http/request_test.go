@@ -161,7 +161,7 @@ func TestSlowHead(t *testing.T) {
 	var s scan
 	reads := 0
 	for i := 1; i <= len(in); i++ {
-		if s.worthwhile(in[:i]) {
+		if s.worthwhile(in[:i], 100) {
 			reads++
 		}
 	}

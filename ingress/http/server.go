@@ -60,7 +60,7 @@ func (s *Server) Next(b []byte, r *Request) (Piece, error) {
 }
 
 func (s *Server) nextHead(b []byte, r *Request) (Piece, error) {
-	if len(b) == 0 || !s.scan.worthwhile(b) && len(b) < s.lim.Head {
+	if len(b) == 0 || !s.scan.worthwhile(b, s.lim.Line) && len(b) < s.lim.Head {
 		return Piece{}, nil
 	}
 	n, err := r.parse(b, &s.lim)
