@@ -27,7 +27,7 @@ help: ## list the targets
 
 build: bin/steelyard ## build the product
 
-.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello bin/bench bin/bgp.test bin/nft.test
+.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello bin/bench bin/bgp.test bin/nft.test bin/engine.test
 bin/steelyard:
 	@echo "building steelyard"
 	@$(GO) build -p $(JOBS) -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ .
@@ -50,6 +50,11 @@ bin/bgp.test:
 bin/nft.test:
 	@echo "building nft.test"
 	@$(GO) test -c -p $(JOBS) $(SLIM) -o $@ ./l4proxy/nft
+
+# The HTTP engine by itself, for the bench: see docs/engine.md.
+bin/engine.test:
+	@echo "building engine.test"
+	@$(GO) test -c -p $(JOBS) $(SLIM) -o $@ ./ingress/engine
 
 lab-tools: deps bin/steelyard bin/hello bin/helm bin/lab bin/kcp ## build all that the lab needs
 

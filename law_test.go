@@ -47,6 +47,7 @@ var laws = map[string]law{
 	"speaker/keys":     {pure: true, why: "the secrets that speakers share, as a value"},
 	"l4proxy":          {pure: true, own: []string{"config"}, why: "the forwarding table is a value"},
 	"ingress/route":    {pure: true, own: []string{"config"}, why: "the routing table is a value"},
+	"ingress/http":     {pure: true, why: "HTTP/1.1: bytes in, values and bytes out"},
 
 	"l4proxy/health/check": {pure: true, own: []string{"config", "l4proxy"}, why: "who checks which backend when, and what follows from it: time is an argument"},
 
@@ -86,8 +87,9 @@ var laws = map[string]law{
 	"l4proxy/healthport": {own: []string{"config", "config/feed", "l4proxy"}, doors: logging, why: "answers other load balancers by HTTP"},
 	"l4proxy/health": {own: []string{"config", "config/feed", "l4proxy/health/check"},
 		doors: join(metrics, "google.golang.org/grpc"), why: "checks backends by TCP, HTTP and gRPC"},
-	"ingress/cert":  {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},
-	"ingress/proxy": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
+	"ingress/cert":   {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},
+	"ingress/engine": {own: []string{"ingress/http"}, doors: join(logging, "golang.org/x/sys"), why: "drives HTTP/1.1 by goroutines; whom a request goes to it asks through an interface of its own"},
+	"ingress/proxy":  {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
 
 	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},
 	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/discovery", "speaker/layer2", "speaker/bfd", "speaker/bfd/packet", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/health/check", "l4proxy/nft", "l4proxy/relay"},

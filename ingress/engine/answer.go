@@ -1,0 +1,49 @@
+package engine
+
+import (
+	"errors"
+	"os"
+
+	"github.com/steelyard-lb/steelyard/ingress/http"
+)
+
+var serverField = http.AppendField(nil, "Server", "steelyard")
+
+// Refusals and failures that have their own words for the client.
+var (
+	errStarting  = &http.Error{Status: 503, Reason: "this load balancer is starting and knows no routes yet"}
+	errNoRoute   = &http.Error{Status: 404, Reason: "there is no route for this host and path"}
+	errNoneReady = &http.Error{Status: 503, Reason: "the backend of this route has no ready endpoint"}
+	errTooLarge  = &http.Error{Status: 413, Reason: "the body of the request is larger than is allowed here"}
+	errSlowBody  = &http.Error{Status: 408, Reason: "the body of the request did not come in time"}
+
+	errRefused   = &http.Error{Status: 502, Reason: "the backend cannot be reached"}
+	errNoConnect = &http.Error{Status: 504, Reason: "the backend does not accept connections in time"}
+	errNoAnswer  = &http.Error{Status: 504, Reason: "the backend did not answer in time"}
+	errBrokeOff  = &http.Error{Status: 502, Reason: "the backend broke off its answer"}
+)
+
+// errClient tells that the client is gone: there is nobody to answer.
+var errClient = errors.New("the client is gone")
+
+// verdict is what a client is told of an error. Addresses and names inside the
+// cluster are for the log and not for the client.
+func verdict(err error) (status int, text string) {
+	var e *http.Error
+	if errors.As(err, &e) {
+		return e.Status, e.Reason
+	}
+	return errBrokeOff.Status, errBrokeOff.Reason
+}
+
+// failure is an error with its words for the client.
+type failure struct {
+	says *http.Error
+	err  error
+}
+
+func (f *failure) Error() string   { return f.says.Reason + ": " + f.err.Error() }
+func (f *failure) Unwrap() []error { return []error{f.says, f.err} }
+
+// late tells whether a deadline of ours passed, in reading or writing.
+func late(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-kit/log/level"
+)
+
+// Engine serves one Config at a time. Make it with [New], give it a Config by
+// [Engine.Apply], and let [Engine.Run] own its goroutines.
+type Engine struct {
+	opts      Options
+	room      int // most that a buffer grows to: all that may have to be in one at once
+	listeners []*net.TCPListener
+	applying  sync.Mutex
+	state     atomic.Pointer[state] // nil until the first Apply
+	leaving   atomic.Bool           // answers close their connections
+	finishing atomic.Bool           // idle connections end
+	work      sync.Pool             // of *work
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+	ended sync.WaitGroup // of conns
+}
+
+// New makes an Engine and opens its listeners, so that an address that cannot be
+// had is known at once. Nothing is accepted before [Engine.Run]; until then
+// clients wait in the kernel's queue.
+func New(opts Options) (*Engine, error) {
+	opts = opts.withDefaults()
+	lim := opts.Limits
+	e := &Engine{opts: opts, conns: map[*conn]struct{}{}, room: max(lim.Head, lim.Trailer+2, lim.Extension+64, largeBuffer)}
+	e.work.New = func() any { return new(work) }
+	for _, addr := range opts.Listen {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listener %s: %w", addr, err), e.Close())
+		}
+		e.listeners = append(e.listeners, l.(*net.TCPListener))
+	}
+	return e, nil
+}
+
+// Close gives up the listeners of an Engine that is not going to run.
+func (e *Engine) Close() error {
+	var errs []error
+	for _, l := range e.listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Addrs are the addresses that are listened on, in the order of the options.
+func (e *Engine) Addrs() (out []string) {
+	for _, l := range e.listeners {
+		out = append(out, l.Addr().String())
+	}
+	return out
+}
+
+// Apply has requests from now on depend on cfg. Those under way go on as they
+// began; endpoints that cfg does not name get no more.
+func (e *Engine) Apply(cfg Config) {
+	e.applying.Lock()
+	defer e.applying.Unlock()
+	before := e.state.Load()
+	now := newState(cfg, before)
+	e.state.Store(now)
+	if before == nil {
+		return
+	}
+	for addr, old := range before.endpoints {
+		if now.endpoints[addr] == nil {
+			old.retire()
+		}
+	}
+}
+
+// Run serves until ctx ends and the requests under way have, or until a listener
+// fails. See [Options] for how it leaves.
+func (e *Engine) Run(ctx context.Context) error {
+	accepting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	failed := make(chan error, len(e.listeners))
+	var serving sync.WaitGroup
+	for _, l := range e.listeners {
+		serving.Go(func() {
+			if err := e.accept(accepting, l); err != nil {
+				failed <- err
+			}
+		})
+	}
+	serving.Go(func() { e.sweep(accepting) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	level.Info(e.opts.Logger).Log("msg", "draining", "for", e.opts.Drain)
+	e.leaving.Store(true)
+	if err == nil {
+		time.Sleep(e.opts.Drain)
+	}
+	stop()
+	serving.Wait() // all that was accepted by the kernel is in conns now
+	e.finish()
+	return err
+}
+
+// finish waits for the requests under way, for the grace time, and cuts the rest.
+func (e *Engine) finish() {
+	e.finishing.Store(true)
+	e.each((*conn).hurry)
+	cut := time.AfterFunc(e.opts.Grace, func() {
+		level.Info(e.opts.Logger).Log("msg", "cutting connections that did not end in time", "open", e.each((*conn).cut))
+	})
+	e.ended.Wait()
+	cut.Stop()
+	if s := e.state.Load(); s != nil {
+		for _, endpoint := range s.endpoints {
+			endpoint.retire()
+		}
+	}
+}
+
+// each does something with all open connections, and counts them.
+func (e *Engine) each(do func(*conn)) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c := range e.conns {
+		do(c)
+	}
+	return len(e.conns)
+}
+
+// sweep closes connections to endpoints that were idle too long.
+func (e *Engine) sweep(ctx context.Context) {
+	tick := time.NewTicker(min(time.Second, e.opts.IdleFor))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if s := e.state.Load(); s != nil {
+				for _, endpoint := range s.endpoints {
+					endpoint.sweep(now, &e.opts)
+				}
+			}
+		}
+	}
+}

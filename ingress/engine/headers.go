@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/steelyard-lb/steelyard/ingress/http"
+)
+
+// mine are the fields that are written anew for the backend, and claims those of
+// them that a trusted peer may have written.
+var (
+	claims = http.SetOf(http.Forwarded, http.XForwardedHost, http.XForwardedPort, http.XForwardedProto)
+	mine   = claims | http.SetOf(http.XForwardedFor, http.XRealIP, http.XRequestID)
+)
+
+// appendRequest appends the head of the request for a client, with what the
+// backend is to know of the one who asked.
+func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
+	r, trusted := &x.c.req, x.state.trusts(x.c.peer)
+	drop := mine
+	if trusted {
+		drop &^= claims
+	}
+	dst = client.AppendRequest(dst, r, x.target, drop)
+	dst = append(dst, "X-Forwarded-For: "...)
+	if before := r.Get(http.XForwardedFor); trusted && len(before) > 0 {
+		dst = append(dst, before...)
+		dst = append(dst, ", "...)
+	}
+	dst = append(dst, x.c.from...)
+	dst = append(dst, "\r\n"...)
+	if !trusted || r.Get(http.XForwardedProto) == nil {
+		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+	}
+	if !trusted || r.Get(http.XForwardedHost) == nil {
+		dst = append(dst, "X-Forwarded-Host: "...)
+		dst = append(dst, r.Authority...)
+		dst = append(dst, "\r\n"...)
+	}
+	if !trusted || r.Get(http.XForwardedPort) == nil {
+		dst = http.AppendField(dst, "X-Forwarded-Port", x.c.port)
+	}
+	dst = append(dst, "X-Real-Ip: "...)
+	dst = append(dst, realIP(r.Get(http.XRealIP), trusted, x.c.from)...)
+	dst = append(dst, "\r\nX-Request-Id: "...)
+	dst = appendRequestID(dst, r.Get(http.XRequestID))
+	return http.EndHead(append(dst, "\r\n"...))
+}
+
+func realIP(said []byte, trusted bool, peer string) string {
+	if trusted && len(said) > 0 {
+		return string(said)
+	}
+	return peer
+}
+
+// appendRequestID appends the client's own if it is short and plain, else a
+// random one.
+func appendRequestID(dst, own []byte) []byte {
+	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	if n := len(own); n > 0 && n <= 128 && bytes.IndexFunc(own, odd) < 0 {
+		return append(dst, own...)
+	}
+	for range 2 {
+		dst = strconv.AppendUint(dst, rand.Uint64()|1<<63, 16) // 16 digits
+	}
+	return dst
+}

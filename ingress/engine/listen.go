@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// accept serves the clients of one listener until ctx ends, those included that
+// are in its queue then: closing a listener resets them, although they have a
+// connection and may have sent their request.
+func (e *Engine) accept(ctx context.Context, l *net.TCPListener) error {
+	defer context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })()
+	defer l.Close()
+	for {
+		c, err := l.AcceptTCP()
+		switch {
+		case err == nil:
+			e.begin(c)
+		case ctx.Err() != nil:
+			return e.lastOnes(l)
+		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ECONNABORTED) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM):
+			time.Sleep(10 * time.Millisecond) // others will end and give theirs back
+		default:
+			return fmt.Errorf("listener %v: %w", l.Addr(), err)
+		}
+	}
+}
+
+// settleFor is how long handshakes that were begun are waited for.
+const settleFor = 200 * time.Millisecond
+
+// lastOnes has the kernel begin no more handshakes, waits for those that were
+// begun, and accepts all that came of them.
+func (e *Engine) lastOnes(l *net.TCPListener) error {
+	if err := refuseNew(l); err != nil {
+		return fmt.Errorf("listener %v: refuse new connections: %w", l.Addr(), err)
+	}
+	for end := time.Now().Add(settleFor); ; {
+		_ = l.SetDeadline(end)
+		c, err := l.AcceptTCP()
+		if err == nil {
+			e.begin(c)
+			continue
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		}
+		return fmt.Errorf("listener %v: %w", l.Addr(), err)
+	}
+}
+
+// refuseNew has a listener's kernel side drop SYN segments, which clients send
+// again, by a filter that sees TCP headers: it looks at the flags.
+func refuseNew(l *net.TCPListener) error {
+	const flags, syn, synAck = 13, 0x02, 0x12
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: synAck},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: syn, Jt: 0, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffffffff},
+	}
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+	}); err != nil {
+		return err
+	}
+	return failed
+}
+
+// begin serves a new connection.
+func (e *Engine) begin(tcp *net.TCPConn) {
+	c := newConn(e, tcp)
+	e.mu.Lock()
+	e.conns[c] = struct{}{}
+	e.mu.Unlock()
+	e.ended.Go(func() {
+		defer func() {
+			_ = tcp.Close()
+			e.mu.Lock()
+			delete(e.conns, c)
+			e.mu.Unlock()
+		}()
+		c.serve()
+	})
+}

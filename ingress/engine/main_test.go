@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+)
+
+// aloneVar makes a copy of the test binary an engine that runs by itself, with
+// the flags that it holds: see docs/engine.md.
+const aloneVar = "STEELYARD_ENGINE_ALONE"
+
+func TestMain(m *testing.M) {
+	text, ok := os.LookupEnv(aloneVar)
+	if !ok {
+		os.Exit(m.Run())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	err := alone(ctx, strings.Fields(text))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "engine:", err)
+		os.Exit(1)
+	}
+}
+
+// alone runs an engine that leads everything to the backends.
+func alone(ctx context.Context, args []string) error {
+	opts := Options{Logger: log.NewLogfmtLogger(log.NewSyncWriter(os.Stderr))}
+	var pool Pool
+	var maxBody int64
+	flags := flag.NewFlagSet(aloneVar, flag.ContinueOnError)
+	flags.Func("listen", "address to listen on; may be there more than once", func(s string) error {
+		opts.Listen = append(opts.Listen, s)
+		return nil
+	})
+	flags.Func("backend", "address and port of an endpoint; may be there more than once", func(s string) error {
+		addr, err := netip.ParseAddrPort(s)
+		pool.Endpoints = append(pool.Endpoints, addr)
+		return err
+	})
+	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
+	flags.DurationVar(&opts.Drain, "drain", 0, "go on accepting so long after SIGTERM")
+	flags.DurationVar(&opts.Grace, "grace", 20*time.Second, "then wait so long for what is under way")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	e, err := New(opts)
+	if err != nil {
+		return err
+	}
+	e.Apply(Config{Router: toAll{}, Pools: []Pool{pool}, MaxBody: maxBody})
+	fmt.Println("listening on", strings.Join(e.Addrs(), " "))
+	return e.Run(ctx)
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"github.com/steelyard-lb/steelyard/ingress/http"
+)
+
+// Options say how to serve. Zero values mean the defaults given.
+type Options struct {
+	Listen []string // addresses; ":8080" is every address, both families
+	Logger log.Logger
+	Limits http.Limits // of heads; default [http.DefaultLimits]
+
+	// The end: for Drain, go on accepting, with each answer closing its
+	// connection, while the rest of the world learns that we leave; then, for Grace
+	// at most, finish what was begun.
+	Drain time.Duration // default none
+	Grace time.Duration // default 20s
+
+	Header time.Duration // for a client to send a whole head; default 15s
+	Idle   time.Duration // of a client's connection between requests; default 75s
+	Client time.Duration // for a client to take or send a piece of a body; default 60s
+
+	Connect  time.Duration // to an endpoint; default 3s
+	Response time.Duration // until the head of an endpoint's answer; default 60s
+	Between  time.Duration // between pieces of an endpoint's answer; default 60s
+
+	// Idle connections to endpoints: how many are kept for each, how long, and how
+	// old one may be that is used again.
+	KeepIdle int           // default 64
+	IdleFor  time.Duration // default 60s
+	MaxAge   time.Duration // default 1h
+}
+
+func (o Options) withDefaults() Options {
+	o.Limits = cmp.Or(o.Limits, http.DefaultLimits())
+	o.Grace = cmp.Or(o.Grace, 20*time.Second)
+	o.Header = cmp.Or(o.Header, 15*time.Second)
+	o.Idle = cmp.Or(o.Idle, 75*time.Second)
+	o.Client = cmp.Or(o.Client, 60*time.Second)
+	o.Connect = cmp.Or(o.Connect, 3*time.Second)
+	o.Response = cmp.Or(o.Response, 60*time.Second)
+	o.Between = cmp.Or(o.Between, 60*time.Second)
+	o.KeepIdle = cmp.Or(o.KeepIdle, 64)
+	o.IdleFor = cmp.Or(o.IdleFor, 60*time.Second)
+	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)
+	if o.Logger == nil {
+		o.Logger = log.NewNopLogger()
+	}
+	return o
+}
+
+const (
+	// attempts bounds how many connections a request is tried on.
+	attempts = 3
+	// ejectFor is how long an endpoint that took no connection is passed over.
+	ejectFor = 2 * time.Second
+	// expectFor is how long a client that waits for 100 Continue waits for the
+	// backend's word; then it has ours.
+	expectFor = time.Second
+	// lookEvery is how often a client whose backend is silent is looked after.
+	lookEvery = 2 * time.Second
+	// lastWait is what is left of the patience with idle connections at the end.
+	lastWait = 250 * time.Millisecond
+	// lingerFor is how long what a client still sends is thrown away, so that it
+	// reads the answer that it did not wait for before its connection is reset.
+	lingerFor = 2 * time.Second
+)

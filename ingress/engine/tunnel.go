@@ -1,0 +1,39 @@
+package engine
+
+import (
+	"io"
+	"net"
+	"time"
+)
+
+// tunnel is for a connection that goes on with another protocol, both ways, until
+// both sides ended it, or one broke off.
+func (x *exchange) tunnel() error {
+	_ = x.c.SetDeadline(time.Time{})
+	_ = x.backend.SetDeadline(time.Time{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		x.carry(x.backend.TCPConn, x.c.TCPConn, &x.c.in)
+	}()
+	x.carry(x.c.TCPConn, x.backend.TCPConn, &x.in)
+	<-done
+	return nil
+}
+
+// carry moves bytes one way, those that were read already first. When that way
+// ended, the other one has the time that is given to a silent client; when it
+// broke, both end.
+func (x *exchange) carry(to, from *net.TCPConn, first *buffer) {
+	_, err := to.Write(first.bytes())
+	first.use(len(first.bytes()))
+	if err == nil {
+		_, err = io.Copy(to, from)
+	}
+	if err != nil || to.CloseWrite() != nil {
+		_ = to.Close()
+		_ = from.Close()
+		return
+	}
+	_ = to.SetReadDeadline(time.Now().Add(x.c.e.opts.Client))
+}

@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/steelyard-lb/steelyard/ingress/http"
+)
+
+// A body that did not come with its head is sent by a goroutine of its own. While
+// it runs, it alone reads from the client and writes to the backend; the
+// connection's goroutine reads from the backend and writes to the client.
+
+// errUnwanted tells that the backend takes no more of the body. It may have
+// answered all the same.
+var errUnwanted = errors.New("the backend takes no more of the request's body")
+
+// past wakes whoever reads or writes.
+var past = time.Unix(1, 0)
+
+func (x *exchange) beginUpload() {
+	x.waits = false
+	x.upload = make(chan error, 1)
+	go func() {
+		err := x.pump()
+		x.upload <- err
+		if err != nil && !errors.Is(err, errUnwanted) {
+			_ = x.backend.SetReadDeadline(past)
+		}
+	}()
+}
+
+// uploads tells whether the upload is still busy, or the error that there will be
+// no whole request.
+func (x *exchange) uploads() (busy bool, err error) {
+	if x.upload == nil {
+		return false, nil
+	}
+	select {
+	case err = <-x.upload:
+		x.upload = nil
+		if x.cutOff = err != nil; errors.Is(err, errUnwanted) {
+			return false, nil
+		}
+		return false, err
+	default:
+		return true, nil
+	}
+}
+
+// endUpload waits for the end of an upload that nobody needs any more.
+func (x *exchange) endUpload() {
+	if x.upload == nil {
+		return
+	}
+	if !x.ended.Load() {
+		_ = x.c.SetReadDeadline(past)
+		_ = x.backend.SetWriteDeadline(past)
+	}
+	x.cutOff = <-x.upload != nil
+	x.upload = nil
+}
+
+// pump sends the rest of the body.
+func (x *exchange) pump() error {
+	c, client := x.c, &x.backend.client
+	up := x.up[:0]
+	for {
+		p, err := c.server.Next(c.in.bytes(), &c.req)
+		if err != nil {
+			return err
+		}
+		switch p.Kind {
+		case http.Data:
+			if err := x.weigh(p.Data); err != nil {
+				return err
+			}
+			up = client.AppendData(up, p.Data)
+		case http.End:
+			x.ended.Store(true) // before the backend can know, and answer
+			up = client.AppendEnd(up, c.req.Trailers)
+		}
+		c.in.use(p.Used)
+		if p.Kind == http.Data {
+			continue
+		}
+		if _, err := x.send(up); err != nil {
+			return fmt.Errorf("%w: %w", errUnwanted, err)
+		}
+		if up = up[:0]; p.Kind == http.End {
+			return nil
+		}
+		_ = c.SetReadDeadline(time.Now().Add(c.e.opts.Client))
+		if _, err := c.in.fill(c.TCPConn, largeBuffer, c.e.room); late(err) {
+			return errSlowBody
+		} else if err != nil {
+			return fmt.Errorf("%w: %w", errClient, err)
+		}
+	}
+}
