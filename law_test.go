@@ -48,6 +48,8 @@ var laws = map[string]law{
 	"l4proxy":          {pure: true, own: []string{"config"}, why: "the forwarding table is a value"},
 	"ingress/route":    {pure: true, own: []string{"config"}, why: "the routing table is a value"},
 
+	"ingress/http/hpack": {pure: true, why: "header compression of HTTP/2: bytes in, fields out, and back"},
+
 	"l4proxy/health/check": {pure: true, own: []string{"config", "l4proxy"}, why: "who checks which backend when, and what follows from it: time is an argument"},
 
 	"speaker/bfd/packet":  {pure: true, why: "BFD packets: bytes in, values out"},
