@@ -65,8 +65,12 @@ func (b *budget) spend(now time.Time, r Rate) bool {
 	if full := now.Add(-time.Duration(r.Burst) * r.step()); b.paid.Before(full) {
 		b.paid = full
 	}
-	b.paid = b.paid.Add(r.step())
-	return !b.paid.After(now)
+	next := b.paid.Add(r.step())
+	if next.After(now) {
+		return false
+	}
+	b.paid = next
+	return true
 }
 
 // earn gives n back. What is more than a burst is forgotten when one is spent.
