@@ -25,6 +25,7 @@ type Conn struct {
 	out     []byte
 	written int // of out
 	answers int // frames in out that nothing but the other side asked for
+	stalled bool
 	encoder hpack.Encoder
 
 	// Streams.
@@ -103,11 +104,12 @@ func (c *Conn) greet(list []setting) {
 // Next reads from in, which begins where the last call stopped reading, and
 // returns what it understood first, with the number of bytes that are done with.
 // When the event is of kind None the rest of in is to be kept and to stand before
-// what is read next; it is never more than a frame, 16,393 bytes. The time is used
-// to measure how often things happen.
+// what is read next; unless the connection is [Conn.Stalled] it is never more than
+// a frame, 16,393 bytes. The time is used to measure how often things happen.
 //
 // The error is an [*Error], the same again each time.
 func (c *Conn) Next(in []byte, now time.Time) (ev Event, n int, err error) {
+	c.stalled = false
 	for c.err == nil {
 		if ev, ok := c.untold(); ok {
 			return ev, n, nil
@@ -172,6 +174,10 @@ func (c *Conn) step(in []byte, now time.Time) (ev Event, n int, err *Error) {
 		return c.beginData(h, in, now)
 	}
 	if n = headerLen + int(h.length); len(in) < n {
+		return Event{}, 0, nil
+	}
+	if h.kind == typeHeaders && !c.client && c.idle(h.stream) && c.pending() >= c.limits.Output {
+		c.stalled = true
 		return Event{}, 0, nil
 	}
 	ev, err = c.frame(h, in[headerLen:n], now)
@@ -277,6 +283,14 @@ func (c *Conn) cancel(id uint32, code Code) {
 // Output is what is to be written. It is valid until the next call but
 // [Conn.Wrote].
 func (c *Conn) Output() []byte { return c.out[c.written:] }
+
+func (c *Conn) pending() int { return len(c.out) - c.written }
+
+// Stalled tells that a server leaves the next request alone, although it is there,
+// because too much output waits: it is to be written, and Next to be called again,
+// before more is read. Else who asks and never reads could have any number of
+// answers wait. A client never stalls, so that two ends cannot wait for each other.
+func (c *Conn) Stalled() bool { return c.stalled }
 
 // Wrote notes that the first n bytes of the output went out.
 func (c *Conn) Wrote(n int) {

@@ -14,9 +14,9 @@ type Limits struct {
 	StreamWindow uint32 // received of one stream and not consumed
 	ConnWindow   uint32 // of all streams; at least 65,535
 
-	// Output is how much may wait to be written before Send takes no more. Heads,
-	// and answers to control frames, come on top: they are bounded by the number
-	// of streams and by Answers.
+	// Output is how much may wait to be written before Send takes no more, and a
+	// server looks at no further request. The heads of open streams, and answers to
+	// control frames, come on top: they are bounded by Streams and by Answers.
 	Output  int
 	Answers int // frames that only answer others, waiting to be written
 

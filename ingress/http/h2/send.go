@@ -168,7 +168,7 @@ func travels(f hpack.Field) bool {
 
 // room is how much may be sent on a stream now.
 func (c *Conn) room(s *stream) int {
-	return int(max(0, min(c.sendWindow, s.sendWindow, int64(c.limits.Output-len(c.out)+c.written))))
+	return int(max(0, min(c.sendWindow, s.sendWindow, int64(c.limits.Output-c.pending()))))
 }
 
 // Room is how many bytes Send would take now; 0 if the stream is over.

@@ -190,7 +190,7 @@ func TestViolations(t *testing.T) {
 					w.frame(typeData, 0, id, huge[:maxFrame])
 				}
 			}
-		}, "FLOW_CONTROL_ERROR", "REFUSED_STREAM"},
+		}, "FLOW_CONTROL_ERROR", ""},
 		{"6.9.2 SETTINGS make a window too great", func(w *wire) {
 			w.head(1).update(1, maxWindow-startWindow).settings(setting{settingWindow, startWindow + 1})
 		}, "FLOW_CONTROL_ERROR", ""},
@@ -332,6 +332,41 @@ func TestFloods(t *testing.T) {
 		if err := flood(20 * time.Millisecond); err != nil {
 			t.Errorf("%s: 50 a second: %v", c.name, err)
 		}
+	}
+}
+
+// TestUnreadResponses: who asks and never reads does not fill the memory.
+func TestUnreadResponses(t *testing.T) {
+	s, w, answered := NewServer(DefaultLimits(), &Scratch{}), newWire(), 0
+	for id := uint32(1); id < 20000; id += 2 {
+		w.head(id)
+	}
+	next := func() {
+		for {
+			ev, n, err := s.Next(w.b, start)
+			if w.b = w.b[n:]; err != nil {
+				t.Fatal(err)
+			}
+			if ev.Kind == None {
+				return
+			}
+			if ev.Kind == Request {
+				answered++
+				if err := s.Respond(ev.Stream, 200, fields("x-a", strings.Repeat("x", 500)), true); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if next(); !s.Stalled() || len(s.Output()) > DefaultLimits().Output+600 {
+		t.Errorf("after %d answers %d bytes wait", answered, len(s.Output()))
+	}
+	for s.Stalled() {
+		s.Wrote(len(s.Output()))
+		next()
+	}
+	if answered != 10000 {
+		t.Errorf("%d answers to 10,000 requests", answered)
 	}
 }
 
