@@ -8,7 +8,7 @@
 //	read bytes behind those that were left over
 //	for { ev, n, err := conn.Next(in, now) … }   until an event of kind None: act on each
 //	write conn.Output(), tell conn.Wrote how much went out
-	if conn.Stalled(), call Next again before reading
+//	if conn.Stalled(), call Next again before reading
 //
 // Whatever is to be sent, answers to PING and SETTINGS too, is appended to one
 // buffer, so that a batch of events costs one write. Acting on an event means
