@@ -32,13 +32,12 @@ type settings struct {
 	table    uint32 // of our encoder
 	streams  uint32 // most that we may open at once
 	window   uint32 // of a new stream
-	frame    uint32 // largest payload it takes
 	extended bool   // extended CONNECT
 }
 
 // startSettings are in force until something is said.
 func startSettings() settings {
-	return settings{table: 4096, streams: maxStream, window: startWindow, frame: maxFrame}
+	return settings{table: 4096, streams: maxStream, window: startWindow}
 }
 
 // take reads the payload of a SETTINGS frame. Of settings that come more than
@@ -61,10 +60,9 @@ func (s *settings) take(payload []byte, fromServer bool) *Error {
 			}
 			s.window = v
 		case settingFrameSize:
-			if v < maxFrame || v > 1<<24-1 {
+			if v < maxFrame || v > 1<<24-1 { // we send none that is larger than the least
 				return &Error{ProtocolError, "SETTINGS_MAX_FRAME_SIZE is out of bounds"}
 			}
-			s.frame = v
 		case settingExtendedConnect:
 			if v > 1 || v == 0 && s.extended {
 				return &Error{ProtocolError, "SETTINGS_ENABLE_CONNECT_PROTOCOL is neither 0 nor 1, or taken back"}
