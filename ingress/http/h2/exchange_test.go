@@ -2,6 +2,7 @@ package h2
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 )
 
@@ -161,27 +162,25 @@ func TestTurns(t *testing.T) {
 	for id := uint32(1); id < 6; id += 2 {
 		s.Await(id)
 	}
-	var turns []string
+	var turns []uint32
 	for range 6 {
-		s.in = appendWindowUpdate(s.in, 0, 100)
-		for _, ev := range s.read(t, start) {
-			turns = append(turns, ev)
-			var id uint32
-			switch ev {
-			case "writable 1":
-				id = 1
-			case "writable 3":
-				id = 3
-			case "writable 5":
-				id = 5
+		in := appendWindowUpdate(nil, 0, 100)
+		for {
+			ev, n, err := s.Next(in, start)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if n, err := s.Send(id, make([]byte, 1000), false); n != 100 && n != 0 || err != nil {
+			if in = in[n:]; ev.Kind == None {
+				break
+			}
+			turns = append(turns, ev.Stream)
+			if n, err := s.Send(ev.Stream, make([]byte, 1000), false); n != 100 || err != nil {
 				t.Fatal(n, err)
 			}
 		}
 	}
-	if len(turns) < 6 || turns[0] == turns[1] || turns[0] == turns[2] || turns[1] == turns[2] {
-		t.Errorf("turns: %v", turns)
+	if want := []uint32{1, 3, 5, 1, 3, 5}; !slices.Equal(turns, want) {
+		t.Errorf("turns: %v, want %v", turns, want)
 	}
 }
 
