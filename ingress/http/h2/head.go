@@ -167,7 +167,7 @@ func (h *Head) regular(f *hpack.Fields, list []hpack.Field) (host []byte, why st
 		case fieldCookie:
 			if cookie >= 0 {
 				k := &kept[cookie]
-				k.Value, k.Sensitive = f.Store(k.Value, cookieGlue, field.Value), k.Sensitive || field.Sensitive
+				k.Value, k.Sensitive = f.Join(k.Value, cookieGlue, field.Value), k.Sensitive || field.Sensitive
 				continue
 			}
 			cookie = len(kept)

@@ -142,10 +142,12 @@ func (d *Decoder) lookup(i uint32, value bool, out *Fields) (f Field, err error)
 		return f, nil
 	}
 	e := d.table.at(d.table.next - (i - staticLen))
-	f.Name = out.Store(d.table.nameOf(e))
-	if value {
-		f.Value = out.Store(d.table.valueOf(e))
+	if !value {
+		f.Name = out.store(d.table.nameOf(e))
+		return f, nil
 	}
+	both := out.store(d.table.textOf(e))
+	f.Name, f.Value = both[:e.name:e.name], both[e.name:]
 	return f, nil
 }
 
@@ -167,7 +169,7 @@ func (d *Decoder) text(b []byte, out *Fields) (s, rest []byte, err error) {
 		if len(raw) > d.limits.String {
 			return nil, nil, ErrString
 		}
-		return out.Store(raw), rest, nil
+		return out.store(raw), rest, nil
 	}
 	// What would be too long even if all its codes were the longest is not decoded.
 	if len(raw)*8/longest > d.limits.String {

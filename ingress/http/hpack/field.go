@@ -21,13 +21,19 @@ type Fields struct {
 	text []byte
 }
 
-// Store copies b into the memory of the list, to live as long as the fields.
-// Parts are what one slice is to be made of.
-func (f *Fields) Store(parts ...[]byte) []byte {
+// Join makes one slice of several, in the memory of the list, to live as long as
+// the fields.
+func (f *Fields) Join(parts ...[]byte) []byte {
 	from := len(f.text)
 	for _, p := range parts {
 		f.text = append(f.text, p...)
 	}
+	return f.text[from:len(f.text):len(f.text)]
+}
+
+func (f *Fields) store(b []byte) []byte {
+	from := len(f.text)
+	f.text = append(f.text, b...)
 	return f.text[from:len(f.text):len(f.text)]
 }
 

@@ -34,6 +34,12 @@ func (t *table) has(number uint32) bool { return number-t.first < t.len() }
 // at returns an entry that the table has.
 func (t *table) at(number uint32) *entry { return &t.ring[number&uint32(len(t.ring)-1)] }
 
+// textOf is the name and, behind it, the value.
+func (t *table) textOf(e *entry) []byte {
+	at := e.at - t.base
+	return t.text[at : at+e.name+e.value]
+}
+
 func (t *table) nameOf(e *entry) []byte {
 	at := e.at - t.base
 	return t.text[at : at+e.name]
