@@ -109,7 +109,7 @@ func newPair(t testing.TB, server, client Limits) (s, c *end) {
 // exchange moves output both ways and returns what each side says.
 func exchange(t testing.TB, s, c *end) (server, client []string) {
 	t.Helper()
-	for len(s.Output())+len(c.Output()) > 0 {
+	for len(s.Output())+len(c.Output()) > 0 || s.Stalled() {
 		flush(c, s)
 		server = append(server, s.read(t, start)...)
 		flush(s, c)
