@@ -220,8 +220,6 @@ func (c *Conn) frame(h header, payload []byte, now time.Time) (Event, *Error) {
 		return c.continuation(h, payload, now)
 	case typeReset:
 		return c.reset(h, payload, now)
-	case typeGoAway:
-		return c.goAway(h, payload)
 	case typePushPromise:
 		return Event{}, &Error{ProtocolError, "PUSH_PROMISE, which is not allowed here"}
 	}
@@ -233,6 +231,8 @@ func (c *Conn) frame(h header, payload []byte, now time.Time) (Event, *Error) {
 		return c.settings(h, payload)
 	case typePing:
 		return c.ping(h, payload)
+	case typeGoAway:
+		return c.goAway(h, payload)
 	case typeWindowUpdate:
 		return c.windowUpdate(h, payload, now)
 	case typePriority:

@@ -93,8 +93,12 @@ func (c *Conn) reset(h header, payload []byte, now time.Time) (Event, *Error) {
 		return Event{}, &Error{ProtocolError, "RST_STREAM on a stream that was never opened"}
 	}
 	s := c.streams[h.stream]
-	if !c.client && (s == nil || !s.sendEnded) && !c.resetBudget.spend(now, c.limits.Resets) {
-		return Event{}, &Error{EnhanceYourCalm, "streams are opened and reset too rapidly"}
+	budget, rate := &c.resetBudget, c.limits.Resets
+	if c.client || s != nil && s.sendEnded { // nothing was asked for in vain
+		budget, rate = &c.noiseBudget, c.limits.Noise
+	}
+	if !budget.spend(now, rate) {
+		return Event{}, &Error{EnhanceYourCalm, "streams are reset too rapidly"}
 	}
 	if s == nil {
 		return Event{}, nil

@@ -24,7 +24,7 @@ type Limits struct {
 	// makes us do so.
 	Resets Rate
 	// Noise are frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE,
-	// empty DATA, unknown ones. Frames that carry something give a few of them
+	// GOAWAY, empty DATA, unknown ones. Frames that carry something give a few of them
 	// back, so that a busy connection is never short of them.
 	Noise Rate
 }

@@ -301,6 +301,7 @@ func TestFloods(t *testing.T) {
 		{"padding", func(w *wire) { w.post(1) }, func(w *wire, _ uint32) { w.frame(typeData, flagPadded, 1, "\x00") }},
 		{"WINDOW_UPDATE", nil, func(w *wire, _ uint32) { w.update(0, 1) }},
 		{"PRIORITY", nil, func(w *wire, _ uint32) { w.frame(typePriority, 0, 1, "\x00\x00\x00\x03\x00") }},
+		{"GOAWAY", nil, func(w *wire, _ uint32) { w.frame(typeGoAway, 0, 0, u32(0)+u32(0)) }},
 		{"unknown frames", nil, func(w *wire, _ uint32) { w.frame(99, 0, 0, "") }},
 	} {
 		flood := func(pause time.Duration) error {
