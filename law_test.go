@@ -49,6 +49,9 @@ var laws = map[string]law{
 	"ingress/route":    {pure: true, own: []string{"config"}, why: "the routing table is a value"},
 	"ingress/http":     {pure: true, why: "HTTP/1.1: bytes in, values and bytes out"},
 
+	"ingress/http/hpack": {pure: true, why: "header compression of HTTP/2: bytes in, fields out, and back"},
+	"ingress/http/h2":    {pure: true, own: []string{"ingress/http/hpack"}, why: "HTTP/2: bytes in, events out; time is an argument"},
+
 	"l4proxy/health/check": {pure: true, own: []string{"config", "l4proxy"}, why: "who checks which backend when, and what follows from it: time is an argument"},
 
 	"speaker/bfd/packet":  {pure: true, why: "BFD packets: bytes in, values out"},
