@@ -201,3 +201,63 @@ func TestNonsenseOverTheSocket(t *testing.T) {
 		conn.Close()
 	}
 }
+
+// TestNobodyIsLeft: without others there are no beats.
+func TestNobodyIsLeft(t *testing.T) {
+	c := newCouple(t)
+	serve(t, c.path)
+	client, _ := c.speak()
+	c.holds(Up)
+	client.Apply(nil)
+	eventually(t, "there is nobody to watch", func() bool {
+		sessions := client.metrics.last.Load().Sessions
+		return sessions[Unknown]+sessions[Up]+sessions[Down]+sessions[Vacant] == 0
+	})
+}
+
+// TestGoodbyeAtOnce: a speaker that ends before it began has no beats.
+func TestGoodbyeAtOnce(t *testing.T) {
+	c := newCouple(t)
+	serve(t, c.path)
+	conn, err := net.Dial("unix", c.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	s := c.cfg.self()
+	if err := lines.Say(conn, order{Self: &s, Peers: &[]Peer{c.other}, Keys: deriveKeys(c.cfg.Keys), Bye: true}); err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if said, err := io.ReadAll(conn); err != nil || len(said) > 20 {
+		t.Errorf("%s, %v", said, err)
+	}
+}
+
+// TestAddressThatComesLate: until then each update says what is missing, whoever
+// comes and goes meanwhile.
+func TestAddressThatComesLate(t *testing.T) {
+	e := newEngine(self{Node: "n0", Addr: netip.MustParseAddr("192.0.2.1"), Port: 7957, Tuning: DefaultTuning}, deriveKeys(keys.Ring{"secret"}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	e.apply([]Peer{{"n1", netip.MustParseAddrPort("192.0.2.2:7957")}})
+	go e.run(ctx)
+	for range 3 {
+		if u := <-e.updates.C(); u.Problem == "" {
+			t.Fatalf("%+v", u)
+		}
+		e.apply(nil)
+	}
+}
+
+// TestCutsThatAreNone: the others believe nothing of a node that never had beats.
+func TestCutsThatAreNone(t *testing.T) {
+	c := newClient(t, "", Config{Node: "n0", Addr: netip.MustParseAddr("127.0.0.1"), Port: 7957, Keys: keys.Ring{"secret"}})
+	c.heard(Update{Problem: "no address"})
+	c.lost(io.EOF)
+	select {
+	case v := <-c.Views():
+		t.Errorf("%+v", v)
+	default:
+	}
+}

@@ -205,6 +205,9 @@ func (e *engine) flush() {
 
 // publish hands on the view if it changed, and now and then how it goes.
 func (e *engine) publish() {
+	if e.sock == nil {
+		return // open says what goes wrong
+	}
 	if e.mesh.dirty {
 		e.mesh.dirty = false
 		if v := e.mesh.view(); !v.equal(e.last) {
