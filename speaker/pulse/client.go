@@ -73,7 +73,7 @@ func (c *Client) Problems(node string) []config.Problem {
 	return []config.Problem{{
 		Object: config.Ref{Kind: config.KindNode, Key: config.Key{Name: node}}, Field: "heartbeats", Reason: "HeartbeatsUnreachable",
 		Message: "the death of a node is found by gossip alone, in seconds: " + c.fault,
-		Remedy:  "look at the log of the container bfd in the speaker's pod",
+		Remedy:  "see that the container bfd in the speaker's pod runs, and that nothing else on this node has the port of heartbeats",
 	}}
 }
 
