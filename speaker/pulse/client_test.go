@@ -234,20 +234,29 @@ func TestGoodbyeAtOnce(t *testing.T) {
 	}
 }
 
-// TestAddressThatComesLate: until then each update says what is missing, whoever
-// comes and goes meanwhile.
-func TestAddressThatComesLate(t *testing.T) {
-	e := newEngine(self{Node: "n0", Addr: netip.MustParseAddr("192.0.2.1"), Port: 7957, Tuning: DefaultTuning}, deriveKeys(keys.Ring{"secret"}))
-	ctx, cancel := context.WithCancel(t.Context())
+// TestPortThatIsTaken: as long as it is each update says so, whoever comes and goes
+// meanwhile.
+func TestPortThatIsTaken(t *testing.T) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	addr := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	e := newEngine(self{Node: "n0", Addr: addr.Addr(), Port: addr.Port(), Tuning: DefaultTuning}, deriveKeys(keys.Ring{"secret"}))
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	all.Go(func() { e.run(ctx) })
+	defer all.Wait()
 	defer cancel()
-	e.apply([]Peer{{"n1", netip.MustParseAddrPort("192.0.2.2:7957")}})
-	go e.run(ctx)
 	for range 3 {
+		e.apply(nil)
 		if u := <-e.updates.C(); u.Problem == "" {
 			t.Fatalf("%+v", u)
 		}
-		e.apply(nil)
 	}
+	conn.Close()
+	eventually(t, "it has the port", func() bool { return (<-e.updates.C()).Problem == "" })
 }
 
 // TestCutsThatAreNone: the others believe nothing of a node that never had beats.
