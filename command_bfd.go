@@ -191,6 +191,7 @@ func (o *bfdFlags) serve(ctx context.Context, complaints io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
+	hurry(complaints) // before there are threads that hurry on their own
 	group, running := errgroup.WithContext(ctx)
 	if o.heartbeats != "" {
 		beats, err := lines.Listen(o.heartbeats)
@@ -199,7 +200,6 @@ func (o *bfdFlags) serve(ctx context.Context, complaints io.Writer) error {
 		}
 		group.Go(func() error { return pulse.Serve(running, beats) })
 	}
-	hurry(complaints)
 	engine := bfd.New(nil)
 	group.Go(func() error { return engine.Run(running) })
 	group.Go(func() error { return bfd.NewServer(engine).Run(running, socket) })

@@ -107,6 +107,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"bfd", "--peer=192.0.2.1", "--auth=password", "--auth-key-file=" + key}, "in the clear"},
 		{[]string{"bfd", "--peer=192.0.2.1", "--auth=md5", "--auth-key-file=" + empty}, "1 to 16 bytes"},
 		{[]string{"bfd", "--peer=192.0.2.1", "--listen=/nonexistent/socket"}, "--listen"},
+		{[]string{"bfd", "--peer=192.0.2.1", "--listen-heartbeats=/nonexistent/socket"}, "--listen-heartbeats"},
 		{[]string{"plan"}, "-f"},
 		{[]string{"plan", "pool.yaml"}, `"pool.yaml"`},
 		{[]string{"plan", "-f", "/nonexistent/pool.yaml"}, "/nonexistent/pool.yaml"},

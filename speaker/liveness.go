@@ -86,5 +86,13 @@ func (l *liveness) silence(node string, now time.Time) time.Duration {
 	return now.Sub(l.since[node])
 }
 
-// open tells whether time alone may change the judgement.
-func (l *liveness) open() bool { return len(l.since) > 0 }
+// open tells whether time alone may change the judgement: not that of a silence
+// which outlasted all limits, as of a node that lacks no more than heartbeats.
+func (l *liveness) open(now time.Time) bool {
+	for _, since := range l.since {
+		if now.Sub(since) < 2*contradictLimit { // a look after the limit included
+			return true
+		}
+	}
+	return false
+}

@@ -73,11 +73,23 @@ func TestLivenessForgetsNodes(t *testing.T) {
 	l, now := newLiveness(), time.Unix(1000, 0)
 	silent := pulse.View{States: map[string]pulse.State{"n2": pulse.Down}}
 	l.judge([]announce.Member{{Node: "n1", Alive: true}, {Node: "n2", Alive: true}}, silent, now)
-	if !l.open() {
+	if !l.open(now) {
 		t.Error("nothing is waited for while membership and heartbeats differ")
 	}
 	l.judge([]announce.Member{{Node: "n1", Alive: true}}, pulse.View{}, now.Add(time.Minute))
-	if l.open() {
+	if l.open(now.Add(time.Minute)) {
+		t.Error("time is waited for that changes nothing")
+	}
+}
+
+// A node that lacks the process of its heartbeats alone may be vacant for minutes.
+func TestLivenessWaitsNoLongerThanItMust(t *testing.T) {
+	l, now := newLiveness(), time.Unix(1000, 0)
+	members := []announce.Member{{Node: "n1", Alive: true}, {Node: "n2", Alive: true}}
+	vacant := pulse.View{States: map[string]pulse.State{"n2": pulse.Vacant}}
+	l.judge(members, vacant, now)
+	l.judge(members, vacant, now.Add(10*time.Second))
+	if l.open(now.Add(10 * time.Second)) {
 		t.Error("time is waited for that changes nothing")
 	}
 }

@@ -79,7 +79,7 @@ func (a *Agent) weigh(ctx context.Context) {
 		return // nothing new is taken over before the others are known
 	}
 	now := time.Now()
-	a.ground.see(a.voters(), a.beats.Alone && a.liveness.open(), now)
+	a.ground.see(a.voters(), a.beats.Alone && a.liveness.open(now), now)
 	next := a.ground.rights(now)
 	if next.answer != a.rights.answer {
 		if next.answer {
@@ -137,7 +137,8 @@ func (a *Agent) voters() map[string]bool {
 
 // unsettled tells whether time alone may change what this node may do.
 func (a *Agent) unsettled() bool {
-	return a.complete() && (a.liveness.open() || a.ground.voters > 1 && !a.ground.since.IsZero() || a.late.open() || a.ground.hurries(time.Now()))
+	now := time.Now()
+	return a.complete() && (a.liveness.open(now) || a.ground.voters > 1 && !a.ground.since.IsZero() || a.late.open() || a.ground.hurries(now))
 }
 
 // review looks again at what time alone changes. It tells whether it did.

@@ -182,6 +182,37 @@ func TestTheLastCounts(t *testing.T) {
 	}
 }
 
+// TestOneThatIsSilent is no way to keep others out, nor the server from ending.
+func TestOneThatIsSilent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	l := listen(t, path)
+	go func() {
+		ended <- Serve(ctx, l, 7, func(_ context.Context, conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+	}()
+	for range 2 {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		var met greeting
+		if err := NewReader(conn, 1000, 10*time.Second).Next(&met); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the server goes on")
+	}
+}
+
 // TestNonsense ends a conversation, and no other.
 func TestNonsense(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")

@@ -21,8 +21,8 @@ type greeting struct{ Protocol int }
 
 // Serve talks at l to one process after the other until ctx ends, and closes it.
 // Each is first told the number of the protocol, by which one of another version
-// knows. Of two the one that came last counts: the context of the other ends, and
-// talk must return then. The connection is Serve's to close.
+// knows. Of two the one that came last counts: the context of the other ends, its
+// connection with it, and talk must return then. The connection is Serve's to close.
 func Serve(ctx context.Context, l net.Listener, protocol int, talk func(context.Context, net.Conn)) error {
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	var last sync.WaitGroup
@@ -48,6 +48,7 @@ func Serve(ctx context.Context, l net.Listener, protocol int, talk func(context.
 		last.Go(func() {
 			defer stop()
 			defer func() { _ = conn.Close() }()
+			defer context.AfterFunc(serving, func() { _ = conn.Close() })()
 			if Say(conn, greeting{protocol}) == nil {
 				talk(serving, conn)
 			}

@@ -19,16 +19,26 @@ const realtimePriority = 10
 // The error says what was not allowed, and what would allow it. Without it the
 // process works on, as punctual as the machine is idle.
 //
-// From then on one thread at a time runs Go. Of several, one may wait for another
+// In real time one thread at a time runs Go. Of several, one may wait for another
 // without letting its processor go (the sweeper of the heap does), and in real time
 // the other one may never get a processor: two such processes on two processors
 // were seen to stand against each other until they were killed.
 func Hurry() error { return errors.Join(hurry(), lockMemory()) }
 
-// hurry makes all threads real-time ones, which take turns. New threads are as
-// those that make them: when a round finds nothing new, all are.
+// hurry makes all threads real-time ones, of which one at a time runs Go. Without
+// real time more may: the one could be waiting for a processor, and hold up the rest.
 func hurry() error {
-	runtime.GOMAXPROCS(1)
+	before := runtime.GOMAXPROCS(1)
+	err := raise()
+	if err != nil {
+		runtime.GOMAXPROCS(before)
+	}
+	return err
+}
+
+// raise makes all threads real-time ones, which take turns. New threads are as
+// those that make them: when a round finds nothing new, all are.
+func raise() error {
 	done := map[int]bool{}
 	for {
 		tids, err := threads()

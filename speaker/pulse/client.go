@@ -2,7 +2,6 @@ package pulse
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -47,7 +46,7 @@ func NewClient(path string, cfg Config, logger log.Logger, reg prometheus.Regist
 
 // Apply makes peers the others; this node may be among them.
 func (c *Client) Apply(peers []Peer) {
-	own := slices.Clone(peers)
+	own := append([]Peer{}, peers...) // never nil, which would say: as before
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.first.Peers = &own
@@ -74,7 +73,7 @@ func (c *Client) Problems(node string) []config.Problem {
 	return []config.Problem{{
 		Object: config.Ref{Kind: config.KindNode, Key: config.Key{Name: node}}, Field: "heartbeats", Reason: "HeartbeatsUnreachable",
 		Message: "the death of a node is found by gossip alone, in seconds: " + c.fault,
-		Remedy:  "look at the log of the container bfd in the speaker's pod",
+		Remedy:  "see that the container bfd in the speaker's pod runs, and that nothing else on this node has the port of heartbeats",
 	}}
 }
 
@@ -130,7 +129,7 @@ func (c *Client) begin() {
 func (c *Client) heard(u Update) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fault, c.up = u.Problem, true
+	c.fault, c.up = u.Problem, u.Problem == ""
 	if u.View != nil {
 		v := *u.View
 		v.Cuts += c.cuts

@@ -201,3 +201,72 @@ func TestNonsenseOverTheSocket(t *testing.T) {
 		conn.Close()
 	}
 }
+
+// TestNobodyIsLeft: without others there are no beats.
+func TestNobodyIsLeft(t *testing.T) {
+	c := newCouple(t)
+	serve(t, c.path)
+	client, _ := c.speak()
+	c.holds(Up)
+	client.Apply(nil)
+	eventually(t, "there is nobody to watch", func() bool {
+		sessions := client.metrics.last.Load().Sessions
+		return sessions[Unknown]+sessions[Up]+sessions[Down]+sessions[Vacant] == 0
+	})
+}
+
+// TestGoodbyeAtOnce: a speaker that ends before it began has no beats.
+func TestGoodbyeAtOnce(t *testing.T) {
+	c := newCouple(t)
+	serve(t, c.path)
+	conn, err := net.Dial("unix", c.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	s := c.cfg.self()
+	if err := lines.Say(conn, order{Self: &s, Peers: &[]Peer{c.other}, Keys: deriveKeys(c.cfg.Keys), Bye: true}); err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if said, err := io.ReadAll(conn); err != nil || len(said) > 20 {
+		t.Errorf("%s, %v", said, err)
+	}
+}
+
+// TestPortThatIsTaken: as long as it is each update says so, whoever comes and goes
+// meanwhile.
+func TestPortThatIsTaken(t *testing.T) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	addr := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	e := newEngine(self{Node: "n0", Addr: addr.Addr(), Port: addr.Port(), Tuning: DefaultTuning}, deriveKeys(keys.Ring{"secret"}))
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	all.Go(func() { e.run(ctx) })
+	defer all.Wait()
+	defer cancel()
+	for range 3 {
+		e.apply(nil)
+		if u := <-e.updates.C(); u.Problem == "" {
+			t.Fatalf("%+v", u)
+		}
+	}
+	conn.Close()
+	eventually(t, "it has the port", func() bool { return (<-e.updates.C()).Problem == "" })
+}
+
+// TestCutsThatAreNone: the others believe nothing of a node that never had beats.
+func TestCutsThatAreNone(t *testing.T) {
+	c := newClient(t, "", Config{Node: "n0", Addr: netip.MustParseAddr("127.0.0.1"), Port: 7957, Keys: keys.Ring{"secret"}})
+	c.heard(Update{Problem: "no address"})
+	c.lost(io.EOF)
+	select {
+	case v := <-c.Views():
+		t.Errorf("%+v", v)
+	default:
+	}
+}

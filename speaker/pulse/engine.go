@@ -140,7 +140,7 @@ func (e *engine) loop(ctx context.Context) {
 	due := time.Now()
 	for ctx.Err() == nil {
 		if e.orphaned() {
-			time.Sleep(e.Tuning.Every)
+			time.Sleep(e.Tuning.pollGap()) // who thaws must hear soon what it missed
 			continue
 		}
 		e.sock.wait(min(time.Until(due), e.Tuning.Every)) // somebody may have a new peer for us, or end us
@@ -205,6 +205,9 @@ func (e *engine) flush() {
 
 // publish hands on the view if it changed, and now and then how it goes.
 func (e *engine) publish() {
+	if e.sock == nil {
+		return // open says what goes wrong
+	}
 	if e.mesh.dirty {
 		e.mesh.dirty = false
 		if v := e.mesh.view(); !v.equal(e.last) {

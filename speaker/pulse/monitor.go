@@ -59,7 +59,7 @@ func (m *monitor) tell(v View) {
 		case state == Down && was != Down:
 			level.Info(m.log).Log("msg", "no heartbeat of this node any more", "node", node)
 		case state == Vacant && was != Vacant:
-			level.Info(m.log).Log("msg", "the speaker of this node ended; the node lives", "node", node)
+			level.Info(m.log).Log("msg", "the heartbeats of this node ended; the node lives", "node", node)
 		case state == Up && (was == Down || was == Vacant):
 			level.Info(m.log).Log("msg", "heartbeats again", "node", node)
 		}

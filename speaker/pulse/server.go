@@ -33,8 +33,8 @@ func Serve(ctx context.Context, l net.Listener) error {
 func talk(ctx context.Context, conn net.Conn) {
 	in := lines.NewReader(conn, maxOrder, 0)
 	var first order
-	if in.Next(&first) != nil || !first.begins() {
-		return // no speaker of ours
+	if in.Next(&first) != nil || !first.begins() || first.Bye {
+		return // no speaker of ours, or one that ends already
 	}
 	e := newEngine(*first.Self, first.Keys)
 	if first.Peers != nil {
