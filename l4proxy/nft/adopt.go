@@ -76,7 +76,7 @@ func (f *family) everything(d *l4proxy.Delta) map[string][]nftables.SetElement {
 			if out[o.set.Name] == nil {
 				out[o.set.Name] = make([]nftables.SetElement, 0, size[o.set.Name])
 			}
-			out[o.set.Name] = append(out[o.set.Name], o.all()...)
+			out[o.set.Name] = slices.AppendSeq(out[o.set.Name], o.all())
 		}
 	}
 	return out

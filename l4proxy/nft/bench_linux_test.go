@@ -2,7 +2,6 @@ package nft
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -206,52 +205,6 @@ func BenchmarkRestart(b *testing.B) {
 		f.synced = false
 		if err := f.Apply(table); err != nil {
 			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkEstablished is a question and its answer on an open connection, with
-// and without the chain of second chances, in turns; it reports the medians.
-func BenchmarkEstablished(b *testing.B) {
-	l := newLab(b)
-	l.serve(l.pod1, 8080)
-	w := newWorld()
-	w.service("s", vip4, "tcp:80")
-	w.endpoints("s", "10.1.1.1:8080@node")
-	chances := l4proxy.Chances{Nodes: []l4proxy.MAC{{2}}, Hops: map[netip.Addr]l4proxy.Hop{
-		netip.MustParseAddr(vip4): {Addr: netip.MustParseAddr("192.0.2.3"), Link: 1}}}
-	table := w.tableOf("node", chances, netip.MustParseAddr("192.0.2.1"))
-	took := map[bool][]time.Duration{}
-	var conn net.Conn
-	for i := 0; b.Loop(); i++ {
-		if i%500 == 0 {
-			b.StopTimer()
-			f := l.forwarder()
-			for _, fam := range f.families {
-				fam.dup = i/500%2 == 0
-			}
-			if err := f.Apply(table); err != nil {
-				b.Fatal(err)
-			}
-			f.Close()
-			if conn == nil {
-				var err error
-				if conn, err = l.dial(l.client, "tcp", "", vip4+":80"); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.StartTimer()
-		}
-		begin := time.Now()
-		if _, err := ask(conn); err != nil {
-			b.Fatal(err)
-		}
-		took[i/500%2 == 0] = append(took[i/500%2 == 0], time.Since(begin))
-	}
-	for with, name := range map[bool]string{true: "with-p50-ns", false: "without-p50-ns"} {
-		if len(took[with]) > 0 {
-			slices.Sort(took[with])
-			b.ReportMetric(float64(took[with][len(took[with])/2].Nanoseconds()), name)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package nft
 import (
 	"cmp"
 	"fmt"
+	"iter"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
@@ -17,21 +19,28 @@ const (
 	perMessage     = 400
 	perTransaction = 32 << 10
 	socketBuffer   = 64 << 20
+	keptMemory     = 1 << 20 // of a transaction, for the next write
 )
 
 // kernel is a connection to nftables that is opened when needed and thrown away
 // after an error: what an aborted transaction leaves in the socket would answer
 // the next one.
 type kernel struct {
-	netns int
-	conn  *nftables.Conn
+	netns  int
+	conn   *nftables.Conn
+	socket *netlink.Conn // that of conn
+	memory []byte        // of the transaction before, if that was small
 }
 
 func (k *kernel) open() (*nftables.Conn, error) {
 	if k.conn != nil {
 		return k.conn, nil
 	}
-	conn, err := nftables.New(nftables.AsLasting(), nftables.WithNetNSFd(k.netns), nftables.WithSockOptions(prepareSocket))
+	keep := func(c *netlink.Conn) error {
+		k.socket = c
+		return nil
+	}
+	conn, err := nftables.New(nftables.AsLasting(), nftables.WithNetNSFd(k.netns), nftables.WithSockOptions(prepareSocket, keep))
 	if err != nil {
 		return nil, fmt.Errorf("open nftables netlink: %w", err)
 	}
@@ -42,7 +51,7 @@ func (k *kernel) open() (*nftables.Conn, error) {
 func (k *kernel) close() {
 	if k.conn != nil {
 		_ = k.conn.CloseLasting()
-		k.conn = nil
+		k.conn, k.socket = nil, nil
 	}
 }
 
@@ -53,6 +62,45 @@ func (k *kernel) flush() error {
 		k.close()
 	}
 	return err
+}
+
+// commit sends a transaction and waits for the kernel's answer.
+func (k *kernel) commit(b *batch) (err error) {
+	defer func() {
+		if err != nil {
+			k.close()
+		}
+	}()
+	k.memory = b.done()
+	if err := send(k.socket, k.memory); err != nil {
+		return err
+	}
+	for {
+		answers, err := k.socket.Receive()
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(answers, func(m netlink.Message) bool { return m.Header.Sequence == b.last }) {
+			return nil
+		}
+	}
+}
+
+// send is netlink.Conn.Send for what is a message already, or several.
+func send(c *netlink.Conn, messages []byte) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("netlink socket: %w", err)
+	}
+	var sendErr error
+	err = raw.Write(func(fd uintptr) bool {
+		sendErr = unix.Sendto(int(fd), messages, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+		return sendErr != unix.EAGAIN
+	})
+	if err := cmp.Or(err, sendErr); err != nil {
+		return fmt.Errorf("send to nftables: %w", err)
+	}
+	return nil
 }
 
 func prepareSocket(c *netlink.Conn) error {
@@ -105,15 +153,22 @@ func (o op) size() int {
 }
 
 // all are the elements of the op.
-func (o op) all() []nftables.SetElement {
-	if len(o.slots) == 0 {
-		return o.elems
+func (o op) all() iter.Seq[nftables.SetElement] {
+	return func(yield func(nftables.SetElement) bool) {
+		for _, e := range o.elems {
+			if !yield(e) {
+				return
+			}
+		}
+		a := &arena{}
+		for _, g := range o.slots {
+			for s := range g.Slots {
+				if !yield(a.slot(g, s)) {
+					return
+				}
+			}
+		}
 	}
-	out, a := append(make([]nftables.SetElement, 0, o.size()), o.elems...), &arena{}
-	for _, g := range o.slots {
-		out = a.slots(out, g)
-	}
-	return out
 }
 
 // plan is a list of units to be written in order. The ops of one unit take
@@ -171,40 +226,26 @@ func unitSize(u []op) int {
 
 // write executes the plan. After an error a prefix of it is in the kernel.
 func (p *plan) write(k *kernel) error {
+	defer func() {
+		if cap(k.memory) > keptMemory {
+			k.memory = nil
+		}
+	}()
 	for units := p.units; len(units) > 0; {
-		conn, err := k.open()
-		if err != nil {
+		if _, err := k.open(); err != nil {
 			return err
 		}
-		n := 0
+		b, n := newBatch(k.memory), 0
 		for size := 0; n < len(units) && (n == 0 || size+unitSize(units[n]) <= perTransaction); n++ {
 			size += unitSize(units[n])
-			if err := send(conn, units[n]); err != nil {
-				k.close()
-				return err
+			for _, o := range units[n] {
+				b.add(o)
 			}
 		}
-		if err := k.flush(); err != nil {
+		if err := k.commit(b); err != nil {
 			return fmt.Errorf("write %d changes to nftables: %w", n, err)
 		}
 		units = units[n:]
-	}
-	return nil
-}
-
-func send(conn *nftables.Conn, unit []op) error {
-	for _, o := range unit {
-		write := conn.SetAddElements
-		if o.del {
-			write = conn.SetDeleteElements
-		}
-		for elems := o.all(); len(elems) > 0; {
-			n := min(perMessage, len(elems))
-			if err := write(o.set, elems[:n]); err != nil {
-				return fmt.Errorf("encode elements of %s: %w", o.set.Name, err)
-			}
-			elems = elems[n:]
-		}
 	}
 	return nil
 }

@@ -1,7 +1,10 @@
 package failover
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -246,6 +249,42 @@ func TestExchange(t *testing.T) {
 		p := &pipe{Reader: strings.NewReader(answer)}
 		if _, err := exchange(p); (err == nil) != good || !strings.HasPrefix(p.wrote.String(), "GET / HTTP/1.0\r\n") {
 			t.Errorf("%q: %v after %q", answer, err, p.wrote.String())
+		}
+	}
+}
+
+func TestOnce(t *testing.T) {
+	answer := func(text string) netip.AddrPort {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { listener.Close() })
+		if text != "" {
+			go func() {
+				for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
+					_, _ = bufio.NewReader(conn).ReadString('\n')
+					_, _ = io.WriteString(conn, text)
+					conn.Close()
+				}
+			}()
+		}
+		return listener.Addr().(*net.TCPAddr).AddrPort()
+	}
+	silent := answer("")
+	for addr, want := range map[netip.AddrPort]string{
+		answer("HTTP/1.0 200 OK\r\n\r\nhello"):             "",
+		answer("HTTP/1.0 503 Service Unavailable\r\n\r\n"): "503",
+		silent:                                 "read: i/o timeout",
+		netip.MustParseAddrPort("127.0.0.1:1"): "connect: connection refused",
+		netip.AddrPortFrom(netip.IPv6Loopback(), 1): "connect: connection refused",
+	} {
+		s := once(addr)
+		if got := fmt.Sprint(s.err); want == "" && s.err != nil || !strings.Contains(got, want) {
+			t.Errorf("%v: %v, want %q", addr, s.err, want)
+		}
+		if took := s.done.Sub(s.sent); addr == silent && took < probeLimit {
+			t.Errorf("given up after %v", took)
 		}
 	}
 }

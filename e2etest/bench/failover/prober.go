@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
 	"github.com/steelyard-lb/steelyard/e2etest/lab/network"
 )
 
@@ -19,9 +21,13 @@ const (
 	probeLimit = 200 * time.Millisecond
 	// workers are enough that none is waited for if no request is answered.
 	workers = int(probeLimit/probeEvery) + 4
+	// probePriority is below that of who watches for stalls of the machine.
+	probePriority = 1
 )
 
-// prober asks one address every 10 ms, each time on a new connection.
+// prober asks one address every 10 ms, each time on a new connection. It measures
+// who answers and not itself: its threads go before all others and wait in the
+// kernel, so that none is late on a busy machine.
 type prober struct {
 	Addr  netip.Addr
 	stop  chan struct{}
@@ -34,37 +40,48 @@ type prober struct {
 // startProber asks from within a namespace until it is stopped.
 func startProber(ns *network.Netns, addr netip.AddrPort) *prober {
 	p := &prober{Addr: addr.Addr(), stop: make(chan struct{})}
-	due := make(chan struct{})
-	p.ended.Go(func() {
-		defer close(due)
-		tick := time.NewTicker(probeEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-p.stop:
-				return
-			case <-tick.C:
-				due <- struct{}{}
-			}
-		}
-	})
-	for range workers {
+	begin := time.Now()
+	for i := range workers {
+		first := begin.Add(time.Duration(i+1) * probeEvery)
 		// A thread of its own, which stays in the namespace.
 		p.ended.Go(func() {
 			err := ns.Do(func() error {
-				for range due {
-					p.note(once(addr))
+				if err := bench.Urgent(probePriority); err != nil {
+					return err
 				}
+				p.work(first, func() sample { return once(addr) })
 				return nil
 			})
-			if err != nil { // the namespace is gone
-				for range due {
-					p.note(sample{time.Now(), time.Now(), err})
-				}
+			if err != nil { // the namespace is gone, or it may not be urgent
+				p.work(first, func() sample { return sample{time.Now(), time.Now(), err} })
 			}
 		})
 	}
 	return p
+}
+
+// work asks whenever it is the worker's turn.
+func (p *prober) work(turn time.Time, ask func() sample) {
+	for {
+		sleepUntil(turn)
+		select {
+		case <-p.stop:
+			return
+		default:
+			p.note(ask())
+		}
+		if turn = turn.Add(time.Duration(workers) * probeEvery); turn.Before(time.Now()) {
+			turn = time.Now() // what was missed is not made up for
+		}
+	}
+}
+
+// sleepUntil waits in the kernel.
+func sleepUntil(t time.Time) {
+	for left := time.Until(t); left > 0; left = time.Until(t) {
+		pause := unix.NsecToTimespec(int64(left))
+		_ = unix.Nanosleep(&pause, nil) // a signal ends it early
+	}
 }
 
 func (p *prober) note(s sample) {
@@ -90,12 +107,10 @@ func (p *prober) end() samples {
 // once makes one request on a new connection, all of it within the limit.
 func once(addr netip.AddrPort) sample {
 	sent := time.Now()
-	deadline := sent.Add(probeLimit)
-	conn, err := (&net.Dialer{Deadline: deadline}).Dial("tcp", addr.String())
+	conn, err := dial(addr, sent.Add(probeLimit))
 	if err == nil {
-		conn.SetDeadline(deadline)
 		_, err = exchange(conn)
-		conn.Close()
+		conn.close()
 	}
 	return sample{sent, time.Now(), err}
 }

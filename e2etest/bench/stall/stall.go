@@ -5,11 +5,12 @@ package stall
 import (
 	"fmt"
 	"io"
-	"runtime"
 	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
 )
 
 // every is how often Watch looks at the clock.
@@ -23,10 +24,8 @@ const priority = 90
 // do nothing else. It returns only with an error.
 func Watch(limit time.Duration, out io.Writer) error {
 	debug.SetGCPercent(-1) // nothing is to stop the one thread that counts
-	runtime.LockOSThread()
-	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: priority}
-	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
-		return fmt.Errorf("real-time priority for the watchdog: %w", err)
+	if err := bench.Urgent(priority); err != nil {
+		return fmt.Errorf("watchdog: %w", err)
 	}
 	last := time.Now()
 	for {
