@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log/level"
+	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
@@ -210,11 +211,19 @@ func (x *exchange) connect(idle bool) (*backend, error) {
 	if err == nil {
 		return b, nil
 	}
-	x.endpoint.eject(time.Now())
+	if !ours(err) {
+		x.endpoint.eject(time.Now())
+	}
 	if t := net.Error(nil); errors.As(err, &t) && t.Timeout() {
 		return nil, &failure{errNoConnect, err}
 	}
 	return nil, &failure{errRefused, err}
+}
+
+// ours tells whether it is for lack of something on this side that a connection
+// could not be opened.
+func ours(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
 // send writes to the backend, and tells how much went.

@@ -21,12 +21,13 @@ var past = time.Unix(1, 0)
 
 func (x *exchange) beginUpload() {
 	x.waits = false
-	x.upload = make(chan error, 1)
+	ended, b := make(chan error, 1), x.backend // x is for others once they know the end
+	x.upload = ended
 	go func() {
 		err := x.pump()
-		x.upload <- err
+		ended <- err
 		if err != nil && !errors.Is(err, errUnwanted) {
-			_ = x.backend.SetReadDeadline(past)
+			_ = b.SetReadDeadline(past)
 		}
 	}()
 }

@@ -30,26 +30,26 @@ type Head struct {
 	options   int  // how many other options Connection fields name
 	chunked   bool
 	length    int64  // Content-Length, if there is one
+	host      []byte // the field Host
 	upgradeTo []byte // the field Upgrade
 }
 
-// Get is the value of the first field with this ID; nil if there is none.
+// Get is the value of the first field with this ID that is not for this hop alone;
+// nil if there is none.
 func (h *Head) Get(id ID) []byte {
 	if !h.has.Has(id) {
 		return nil
 	}
 	for i := range h.Fields {
-		if h.Fields[i].ID == id {
+		if h.Fields[i].ID == id && !h.Fields[i].hop {
 			return h.Fields[i].Value
 		}
 	}
 	return nil
 }
 
-// reset makes ready for the next message and keeps the memory.
-func (h *Head) reset() {
-	*h = Head{Fields: h.Fields[:0], Trailers: h.Trailers[:0]}
-}
+// empty is a head that keeps the memory of h.
+func (h *Head) empty() Head { return Head{Fields: h.Fields[:0], Trailers: h.Trailers[:0]} }
 
 // parseFields reads field lines from b[i:] up to the empty line that ends them
 // (RFC 9112 section 5), and returns the index after it.
@@ -182,6 +182,8 @@ func (h *Head) note(f *Field) error {
 			return refuse(statusNotImplemented, "the transfer coding is not chunked alone")
 		}
 		h.chunked = true
+	case Host:
+		h.host = f.Value
 	case TE:
 		h.trailers = h.trailers || hasToken(f.Value, "trailers")
 	case Upgrade:
