@@ -249,13 +249,13 @@ func (x *exchange) drop() {
 // if another request may follow on it.
 func (x *exchange) release(sound bool) {
 	x.endUpload()
-	if x.endpoint != nil {
-		x.endpoint.inFlight.Add(-1)
-	}
 	if b := x.backend; b != nil && sound && !x.cutOff && b.client.Reusable() && len(x.in.bytes()) == 0 {
 		x.c.asks.Store(nil)
 		x.backend = nil
 		x.endpoint.put(b, time.Now(), &x.c.e.opts)
 	}
 	x.drop()
+	if x.endpoint != nil {
+		x.endpoint.inFlight.Add(-1)
+	}
 }

@@ -111,7 +111,7 @@ func (x *exchange) more(deadline time.Time) error {
 	for {
 		look := lookEvery
 		if x.waits {
-			look = expectFor
+			look = x.c.e.opts.Expect
 		}
 		until := time.Now().Add(look)
 		if x.upload == nil && !x.waits && deadline.Before(until) {

@@ -129,7 +129,7 @@ func TestForwardedFields(t *testing.T) {
 // TestRefusals: the statuses of what no backend answers, with words, and whether
 // the connection goes on.
 func TestRefusals(t *testing.T) {
-	r := start(t, Options{Header: 300 * time.Millisecond, Client: 300 * time.Millisecond, Response: 300 * time.Millisecond}, origin(t, echo))
+	r := start(t, Options{Header: time.Second, Client: time.Second, Response: time.Second}, origin(t, echo))
 	silent := scripted(t).addr // accepts and closes
 	const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 	for _, c := range []struct {
@@ -233,7 +233,7 @@ func TestHTTP10(t *testing.T) {
 // TestContinue: a client that waits for 100 Continue is told when the backend
 // wants its body, and spared sending it otherwise.
 func TestContinue(t *testing.T) {
-	r := start(t, Options{}, origin(t, func(w http.ResponseWriter, r *http.Request) {
+	r := start(t, Options{Expect: time.Minute}, origin(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/no" {
 			w.WriteHeader(403)
 			return
