@@ -306,7 +306,8 @@ func TestRollingEndpoints(t *testing.T) {
 					return
 				default:
 				}
-				if status, _ := r.do(c, method, "/", body); status != 200 {
+				if status, answer, err := r.attempt(c, method, "/", body); status != 200 || err != nil {
+					t.Errorf("%d %q, %v", status, answer, err)
 					failed.Add(1)
 				}
 				done[i].Add(1)
