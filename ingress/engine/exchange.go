@@ -32,8 +32,9 @@ type exchange struct {
 
 	// upload is where the goroutine that sends the body says how it ended; nil if
 	// there is none, or it said so. See upload.go.
-	upload chan error
-	cutOff bool // the body did not reach the backend as a whole
+	upload   chan error
+	unneeded atomic.Bool // the answer is over, and with it the upload
+	cutOff   bool        // the body did not reach the backend as a whole
 }
 
 // answer serves the request whose head was read, and tells whether the client's
@@ -229,6 +230,9 @@ func ours(err error) bool {
 // send writes to the backend, and tells how much went.
 func (x *exchange) send(b []byte) (int, error) {
 	_ = x.backend.SetWriteDeadline(time.Now().Add(x.c.e.opts.Between))
+	if x.unneeded.Load() {
+		return 0, errUnwanted
+	}
 	n, err := x.backend.Write(b)
 	if err != nil {
 		return n, &failure{errBrokeOff, err}

@@ -56,6 +56,7 @@ func (x *exchange) endUpload() {
 		return
 	}
 	if !x.ended.Load() {
+		x.unneeded.Store(true) // before the deadlines, which pump may be about to set anew
 		_ = x.c.SetReadDeadline(past)
 		_ = x.backend.SetWriteDeadline(past)
 	}
@@ -93,6 +94,9 @@ func (x *exchange) pump() error {
 			return nil
 		}
 		_ = c.SetReadDeadline(time.Now().Add(c.e.opts.Client))
+		if x.unneeded.Load() {
+			return errUnwanted
+		}
 		if _, err := c.in.fill(c.TCPConn, largeBuffer, c.e.room); late(err) {
 			return errSlowBody
 		} else if err != nil {
