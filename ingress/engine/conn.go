@@ -131,5 +131,5 @@ func (c *conn) linger() {
 		return
 	}
 	_ = c.SetReadDeadline(time.Now().Add(lingerFor))
-	_, _ = io.CopyN(io.Discard, c.TCPConn, 1<<20)
+	_, _ = io.Copy(io.Discard, c.TCPConn)
 }
