@@ -109,7 +109,7 @@ func (s *Server) AppendResponse(dst []byte, r *Response, drop Set) []byte {
 		dst = appendLength(dst, r.length)
 	}
 	if len(r.upgradeTo) > 0 && r.Status == statusUpgradeRequired {
-		dst = appendField(dst, []byte("Upgrade"), r.upgradeTo)
+		dst = appendField(append(dst, "Connection: upgrade\r\n"...), []byte("Upgrade"), r.upgradeTo)
 	}
 	return s.appendConnection(dst)
 }

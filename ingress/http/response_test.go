@@ -79,7 +79,7 @@ func TestResponses(t *testing.T) {
 		{get, "hints", lines("HTTP/1.1 103 Early Hints", "Link: </x>", "", "HTTP/1.1 200 OK", "Content-Length: 2", "") + "hi", true, true},
 		{oldKeep, "hints", lines("HTTP/1.1 200 OK", "Content-Length: 2", "Connection: keep-alive", "") + "hi", true, true},
 		{get, "closing", lines("HTTP/1.1 200 OK", "Content-Length: 2", "") + "hi", true, false},
-		{get, "upgrade me", lines("HTTP/1.1 426 Upgrade Required", "Content-Length: 0", "Upgrade: foo", ""), true, true},
+		{get, "upgrade me", lines("HTTP/1.1 426 Upgrade Required", "Content-Length: 0", "Connection: upgrade", "Upgrade: foo", ""), true, true},
 		{get, "999", lines("HTTP/1.1 999 Go away", "Content-Length: 0", ""), true, true},
 		{get, "kept by 1.0", lines("HTTP/1.1 200 OK", "Content-Length: 2", "") + "hi", true, true},
 	} {
