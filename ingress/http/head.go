@@ -27,7 +27,8 @@ type Head struct {
 	keep      bool // Connection: keep-alive
 	upgrade   bool // Connection: upgrade
 	trailers  bool // TE: trailers
-	options   int  // how many other options Connection fields name
+	options   int  // how many items the lists of Connection fields have
+	hops      bool // Connection fields name others
 	chunked   bool
 	length    int64  // Content-Length, if there is one
 	host      []byte // the field Host
@@ -96,7 +97,7 @@ var (
 	errTwice       = refuse(statusBadRequest, "Host, Content-Length or Transfer-Encoding is there twice")
 	errLength      = refuse(statusBadRequest, "Content-Length is not one number of bytes")
 	errBothLengths = refuse(statusBadRequest, "both Content-Length and Transfer-Encoding say how long the body is")
-	errOptions     = refuse(statusBadRequest, "the field Connection names more than %d fields", maxOptions)
+	errOptions     = refuse(statusBadRequest, "the field Connection lists more than %d options", maxOptions)
 	errOption      = refuse(statusBadRequest, "the field Connection does not list names")
 )
 
@@ -211,6 +212,9 @@ func (h *Head) noteOptions(v []byte) error {
 	for len(v) > 0 {
 		var option []byte
 		option, v = cutItem(v)
+		if h.options++; h.options > maxOptions {
+			return errOptions
+		}
 		switch {
 		case len(option) == 0:
 		case !all(option, isToken):
@@ -222,9 +226,7 @@ func (h *Head) noteOptions(v []byte) error {
 		case is(option, "upgrade"):
 			h.upgrade = true
 		default:
-			if h.options++; h.options > maxOptions {
-				return errOptions
-			}
+			h.hops = true
 		}
 	}
 	return nil
@@ -256,7 +258,7 @@ func (h *Head) settle() error {
 	if h.chunked && h.has.Has(ContentLength) {
 		return errBothLengths
 	}
-	if h.options > 0 {
+	if h.hops {
 		h.markHops()
 	}
 	return nil
