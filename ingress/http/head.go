@@ -49,6 +49,17 @@ func (h *Head) Get(id ID) []byte {
 	return nil
 }
 
+// AppendItems appends the values of all fields with this ID that are not for this
+// hop alone, each with a comma after it, for a list that goes on.
+func (h *Head) AppendItems(dst []byte, id ID) []byte {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == id && !f.hop && len(f.Value) > 0 {
+			dst = append(append(dst, f.Value...), ", "...)
+		}
+	}
+	return dst
+}
+
 // empty is a head that keeps the memory of h.
 func (h *Head) empty() Head { return Head{Fields: h.Fields[:0], Trailers: h.Trailers[:0]} }
 
