@@ -29,6 +29,7 @@ type exchange struct {
 	ended    atomic.Bool // the request was read to its end
 	heard    bool        // something came back
 	answered bool        // the head of the final answer is in down, or sent
+	deadline time.Time   // for what comes back next
 
 	// upload is where the goroutine that sends the body says how it ended; nil if
 	// there is none, or it said so. See upload.go.

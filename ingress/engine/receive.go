@@ -12,7 +12,7 @@ import (
 // receive passes the backend's answer to the client.
 func (x *exchange) receive() error {
 	client, server := &x.backend.client, &x.c.server
-	deadline := time.Now().Add(x.c.e.opts.Response)
+	x.deadline = time.Now().Add(x.c.e.opts.Response)
 	for {
 		p, err := client.Next(x.in.bytes(), &x.res)
 		if err != nil {
@@ -39,9 +39,9 @@ func (x *exchange) receive() error {
 			return x.tunnel()
 		}
 		if x.answered {
-			deadline = time.Now().Add(x.c.e.opts.Between)
+			x.deadline = time.Now().Add(x.c.e.opts.Between)
 		}
-		if err := x.more(deadline); errors.Is(err, io.EOF) {
+		if err := x.more(); errors.Is(err, io.EOF) {
 			if err := client.EOF(); err != nil {
 				return err
 			}
@@ -107,15 +107,15 @@ func (x *exchange) flush() error {
 // more reads from the backend once. While nothing comes, it looks after the
 // client, who may have gone, and after the upload. io.EOF is the end of what the
 // backend sends.
-func (x *exchange) more(deadline time.Time) error {
+func (x *exchange) more() error {
 	for {
 		look := lookEvery
 		if x.waits {
 			look = x.c.e.opts.Expect
 		}
 		until := time.Now().Add(look)
-		if x.upload == nil && !x.waits && deadline.Before(until) {
-			until = deadline
+		if x.upload == nil && !x.waits && x.deadline.Before(until) {
+			until = x.deadline
 		}
 		_ = x.backend.SetReadDeadline(until)
 		n, err := x.in.fill(x.backend, largeBuffer, x.c.e.room)
@@ -137,10 +137,10 @@ func (x *exchange) more(deadline time.Time) error {
 			}
 			fallthrough
 		case busy: // the time for an answer begins when all of the request is there
-			deadline = time.Now().Add(x.c.e.opts.Response)
+			x.deadline = time.Now().Add(x.c.e.opts.Response)
 		case peek(x.c.TCPConn) == gone:
 			return errClient
-		case time.Now().After(deadline):
+		case time.Now().After(x.deadline):
 			return errNoAnswer
 		}
 	}

@@ -32,8 +32,8 @@ func (x *exchange) beginUpload() {
 	}()
 }
 
-// uploads tells whether the upload is still busy, or the error that there will be
-// no whole request.
+// uploads tells whether the upload was busy since the last time that it was asked,
+// or the error that there will be no whole request.
 func (x *exchange) uploads() (busy bool, err error) {
 	if x.upload == nil {
 		return false, nil
@@ -42,9 +42,9 @@ func (x *exchange) uploads() (busy bool, err error) {
 	case err = <-x.upload:
 		x.upload = nil
 		if x.cutOff = err != nil; errors.Is(err, errUnwanted) {
-			return false, nil
+			return true, nil
 		}
-		return false, err
+		return true, err
 	default:
 		return true, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 // answersAt is an origin for one connection that says answer when it has read a
@@ -57,6 +58,43 @@ func TestUploadNobodyNeeds(t *testing.T) {
 	conn.isClosed()
 	_ = conn.Close()
 	<-sent
+}
+
+// TestTimeAfterUpload: the time that a backend has to answer begins when it has
+// all of the request, although more than that passed since it spoke last.
+func TestTimeAfterUpload(t *testing.T) {
+	client, _ := pair(t)
+	to, origin := pair(t)
+	upload := make(chan error, 1)
+	e := &Engine{opts: Options{}.withDefaults(), room: largeBuffer}
+	x := &exchange{work: new(work), c: &conn{TCPConn: client, e: e}, backend: &backend{TCPConn: to}, upload: upload, deadline: past}
+	upload <- nil
+	over := make(chan error)
+	go func() { over <- x.more() }()
+	for len(upload) > 0 { // until it was looked at
+		time.Sleep(time.Millisecond)
+	}
+	_, _ = io.WriteString(origin, "H")
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+}
+
+// pair is a connection, seen from both sides.
+func pair(t *testing.T) (a, b *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	a = dial(t, l.Addr().String()).TCPConn
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return a, c.(*net.TCPConn)
 }
 
 // TestLargeBodyIsRefused: a client that sends much more than is allowed, and looks
