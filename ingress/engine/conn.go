@@ -47,7 +47,9 @@ func (c *conn) serve() {
 		if !c.answer() {
 			return
 		}
-		c.in.shrink()
+		if c.in.shrink() {
+			c.req = http.Request{} // it is slices of what was given up
+		}
 	}
 }
 

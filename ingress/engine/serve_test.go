@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/textproto"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -291,5 +292,33 @@ func TestInterimAnswers(t *testing.T) {
 	_ = res.Body.Close()
 	if len(hints) != 1 || hints[0] != "103</x>" || res.StatusCode != 200 {
 		t.Errorf("%v, then %d", hints, res.StatusCode)
+	}
+}
+
+// TestIdleMemory: an idle connection does not keep the memory of a large head.
+func TestIdleMemory(t *testing.T) {
+	const conns, head = 100, 56 << 10
+	r := start(t, Options{}, origin(t, echo))
+	ask := "GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: "+strings.Repeat("y", head/4)+"\r\n", 4) + "\r\n"
+	used := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // pools give up what they hold at the second
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	var before uint64
+	for i := range conns + 1 {
+		conn := dial(t, r.addr)
+		conn.say(ask)
+		if status, _, _ := conn.hears("GET"); status != 200 {
+			t.Fatalf("heard %d", status)
+		}
+		if i == 0 {
+			before = used()
+		}
+	}
+	if each := (int64(used()) - int64(before)) / conns; each > head/2 {
+		t.Errorf("%d bytes for each idle connection", each)
 	}
 }
