@@ -97,6 +97,25 @@ func pair(t *testing.T) (a, b *net.TCPConn) {
 	return a, c.(*net.TCPConn)
 }
 
+// TestHalfARequest: a client that ends its side in the middle of a body does not
+// take what it has of an answer for all, were it by its end that the answer ends.
+func TestHalfARequest(t *testing.T) {
+	r := start(t, Options{}, answersAt(t, "HTTP/1.1 200 OK\r\n\r\nhalf"))
+	conn := dial(t, r.addr)
+	conn.say("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nh")
+	res, err := http.ReadResponse(conn.in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(res.Body, make([]byte, len("half"))); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.CloseWrite()
+	if rest, err := io.ReadAll(res.Body); err == nil {
+		t.Errorf("the answer ends in order, after %q", rest)
+	}
+}
+
 // TestLargeBodyIsRefused: a client that sends much more than is allowed, and looks
 // for an answer only then, finds the refusal.
 func TestLargeBodyIsRefused(t *testing.T) {
