@@ -428,7 +428,8 @@ func abuse(t *testing.T, addr, tag string) bool {
 	text := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nX-Tag: %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", tag, len(body), body)
 	if rand.IntN(3) == 0 {
 		_, _ = io.WriteString(c, text[:rand.IntN(len(text))])
-		_, _ = io.CopyN(io.Discard, c, int64(rand.IntN(2)))
+		_ = c.SetReadDeadline(time.Now().Add(time.Duration(rand.IntN(5)) * time.Millisecond))
+		_, _ = c.Read(make([]byte, 1))
 		_ = c.(*net.TCPConn).SetLinger(0)
 		return false
 	}
