@@ -230,6 +230,9 @@ func ours(err error) bool {
 
 // send writes to the backend, and tells how much went.
 func (x *exchange) send(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	_ = x.backend.SetWriteDeadline(time.Now().Add(x.c.e.opts.Between))
 	if x.unneeded.Load() {
 		return 0, errUnwanted

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -143,6 +144,31 @@ func TestEarlyAnswer(t *testing.T) {
 	_, _ = conn.Write([]byte(strings.Repeat("GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n", 100)))
 	_ = conn.CloseWrite()
 	conn.isClosed()
+}
+
+// TestTooLargeInPieces: a body that turns out too large ends its connection. What
+// it holds is no request, whatever it looks like.
+func TestTooLargeInPieces(t *testing.T) {
+	for _, together := range []bool{true, false} {
+		r := start(t, Options{}, "127.0.0.1:1")
+		r.Apply(Config{Router: toAll{}, MaxBody: 10, Pools: []Pool{{Endpoints: []netip.AddrPort{netip.MustParseAddrPort(mute(t))}}}})
+		head, data := "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+		rest := fmt.Sprintf("%x\r\n%s", len(data), data)
+		conn := dial(t, r.addr)
+		if together {
+			conn.say(head + rest)
+		} else {
+			conn.say(head)
+			for r.state.Load().pools[0].endpoints[0].inFlight.Load() == 0 {
+				time.Sleep(time.Millisecond) // until the head was taken without a body
+			}
+			conn.say(rest)
+		}
+		if status, _, res := conn.hears("POST"); status != 413 || !res.Close {
+			t.Errorf("%d, closing: %t", status, res.Close)
+		}
+		conn.isClosed()
+	}
 }
 
 // TestStreams: what a backend sends arrives before its answer is complete, and
@@ -402,7 +428,8 @@ func abuse(t *testing.T, addr, tag string) bool {
 	text := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nX-Tag: %s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", tag, len(body), body)
 	if rand.IntN(3) == 0 {
 		_, _ = io.WriteString(c, text[:rand.IntN(len(text))])
-		_, _ = io.CopyN(io.Discard, c, int64(rand.IntN(2)))
+		_ = c.SetReadDeadline(time.Now().Add(time.Duration(rand.IntN(5)) * time.Millisecond))
+		_, _ = c.Read(make([]byte, 1))
 		_ = c.(*net.TCPConn).SetLinger(0)
 		return false
 	}

@@ -73,19 +73,17 @@ func (x *exchange) pump() error {
 		if err != nil {
 			return err
 		}
+		c.in.use(p.Used) // at once: what was read must never be read again
 		switch p.Kind {
 		case http.Data:
 			if err := x.weigh(p.Data); err != nil {
 				return err
 			}
 			up = client.AppendData(up, p.Data)
+			continue
 		case http.End:
 			x.ended.Store(true) // before the backend can know, and answer
 			up = client.AppendEnd(up, c.req.Trailers)
-		}
-		c.in.use(p.Used)
-		if p.Kind == http.Data {
-			continue
 		}
 		if _, err := x.send(up); err != nil {
 			return fmt.Errorf("%w: %w", errUnwanted, err)
