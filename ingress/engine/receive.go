@@ -41,14 +41,15 @@ func (x *exchange) receive() error {
 		if x.answered {
 			x.deadline = time.Now().Add(x.c.e.opts.Between)
 		}
-		if err := x.more(); errors.Is(err, io.EOF) {
+		switch ended, err := x.more(); {
+		case err != nil:
+			return err
+		case ended:
 			if err := client.EOF(); err != nil {
 				return err
 			}
 			x.down = server.AppendEnd(x.down, nil)
 			return x.flush()
-		} else if err != nil {
-			return err
 		}
 	}
 }
@@ -105,9 +106,9 @@ func (x *exchange) flush() error {
 }
 
 // more reads from the backend once. While nothing comes, it looks after the
-// client, who may have gone, and after the upload. io.EOF is the end of what the
-// backend sends.
-func (x *exchange) more() error {
+// client, who may have gone, and after the upload. It tells whether the backend
+// ended what it sends, and not by io.EOF, which an upload's error may be as well.
+func (x *exchange) more() (ended bool, err error) {
 	for {
 		look := lookEvery
 		if x.waits {
@@ -122,26 +123,26 @@ func (x *exchange) more() error {
 		x.heard = x.heard || n > 0
 		switch {
 		case n > 0:
-			return nil
+			return false, nil
 		case errors.Is(err, io.EOF):
-			return io.EOF
+			return true, nil
 		case !late(err):
-			return &failure{errBrokeOff, err}
+			return false, &failure{errBrokeOff, err}
 		}
 		switch busy, err := x.uploads(); {
 		case err != nil:
-			return err
+			return false, err
 		case x.waits:
 			if err := x.goOn(); err != nil {
-				return err
+				return false, err
 			}
 			fallthrough
 		case busy: // the time for an answer begins when all of the request is there
 			x.deadline = time.Now().Add(x.c.e.opts.Response)
 		case peek(x.c.TCPConn) == gone:
-			return errClient
+			return false, errClient
 		case time.Now().After(x.deadline):
-			return errNoAnswer
+			return false, errNoAnswer
 		}
 	}
 }

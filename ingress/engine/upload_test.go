@@ -70,7 +70,10 @@ func TestTimeAfterUpload(t *testing.T) {
 	x := &exchange{work: new(work), c: &conn{TCPConn: client, e: e}, backend: &backend{TCPConn: to}, upload: upload, deadline: past}
 	upload <- nil
 	over := make(chan error)
-	go func() { over <- x.more() }()
+	go func() {
+		_, err := x.more()
+		over <- err
+	}()
 	for len(upload) > 0 { // until it was looked at
 		time.Sleep(time.Millisecond)
 	}
