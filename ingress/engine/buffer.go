@@ -37,9 +37,12 @@ func (b *buffer) fill(from io.Reader, least, most int) (int, error) {
 	return n, err
 }
 
-// shrink gives up memory that a connection does not need while it is idle.
-func (b *buffer) shrink() {
-	if b.r == b.w && len(b.b) > smallBuffer {
-		*b = buffer{}
+// shrink gives up memory that a connection does not need while it is idle, and
+// tells whether there was any.
+func (b *buffer) shrink() bool {
+	if b.r < b.w || len(b.b) <= smallBuffer {
+		return false
 	}
+	*b = buffer{}
+	return true
 }

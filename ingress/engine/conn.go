@@ -47,7 +47,9 @@ func (c *conn) serve() {
 		if !c.answer() {
 			return
 		}
-		c.in.shrink()
+		if c.in.shrink() {
+			c.req = http.Request{} // it is slices of what was given up
+		}
 	}
 }
 
@@ -131,5 +133,5 @@ func (c *conn) linger() {
 		return
 	}
 	_ = c.SetReadDeadline(time.Now().Add(lingerFor))
-	_, _ = io.CopyN(io.Discard, c.TCPConn, 1<<20)
+	_, _ = io.Copy(io.Discard, c.TCPConn)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log/level"
+	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
@@ -28,11 +29,13 @@ type exchange struct {
 	ended    atomic.Bool // the request was read to its end
 	heard    bool        // something came back
 	answered bool        // the head of the final answer is in down, or sent
+	deadline time.Time   // for what comes back next
 
 	// upload is where the goroutine that sends the body says how it ended; nil if
 	// there is none, or it said so. See upload.go.
-	upload chan error
-	cutOff bool // the body did not reach the backend as a whole
+	upload   chan error
+	unneeded atomic.Bool // the answer is over, and with it the upload
+	cutOff   bool        // the body did not reach the backend as a whole
 }
 
 // answer serves the request whose head was read, and tells whether the client's
@@ -47,10 +50,10 @@ func (c *conn) answer() (onward bool) {
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, errClient):
-		return false
 	case x.answered: // it is too late to say so
 		_ = c.SetLinger(0) // a client that reads until the end must not take this for it
+		return false
+	case errors.Is(err, errClient):
 		return false
 	default:
 		x.fail(err)
@@ -210,16 +213,30 @@ func (x *exchange) connect(idle bool) (*backend, error) {
 	if err == nil {
 		return b, nil
 	}
-	x.endpoint.eject(time.Now())
+	if !ours(err) {
+		x.endpoint.eject(time.Now())
+	}
 	if t := net.Error(nil); errors.As(err, &t) && t.Timeout() {
 		return nil, &failure{errNoConnect, err}
 	}
 	return nil, &failure{errRefused, err}
 }
 
+// ours tells whether it is for lack of something on this side that a connection
+// could not be opened.
+func ours(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.EADDRNOTAVAIL)
+}
+
 // send writes to the backend, and tells how much went.
 func (x *exchange) send(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	_ = x.backend.SetWriteDeadline(time.Now().Add(x.c.e.opts.Between))
+	if x.unneeded.Load() {
+		return 0, errUnwanted
+	}
 	n, err := x.backend.Write(b)
 	if err != nil {
 		return n, &failure{errBrokeOff, err}
@@ -240,13 +257,13 @@ func (x *exchange) drop() {
 // if another request may follow on it.
 func (x *exchange) release(sound bool) {
 	x.endUpload()
-	if x.endpoint != nil {
-		x.endpoint.inFlight.Add(-1)
-	}
 	if b := x.backend; b != nil && sound && !x.cutOff && b.client.Reusable() && len(x.in.bytes()) == 0 {
 		x.c.asks.Store(nil)
 		x.backend = nil
 		x.endpoint.put(b, time.Now(), &x.c.e.opts)
 	}
 	x.drop()
+	if x.endpoint != nil {
+		x.endpoint.inFlight.Add(-1)
+	}
 }

@@ -25,9 +25,8 @@ func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
 	}
 	dst = client.AppendRequest(dst, r, x.target, drop)
 	dst = append(dst, "X-Forwarded-For: "...)
-	if before := r.Get(http.XForwardedFor); trusted && len(before) > 0 {
-		dst = append(dst, before...)
-		dst = append(dst, ", "...)
+	if trusted {
+		dst = r.AppendItems(dst, http.XForwardedFor) // all: some proxies add theirs as a field of its own
 	}
 	dst = append(dst, x.c.from...)
 	dst = append(dst, "\r\n"...)

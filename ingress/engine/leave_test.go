@@ -15,7 +15,7 @@ import (
 // under way ends, and idle connections do at once.
 func TestLeaving(t *testing.T) {
 	begun, finish := make(chan struct{}), make(chan struct{})
-	r := start(t, Options{Drain: 300 * time.Millisecond}, origin(t, func(w http.ResponseWriter, r *http.Request) {
+	r := start(t, Options{Drain: 2 * time.Second}, origin(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			close(begun)
 			<-finish

@@ -32,7 +32,8 @@ func (e *Engine) accept(ctx context.Context, l *net.TCPListener) error {
 	}
 }
 
-// settleFor is how long handshakes that were begun are waited for.
+// settleFor is how long there must be nobody new before all handshakes that were
+// begun are taken to have ended.
 const settleFor = 200 * time.Millisecond
 
 // lastOnes has the kernel begin no more handshakes, waits for those that were
@@ -41,8 +42,8 @@ func (e *Engine) lastOnes(l *net.TCPListener) error {
 	if err := refuseNew(l); err != nil {
 		return fmt.Errorf("listener %v: refuse new connections: %w", l.Addr(), err)
 	}
-	for end := time.Now().Add(settleFor); ; {
-		_ = l.SetDeadline(end)
+	for {
+		_ = l.SetDeadline(time.Now().Add(settleFor))
 		c, err := l.AcceptTCP()
 		if err == nil {
 			e.begin(c)

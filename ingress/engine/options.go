@@ -27,6 +27,7 @@ type Options struct {
 
 	Connect  time.Duration // to an endpoint; default 3s
 	Response time.Duration // until the head of an endpoint's answer; default 60s
+	Expect   time.Duration // for its word on Expect: 100-continue; then the client has ours; default 1s
 	Between  time.Duration // between pieces of an endpoint's answer; default 60s
 
 	// Idle connections to endpoints: how many are kept for each, how long, and how
@@ -44,6 +45,7 @@ func (o Options) withDefaults() Options {
 	o.Client = cmp.Or(o.Client, 60*time.Second)
 	o.Connect = cmp.Or(o.Connect, 3*time.Second)
 	o.Response = cmp.Or(o.Response, 60*time.Second)
+	o.Expect = cmp.Or(o.Expect, time.Second)
 	o.Between = cmp.Or(o.Between, 60*time.Second)
 	o.KeepIdle = cmp.Or(o.KeepIdle, 64)
 	o.IdleFor = cmp.Or(o.IdleFor, 60*time.Second)
@@ -59,13 +61,10 @@ const (
 	attempts = 3
 	// ejectFor is how long an endpoint that took no connection is passed over.
 	ejectFor = 2 * time.Second
-	// expectFor is how long a client that waits for 100 Continue waits for the
-	// backend's word; then it has ours.
-	expectFor = time.Second
 	// lookEvery is how often a client whose backend is silent is looked after.
 	lookEvery = 2 * time.Second
 	// lastWait is what is left of the patience with idle connections at the end.
-	lastWait = 250 * time.Millisecond
+	lastWait = time.Second
 	// lingerFor is how long what a client still sends is thrown away, so that it
 	// reads the answer that it did not wait for before its connection is reset.
 	lingerFor = 2 * time.Second

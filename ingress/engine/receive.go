@@ -12,7 +12,7 @@ import (
 // receive passes the backend's answer to the client.
 func (x *exchange) receive() error {
 	client, server := &x.backend.client, &x.c.server
-	deadline := time.Now().Add(x.c.e.opts.Response)
+	x.deadline = time.Now().Add(x.c.e.opts.Response)
 	for {
 		p, err := client.Next(x.in.bytes(), &x.res)
 		if err != nil {
@@ -39,16 +39,17 @@ func (x *exchange) receive() error {
 			return x.tunnel()
 		}
 		if x.answered {
-			deadline = time.Now().Add(x.c.e.opts.Between)
+			x.deadline = time.Now().Add(x.c.e.opts.Between)
 		}
-		if err := x.more(deadline); errors.Is(err, io.EOF) {
+		switch ended, err := x.more(); {
+		case err != nil:
+			return err
+		case ended:
 			if err := client.EOF(); err != nil {
 				return err
 			}
 			x.down = server.AppendEnd(x.down, nil)
 			return x.flush()
-		} else if err != nil {
-			return err
 		}
 	}
 }
@@ -105,43 +106,43 @@ func (x *exchange) flush() error {
 }
 
 // more reads from the backend once. While nothing comes, it looks after the
-// client, who may have gone, and after the upload. io.EOF is the end of what the
-// backend sends.
-func (x *exchange) more(deadline time.Time) error {
+// client, who may have gone, and after the upload. It tells whether the backend
+// ended what it sends, and not by io.EOF, which an upload's error may be as well.
+func (x *exchange) more() (ended bool, err error) {
 	for {
 		look := lookEvery
 		if x.waits {
-			look = expectFor
+			look = x.c.e.opts.Expect
 		}
 		until := time.Now().Add(look)
-		if x.upload == nil && !x.waits && deadline.Before(until) {
-			until = deadline
+		if x.upload == nil && !x.waits && x.deadline.Before(until) {
+			until = x.deadline
 		}
 		_ = x.backend.SetReadDeadline(until)
 		n, err := x.in.fill(x.backend, largeBuffer, x.c.e.room)
 		x.heard = x.heard || n > 0
 		switch {
 		case n > 0:
-			return nil
+			return false, nil
 		case errors.Is(err, io.EOF):
-			return io.EOF
+			return true, nil
 		case !late(err):
-			return &failure{errBrokeOff, err}
+			return false, &failure{errBrokeOff, err}
 		}
 		switch busy, err := x.uploads(); {
 		case err != nil:
-			return err
+			return false, err
 		case x.waits:
 			if err := x.goOn(); err != nil {
-				return err
+				return false, err
 			}
 			fallthrough
 		case busy: // the time for an answer begins when all of the request is there
-			deadline = time.Now().Add(x.c.e.opts.Response)
+			x.deadline = time.Now().Add(x.c.e.opts.Response)
 		case peek(x.c.TCPConn) == gone:
-			return errClient
-		case time.Now().After(deadline):
-			return errNoAnswer
+			return false, errClient
+		case time.Now().After(x.deadline):
+			return false, errNoAnswer
 		}
 	}
 }

@@ -138,20 +138,26 @@ func (c *raw) isClosed() {
 // do sends a request by net/http and returns the answer's status and body.
 func (r *rig) do(c *http.Client, method, path, body string) (int, string) {
 	r.t.Helper()
-	req, err := http.NewRequest(method, "http://"+r.addr+path, strings.NewReader(body))
+	status, answer, err := r.attempt(c, method, path, body)
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	return status, answer
+}
+
+// attempt is do for any goroutine.
+func (r *rig) attempt(c *http.Client, method, path, body string) (int, string, error) {
+	req, err := http.NewRequest(method, "http://"+r.addr+path, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
 	}
 	res, err := c.Do(req)
 	if err != nil {
-		r.t.Fatal(err)
+		return 0, "", err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return res.StatusCode, string(b)
+	return res.StatusCode, string(b), err
 }
 
 // script is an origin that answers each request on a connection with the next

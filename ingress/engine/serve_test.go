@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/textproto"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,7 @@ func TestForwardedFields(t *testing.T) {
 	}{
 		{"a stranger", claims + "X-Request-Id: mine\r\n", "X-Forwarded-For=127.0.0.1;X-Forwarded-Proto=http;X-Forwarded-Host=shop.test;X-Forwarded-Port=" + port + ";X-Real-Ip=127.0.0.1;Forwarded=;Proxy=;X-Request-Id=mine;", "10.0.0.0/8"},
 		{"a proxy of ours", claims + "X-Request-Id: mine\r\n", "X-Forwarded-For=192.0.2.1, 127.0.0.1;X-Forwarded-Proto=https;X-Forwarded-Host=h;X-Forwarded-Port=1;X-Real-Ip=192.0.2.2;Forwarded=for=x;Proxy=;X-Request-Id=mine;", "127.0.0.0/8"},
+		{"a proxy of ours that adds a line", "X-Forwarded-For: 203.0.113.1\r\nX-Forwarded-For: 192.0.2.1, 192.0.2.3\r\nX-Forwarded-For:\r\nX-Request-Id: mine\r\n", "X-Forwarded-For=203.0.113.1, 192.0.2.1, 192.0.2.3, 127.0.0.1;X-Forwarded-Proto=http;X-Forwarded-Host=shop.test;X-Forwarded-Port=" + port + ";X-Real-Ip=127.0.0.1;Forwarded=;Proxy=;X-Request-Id=mine;", "127.0.0.0/8"},
 		{"a proxy of ours that says nothing", "X-Request-Id: mine\r\n", "X-Forwarded-For=127.0.0.1;X-Forwarded-Proto=http;X-Forwarded-Host=shop.test;X-Forwarded-Port=" + port + ";X-Real-Ip=127.0.0.1;Forwarded=;Proxy=;X-Request-Id=mine;", "127.0.0.0/8"},
 	} {
 		r.Apply(Config{Router: toAll{}, Pools: []Pool{{Endpoints: []netip.AddrPort{to}}}, Trusted: []netip.Prefix{netip.MustParsePrefix(c.trusted)}})
@@ -129,7 +131,7 @@ func TestForwardedFields(t *testing.T) {
 // TestRefusals: the statuses of what no backend answers, with words, and whether
 // the connection goes on.
 func TestRefusals(t *testing.T) {
-	r := start(t, Options{Header: 300 * time.Millisecond, Client: 300 * time.Millisecond, Response: 300 * time.Millisecond}, origin(t, echo))
+	r := start(t, Options{Header: time.Second, Client: time.Second, Response: time.Second}, origin(t, echo))
 	silent := scripted(t).addr // accepts and closes
 	const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 	for _, c := range []struct {
@@ -233,7 +235,7 @@ func TestHTTP10(t *testing.T) {
 // TestContinue: a client that waits for 100 Continue is told when the backend
 // wants its body, and spared sending it otherwise.
 func TestContinue(t *testing.T) {
-	r := start(t, Options{}, origin(t, func(w http.ResponseWriter, r *http.Request) {
+	r := start(t, Options{Expect: time.Minute}, origin(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/no" {
 			w.WriteHeader(403)
 			return
@@ -290,5 +292,33 @@ func TestInterimAnswers(t *testing.T) {
 	_ = res.Body.Close()
 	if len(hints) != 1 || hints[0] != "103</x>" || res.StatusCode != 200 {
 		t.Errorf("%v, then %d", hints, res.StatusCode)
+	}
+}
+
+// TestIdleMemory: an idle connection does not keep the memory of a large head.
+func TestIdleMemory(t *testing.T) {
+	const conns, head = 100, 56 << 10
+	r := start(t, Options{}, origin(t, echo))
+	ask := "GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: "+strings.Repeat("y", head/4)+"\r\n", 4) + "\r\n"
+	used := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // pools give up what they hold at the second
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	var before uint64
+	for i := range conns + 1 {
+		conn := dial(t, r.addr)
+		conn.say(ask)
+		if status, _, _ := conn.hears("GET"); status != 200 {
+			t.Fatalf("heard %d", status)
+		}
+		if i == 0 {
+			before = used()
+		}
+	}
+	if each := (int64(used()) - int64(before)) / conns; each > head/2 {
+		t.Errorf("%d bytes for each idle connection", each)
 	}
 }

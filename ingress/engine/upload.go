@@ -21,18 +21,19 @@ var past = time.Unix(1, 0)
 
 func (x *exchange) beginUpload() {
 	x.waits = false
-	x.upload = make(chan error, 1)
+	ended, b := make(chan error, 1), x.backend // x is for others once they know the end
+	x.upload = ended
 	go func() {
 		err := x.pump()
-		x.upload <- err
+		ended <- err
 		if err != nil && !errors.Is(err, errUnwanted) {
-			_ = x.backend.SetReadDeadline(past)
+			_ = b.SetReadDeadline(past)
 		}
 	}()
 }
 
-// uploads tells whether the upload is still busy, or the error that there will be
-// no whole request.
+// uploads tells whether the upload was busy since the last time that it was asked,
+// or the error that there will be no whole request.
 func (x *exchange) uploads() (busy bool, err error) {
 	if x.upload == nil {
 		return false, nil
@@ -41,9 +42,9 @@ func (x *exchange) uploads() (busy bool, err error) {
 	case err = <-x.upload:
 		x.upload = nil
 		if x.cutOff = err != nil; errors.Is(err, errUnwanted) {
-			return false, nil
+			return true, nil
 		}
-		return false, err
+		return true, err
 	default:
 		return true, nil
 	}
@@ -55,6 +56,7 @@ func (x *exchange) endUpload() {
 		return
 	}
 	if !x.ended.Load() {
+		x.unneeded.Store(true) // before the deadlines, which pump may be about to set anew
 		_ = x.c.SetReadDeadline(past)
 		_ = x.backend.SetWriteDeadline(past)
 	}
@@ -71,19 +73,17 @@ func (x *exchange) pump() error {
 		if err != nil {
 			return err
 		}
+		c.in.use(p.Used) // at once: what was read must never be read again
 		switch p.Kind {
 		case http.Data:
 			if err := x.weigh(p.Data); err != nil {
 				return err
 			}
 			up = client.AppendData(up, p.Data)
+			continue
 		case http.End:
 			x.ended.Store(true) // before the backend can know, and answer
 			up = client.AppendEnd(up, c.req.Trailers)
-		}
-		c.in.use(p.Used)
-		if p.Kind == http.Data {
-			continue
 		}
 		if _, err := x.send(up); err != nil {
 			return fmt.Errorf("%w: %w", errUnwanted, err)
@@ -92,6 +92,9 @@ func (x *exchange) pump() error {
 			return nil
 		}
 		_ = c.SetReadDeadline(time.Now().Add(c.e.opts.Client))
+		if x.unneeded.Load() {
+			return errUnwanted
+		}
 		if _, err := c.in.fill(c.TCPConn, largeBuffer, c.e.room); late(err) {
 			return errSlowBody
 		} else if err != nil {

@@ -21,7 +21,6 @@ func refuse(status int, format string, args ...any) error {
 
 // Status codes that this package chooses itself (RFC 9110 section 15).
 const (
-	statusContinue           = 100
 	statusSwitchingProtocols = 101
 	statusOK                 = 200
 	statusNoContent          = 204

@@ -109,7 +109,7 @@ func (s *Server) AppendResponse(dst []byte, r *Response, drop Set) []byte {
 		dst = appendLength(dst, r.length)
 	}
 	if len(r.upgradeTo) > 0 && r.Status == statusUpgradeRequired {
-		dst = appendField(dst, []byte("Upgrade"), r.upgradeTo)
+		dst = appendField(append(dst, "Connection: upgrade\r\n"...), []byte("Upgrade"), r.upgradeTo)
 	}
 	return s.appendConnection(dst)
 }
@@ -155,7 +155,7 @@ func (s *Server) AppendContinue(dst []byte) []byte {
 // with [Server.AppendResponse], fields may be given: more is a part of a head,
 // made by [AppendField].
 func (s *Server) AppendAnswer(dst []byte, status int, text string, more []byte) []byte {
-	phrase := Phrase(status)
+	phrase := phraseOf(status)
 	dst = appendStatus(dst, status)
 	dst = append(dst, phrase...)
 	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"...)
@@ -175,8 +175,8 @@ func (s *Server) AppendAnswer(dst []byte, status int, text string, more []byte) 
 	return append(dst, '\n')
 }
 
-// Phrase is the reason phrase of a status that a proxy answers with itself.
-func Phrase(status int) string {
+// phraseOf is the reason phrase of a status that a proxy answers with itself.
+func phraseOf(status int) string {
 	switch status {
 	case statusOK:
 		return "OK"

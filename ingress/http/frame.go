@@ -12,7 +12,7 @@ type frame struct {
 func (f *frame) begin(length int64) { *f = frame{length: length, left: length, done: length == 0} }
 
 // appendData appends a piece of the body. What a counted body has no room for is
-// left out; that it was too much shows in done staying as it is.
+// left out.
 func (f *frame) appendData(dst, data []byte) []byte {
 	if f.done || len(data) == 0 {
 		return dst

@@ -27,29 +27,41 @@ type Head struct {
 	keep      bool // Connection: keep-alive
 	upgrade   bool // Connection: upgrade
 	trailers  bool // TE: trailers
-	options   int  // how many other options Connection fields name
+	options   int  // how many items the lists of Connection fields have
+	hops      bool // Connection fields name others
 	chunked   bool
 	length    int64  // Content-Length, if there is one
+	host      []byte // the field Host
 	upgradeTo []byte // the field Upgrade
 }
 
-// Get is the value of the first field with this ID; nil if there is none.
+// Get is the value of the first field with this ID that is not for this hop alone;
+// nil if there is none.
 func (h *Head) Get(id ID) []byte {
 	if !h.has.Has(id) {
 		return nil
 	}
 	for i := range h.Fields {
-		if h.Fields[i].ID == id {
+		if h.Fields[i].ID == id && !h.Fields[i].hop {
 			return h.Fields[i].Value
 		}
 	}
 	return nil
 }
 
-// reset makes ready for the next message and keeps the memory.
-func (h *Head) reset() {
-	*h = Head{Fields: h.Fields[:0], Trailers: h.Trailers[:0]}
+// AppendItems appends the values of all fields with this ID that are not for this
+// hop alone, each with a comma after it, for a list that goes on.
+func (h *Head) AppendItems(dst []byte, id ID) []byte {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == id && !f.hop && len(f.Value) > 0 {
+			dst = append(append(dst, f.Value...), ", "...)
+		}
+	}
+	return dst
 }
+
+// empty is a head that keeps the memory of h.
+func (h *Head) empty() Head { return Head{Fields: h.Fields[:0], Trailers: h.Trailers[:0]} }
 
 // parseFields reads field lines from b[i:] up to the empty line that ends them
 // (RFC 9112 section 5), and returns the index after it.
@@ -96,7 +108,7 @@ var (
 	errTwice       = refuse(statusBadRequest, "Host, Content-Length or Transfer-Encoding is there twice")
 	errLength      = refuse(statusBadRequest, "Content-Length is not one number of bytes")
 	errBothLengths = refuse(statusBadRequest, "both Content-Length and Transfer-Encoding say how long the body is")
-	errOptions     = refuse(statusBadRequest, "the field Connection names more than %d fields", maxOptions)
+	errOptions     = refuse(statusBadRequest, "the field Connection lists more than %d options", maxOptions)
 	errOption      = refuse(statusBadRequest, "the field Connection does not list names")
 )
 
@@ -182,6 +194,8 @@ func (h *Head) note(f *Field) error {
 			return refuse(statusNotImplemented, "the transfer coding is not chunked alone")
 		}
 		h.chunked = true
+	case Host:
+		h.host = f.Value
 	case TE:
 		h.trailers = h.trailers || hasToken(f.Value, "trailers")
 	case Upgrade:
@@ -209,6 +223,9 @@ func (h *Head) noteOptions(v []byte) error {
 	for len(v) > 0 {
 		var option []byte
 		option, v = cutItem(v)
+		if h.options++; h.options > maxOptions {
+			return errOptions
+		}
 		switch {
 		case len(option) == 0:
 		case !all(option, isToken):
@@ -220,9 +237,7 @@ func (h *Head) noteOptions(v []byte) error {
 		case is(option, "upgrade"):
 			h.upgrade = true
 		default:
-			if h.options++; h.options > maxOptions {
-				return errOptions
-			}
+			h.hops = true
 		}
 	}
 	return nil
@@ -254,7 +269,7 @@ func (h *Head) settle() error {
 	if h.chunked && h.has.Has(ContentLength) {
 		return errBothLengths
 	}
-	if h.options > 0 {
+	if h.hops {
 		h.markHops()
 	}
 	return nil

@@ -15,8 +15,8 @@ func DefaultLimits() Limits {
 	return Limits{Line: 16 << 10, Head: 64 << 10, Fields: 128, Extension: 4 << 10, Trailer: 8 << 10}
 }
 
-// maxOptions bounds the options that Connection fields name, for each is
-// compared with each field.
+// maxOptions bounds the options that Connection fields list, empty and well-known
+// ones included, for each is compared with each field.
 const maxOptions = 16
 
 // maxInterim bounds the interim responses to one request.

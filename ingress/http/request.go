@@ -68,7 +68,7 @@ var (
 
 // parse reads a head at the beginning of b and returns its length.
 func (r *Request) parse(b []byte, lim *Limits) (int, error) {
-	*r = Request{Head: Head{Fields: r.Fields[:0], Trailers: r.Trailers[:0]}}
+	*r = Request{Head: r.empty()}
 	i, err := r.parseLine(b, lim)
 	if err != nil {
 		return 0, err
@@ -171,14 +171,13 @@ func (r *Request) conclude() error {
 
 // readTarget takes the target apart and checks the host.
 func (r *Request) readTarget() error {
-	host := r.Get(Host)
-	if host == nil && r.Minor == 1 {
+	if r.Minor == 1 && !r.has.Has(Host) {
 		return errNoHost
 	}
-	if len(host) > 0 && !validAuthority(host) {
+	if len(r.host) > 0 && !validAuthority(r.host) {
 		return errHost
 	}
-	r.Authority = host
+	r.Authority = r.host
 	switch {
 	case string(r.Method) == "CONNECT":
 		return errForward

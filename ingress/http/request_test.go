@@ -130,16 +130,18 @@ func TestLimits(t *testing.T) {
 		in     string
 		status int
 	}{
-		"a long target":          {"GET /" + long, 414},
-		"a long method":          {long, 414},
-		"a long value":           {"GET / HTTP/1.1\r\nX: " + long, 431},
-		"a long name":            {"GET / HTTP/1.1\r\n" + long, 431},
-		"many fields":            {"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\nA: b\r\nA: b\r\n", 431},
-		"a long head":            {"GET / HTTP/1.1\r\n" + strings.Repeat("A: "+strings.Repeat("b", 94)+"\r\n", 3), 431},
-		"a long trailer section": {chunked + "0\r\nX: " + strings.Repeat("y", 50) + "\r\n", 431},
-		"a long extension":       {chunked + "1;" + strings.Repeat("y", 10), 400},
-		"many extensions":        {chunked + strings.Repeat("1;yyyy\r\nz\r\n", 3), 400},
-		"many options":           {"GET / HTTP/1.1\r\nConnection: " + strings.Repeat("a,", maxOptions+1) + "\r\n", 400},
+		"a long target":           {"GET /" + long, 414},
+		"a long method":           {long, 414},
+		"a long value":            {"GET / HTTP/1.1\r\nX: " + long, 431},
+		"a long name":             {"GET / HTTP/1.1\r\n" + long, 431},
+		"many fields":             {"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\nA: b\r\nA: b\r\n", 431},
+		"a long head":             {"GET / HTTP/1.1\r\n" + strings.Repeat("A: "+strings.Repeat("b", 94)+"\r\n", 3), 431},
+		"a long trailer section":  {chunked + "0\r\nX: " + strings.Repeat("y", 50) + "\r\n", 431},
+		"a long extension":        {chunked + "1;" + strings.Repeat("y", 10), 400},
+		"many extensions":         {chunked + strings.Repeat("1;yyyy\r\nz\r\n", 3), 400},
+		"many options":            {"GET / HTTP/1.1\r\nConnection: " + strings.Repeat("a,", maxOptions+1) + "\r\n", 400},
+		"many well-known options": {"GET / HTTP/1.1\r\n" + strings.Repeat("Connection: close,"+strings.Repeat("upgrade,", 8)+"\r\n", 2), 400},
+		"many empty options":      {"GET / HTTP/1.1\r\nConnection: " + strings.Repeat(",", maxOptions+1) + "\r\n", 400},
 	} {
 		for _, step := range []int{1, 1000} {
 			s := NewServer(lim)

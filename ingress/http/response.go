@@ -35,7 +35,7 @@ func invalid(err error) error {
 }
 
 func (r *Response) read(b []byte, head bool, lim *Limits) (int, error) {
-	*r = Response{Head: Head{Fields: r.Fields[:0], Trailers: r.Trailers[:0]}}
+	*r = Response{Head: r.empty()}
 	i, err := r.parseLine(b, lim)
 	if err != nil {
 		return 0, err

@@ -79,7 +79,7 @@ func TestResponses(t *testing.T) {
 		{get, "hints", lines("HTTP/1.1 103 Early Hints", "Link: </x>", "", "HTTP/1.1 200 OK", "Content-Length: 2", "") + "hi", true, true},
 		{oldKeep, "hints", lines("HTTP/1.1 200 OK", "Content-Length: 2", "Connection: keep-alive", "") + "hi", true, true},
 		{get, "closing", lines("HTTP/1.1 200 OK", "Content-Length: 2", "") + "hi", true, false},
-		{get, "upgrade me", lines("HTTP/1.1 426 Upgrade Required", "Content-Length: 0", "Upgrade: foo", ""), true, true},
+		{get, "upgrade me", lines("HTTP/1.1 426 Upgrade Required", "Content-Length: 0", "Connection: upgrade", "Upgrade: foo", ""), true, true},
 		{get, "999", lines("HTTP/1.1 999 Go away", "Content-Length: 0", ""), true, true},
 		{get, "kept by 1.0", lines("HTTP/1.1 200 OK", "Content-Length: 2", "") + "hi", true, true},
 	} {
@@ -164,5 +164,53 @@ func TestFinishTooEarly(t *testing.T) {
 	}
 	if p, err := s.Next([]byte(hidden), &r); p.Kind != More || p.Used != 0 || err != nil {
 		t.Errorf("something is read: %+v, %v", p, err)
+	}
+}
+
+// TestBeside: bytes that a driver carries past the machines, as by splicing, are
+// bytes of the body, no more than there are, and the next message is read right.
+func TestBeside(t *testing.T) {
+	s, c := NewServer(DefaultLimits()), NewClient(DefaultLimits())
+	var req Request
+	var res Response
+	next := func(wantServer, wantClient int64) {
+		t.Helper()
+		if got := [2]int64{s.Bulk(), c.Bulk()}; got != [2]int64{wantServer, wantClient} {
+			t.Errorf("%d bytes may go past the machines, want %d and %d", got, wantServer, wantClient)
+		}
+	}
+	next(0, 0)
+	if _, err := s.Next([]byte(post("Content-Length: 100\r\n", "")), &req); err != nil {
+		t.Fatal(err)
+	}
+	c.AppendRequest(nil, &req, slash, 0)
+	next(100, 0)
+	s.Skip(60)
+	c.Passed(60)
+	next(40, 0)
+	s.Skip(40)
+	c.Passed(40)
+	if p, err := s.Next([]byte(hidden), &req); p.Kind != End || p.Used != 0 || err != nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if _, err := c.Next([]byte("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"), &res); err != nil {
+		t.Fatal(err)
+	}
+	s.AppendResponse(nil, &res, 0)
+	next(0, 7)
+	c.Skip(7)
+	s.Passed(7)
+	if p, err := c.Next(nil, &res); p.Kind != End || err != nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if !s.Plain() || !c.Plain() || !s.Finish() || !c.Reusable() {
+		t.Error("the connections do not go on")
+	}
+	if _, err := s.Next([]byte(post("Transfer-Encoding: chunked\r\n", "")), &req); err != nil {
+		t.Fatal(err)
+	}
+	c.AppendRequest(nil, &req, slash, 0)
+	if next(0, 0); c.Plain() {
+		t.Error("chunks are plain")
 	}
 }
