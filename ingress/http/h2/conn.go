@@ -301,6 +301,7 @@ func (c *Conn) Wrote(n int) {
 		c.out, c.written, c.answers = c.out[:0], 0, 0
 	case c.written >= left:
 		c.out, c.written = append(c.out[:0], c.out[c.written:]...), 0
+		c.answers /= 2 // at least half went out; who reads on is never at the limit
 	}
 }
 
