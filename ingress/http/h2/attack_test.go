@@ -52,3 +52,28 @@ func TestSlowReader(t *testing.T) {
 		w.frame(typePing, 0, 0, "12345678")
 	}
 }
+
+// TestStalledForRoom: a driver that wrote all there was knows that there is more
+// before it reads, for the other side may have nothing to say.
+func TestStalledForRoom(t *testing.T) {
+	s, c := newPair(t, DefaultLimits(), DefaultLimits())
+	id, _ := c.Open(get("/"), true)
+	exchange(t, s, c)
+	s.sendWindow, s.streams[id].sendWindow = maxWindow, maxWindow
+	if err := s.Respond(id, 200, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Send(id, make([]byte, 1<<17), true); n == 1<<17 || err != nil {
+		t.Fatal(n, err)
+	}
+	if s.Stalled() {
+		t.Error("stalled before anything is written")
+	}
+	if s.Wrote(len(s.Output())); !s.Stalled() {
+		t.Error("a driver would read, and wait for ever")
+	}
+	want(t, "server", s.read(t, start), "writable 1")
+	if s.Stalled() {
+		t.Error("still stalled")
+	}
+}
