@@ -77,3 +77,85 @@ func TestStalledForRoom(t *testing.T) {
 		t.Error("still stalled")
 	}
 }
+
+// TestManyCancelled: answers that come for streams that we reset are no fault of
+// the server, who has many other clients' streams on the connection.
+func TestManyCancelled(t *testing.T) {
+	patient := DefaultLimits()
+	patient.Resets.Burst = 1 << 20
+	s, c := newPair(t, patient, DefaultLimits())
+	for range 2000 {
+		id, err := c.Open(get("/"), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flush(c, s)
+		s.read(t, start)
+		c.Reset(id, Cancel)
+		if err := s.Respond(id, 200, nil, false); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if n, err := s.Send(id, []byte("piece"), false); n != 5 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if err := s.Trailers(id, fields("grpc-status", "0")); err != nil {
+			t.Fatal(err)
+		}
+		flush(s, c)
+		want(t, "client", c.read(t, start))
+		flush(c, s)
+		s.read(t, start)
+	}
+	if c.recvWindow+c.Conn.owed != int64(c.limits.ConnWindow) {
+		t.Error("the window of the connection is not what it was")
+	}
+}
+
+// TestHostileServer: what costs a server nothing is not free.
+func TestHostileServer(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		begin func(c *end)
+		flood func(c *end)
+	}{
+		{"DATA after its RST_STREAM", func(c *end) { c.in = appendReset(c.in, 1, Cancel) }, func(c *end) { c.in = header{0, typeData, 0, 1}.append(c.in) }},
+		{"empty DATA after ours", func(c *end) { c.Reset(1, Cancel) }, func(c *end) { c.in = header{0, typeData, 0, 1}.append(c.in) }},
+		{"DATA after ours beyond the window", func(c *end) { c.Reset(1, Cancel) }, func(c *end) {
+			c.in = append(header{100, typeData, 0, 1}.append(c.in), make([]byte, 100)...)
+		}},
+	} {
+		s, c := newPair(t, DefaultLimits(), DefaultLimits())
+		if _, err := c.Open(get("/"), false); err != nil {
+			t.Fatal(err)
+		}
+		flush(c, s)
+		x.begin(c)
+		for range 5000 {
+			x.flood(c)
+			c.read(t, start)
+			c.Wrote(len(c.Output()))
+		}
+		if _, _, err := c.Next(nil, start); err == nil || err.(*Error).Code != EnhanceYourCalm {
+			t.Errorf("%s, 5,000 at once: %v", x.name, err)
+		}
+	}
+}
+
+// TestHasty: a client may open more streams, with bodies, than are allowed before
+// it hears how many are. It loses those, and not the connection.
+func TestHasty(t *testing.T) {
+	limits := DefaultLimits()
+	limits.Streams = 2
+	s, w := NewServer(limits, &Scratch{}), newWire()
+	for id := uint32(1); id < 200; id += 2 {
+		w.post(id)
+	}
+	for id := uint32(1); id < 200; id += 2 {
+		w.frame(typeData, flagEndStream, id, "x")
+	}
+	if conn, stream := verdict(t, s, w.b); conn != "" || stream != "REFUSED_STREAM" || s.Streams() != 2 {
+		t.Errorf("connection %q, stream %q, %d streams", conn, stream, s.Streams())
+	}
+}

@@ -273,11 +273,21 @@ func (c *Conn) cancel(id uint32, code Code) {
 	c.out = appendReset(c.out, id, code)
 	s := c.streams[id]
 	if s == nil || !s.recvEnded {
-		c.resets.add(id, true, int(c.limits.Streams))
+		c.forget(id, s)
 	}
 	if s != nil {
 		c.drop(s)
 	}
+}
+
+// forget lets what the other side still sends on a stream, if there ever was one,
+// be ignored.
+func (c *Conn) forget(id uint32, s *stream) {
+	window := int64(c.limits.StreamWindow)
+	if s != nil {
+		window = s.recvWindow
+	}
+	c.resets.add(resetStream{id, true, window}, int(c.limits.Streams))
 }
 
 // Output is what is to be written. It is valid until the next call but

@@ -103,7 +103,7 @@ func (c *Conn) reset(h header, payload []byte, now time.Time) (Event, *Error) {
 	if s == nil {
 		return Event{}, nil
 	}
-	c.resets.add(s.id, false, int(c.limits.Streams))
+	c.resets.add(resetStream{id: s.id}, int(c.limits.Streams))
 	c.drop(s)
 	return Event{Kind: Reset, Stream: h.stream, Code: Code(binary.BigEndian.Uint32(payload)), Reason: "the other side reset the stream"}, nil
 }
