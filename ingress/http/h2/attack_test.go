@@ -159,3 +159,21 @@ func TestHasty(t *testing.T) {
 		t.Errorf("connection %q, stream %q, %d streams", conn, stream, s.Streams())
 	}
 }
+
+// TestTableSizeTwice: of two table sizes in one SETTINGS the other side is told of
+// the smaller too (RFC 7541 section 4.2), and what was in the table is gone.
+func TestTableSizeTwice(t *testing.T) {
+	s, c := newPair(t, DefaultLimits(), DefaultLimits())
+	s.in = appendSettings(s.in, setting{settingTableSize, 0}, setting{settingTableSize, 4096})
+	want(t, "server", s.read(t, start), "settings 0")
+	s.Wrote(len(s.Output()))
+	id, _ := c.Open(get("/"), true)
+	flush(c, s)
+	s.read(t, start)
+	if err := s.Respond(id, 200, nil, true); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(s.Output()[headerLen:]); got != "\x20\x3f\xe1\x1f\x88" {
+		t.Errorf("the head is %x", got)
+	}
+}

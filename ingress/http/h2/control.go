@@ -24,9 +24,8 @@ func (c *Conn) settings(h header, payload []byte) (Event, *Error) {
 		return Event{}, err
 	}
 	c.settled = true
-	if c.peer.table != before.table {
-		c.encoder.Allow(c.peer.table)
-	}
+	c.encoder.Allow(c.peer.least)
+	c.encoder.Allow(c.peer.table)
 	if more := int64(c.peer.window) - int64(before.window); more != 0 {
 		for _, s := range c.streams {
 			if s.sendWindow += more; s.sendWindow > maxWindow {
