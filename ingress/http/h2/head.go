@@ -42,15 +42,14 @@ func (h *Head) form(extended bool) (why string) {
 		return ":method is no token"
 	case len(h.Protocol) > 0 && !(connect && extended):
 		return ":protocol, which is not allowed here"
+	case connect && h.Length != unsaid:
+		return "CONNECT with content-length"
 	case connect && len(h.Protocol) == 0:
 		if len(h.Scheme) > 0 || len(h.Path) > 0 {
 			return "CONNECT with :scheme or :path"
 		}
 		if !isAuthority(h.Authority) || !hasPort(h.Authority) {
 			return "CONNECT without host and port"
-		}
-		if h.Length != unsaid {
-			return "CONNECT with content-length"
 		}
 		return ""
 	case len(h.Protocol) > 0 && !all(h.Protocol, isToken):

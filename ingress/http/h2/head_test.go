@@ -98,6 +98,9 @@ func TestRequests(t *testing.T) {
 		{"a blank in the authority", but(":authority", "example.com x"), "authority"},
 		{"a line in the authority", but(":authority", "example.com\r\nx: y"), "authority"},
 		{"a port", but(":authority", "example.com:8080"), ""},
+		{"an empty port", but(":authority", "example.com:"), "authority"},
+		{"two hosts", but(":authority", "example.com,admin.example"), "authority"},
+		{"an escape in the host", but(":authority", "example.com%2f"), "authority"},
 		{"a port of letters", but(":authority", "example.com:http"), "authority"},
 		{"two ports", but(":authority", "example.com:1:2"), "authority"},
 		{"IPv6", but(":authority", "[2001:db8::1]:443"), ""},
@@ -143,6 +146,7 @@ func TestExtendedConnect(t *testing.T) {
 		{"websocket", []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/chat", ":authority", "x"}, true},
 		{"no path", []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":authority", "x"}, false},
 		{"another method", []string{":method", "GET", ":protocol", "websocket", ":scheme", "https", ":path", "/chat", ":authority", "x"}, false},
+		{"a length", []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":path", "/chat", ":authority", "x", "content-length", "5"}, false},
 		{"no token", []string{":method", "CONNECT", ":protocol", "web socket", ":scheme", "https", ":path", "/chat", ":authority", "x"}, false},
 	} {
 		if _, why := request(true, c.pairs...); (why == "") != c.taken {
