@@ -163,6 +163,10 @@ func (h *Head) regular(f *hpack.Fields, list []hpack.Field) (host []byte, why st
 			if h.Length = parseLength(field.Value); h.Length == unsaid {
 				return nil, "content-length is no number of bytes"
 			}
+			if h.Status == 204 && h.Length == 0 { // wrong, but many say it and mean no harm
+				h.Length = unsaid
+				continue
+			}
 		case fieldCookie:
 			if cookie >= 0 {
 				k := &kept[cookie]

@@ -174,13 +174,17 @@ func TestResponses(t *testing.T) {
 		{"upper case", []string{":status", "200", "Server", "x"}, "upper-case"},
 		{"two responses", []string{":status", "200", "x-a", "\r\n\r\nHTTP/1.1 200 OK"}, "value"},
 		{"transfer-encoding", []string{":status", "200", "transfer-encoding", "chunked"}, "HTTP/1.1"},
-		{"204 with content-length", []string{":status", "204", "content-length", "0"}, "no body"},
+		{"204 with content-length", []string{":status", "204", "content-length", "5"}, "no body"},
+		{"204 with content-length 0", []string{":status", "204", "content-length", "0"}, ""},
 		{"304 with content-length", []string{":status", "304", "content-length", "5"}, ""},
 	} {
 		h := &Head{}
 		why := h.response(&hpack.Fields{List: fields(c.pairs...)})
 		if (why == "") != (c.why == "") || !strings.Contains(why, c.why) {
 			t.Errorf("%s: %q, want %q", c.name, why, c.why)
+		}
+		if h.Status == 204 && why == "" && (len(h.Fields) != 0 || h.Length != unsaid) {
+			t.Errorf("%s: a length is passed on", c.name)
 		}
 	}
 }
