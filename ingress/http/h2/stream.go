@@ -77,8 +77,9 @@ func (c *Conn) idle(id uint32) bool { return id%2 == 0 || id > c.last }
 // resets remembers the streams that were reset last, for frames may still be
 // under way (section 5.1).
 type resets struct {
-	list []resetStream // a ring, once it is full
-	next int
+	list      []resetStream // a ring, once it is full
+	next      int
+	forgotten uint32 // the highest that fell out of the ring
 }
 
 type resetStream struct {
@@ -91,16 +92,18 @@ func (r *resets) add(id uint32, ours bool, most int) {
 		r.list = append(r.list, resetStream{id, ours})
 		return
 	}
+	r.forgotten = max(r.forgotten, r.list[r.next].id)
 	r.list[r.next] = resetStream{id, ours}
 	r.next = (r.next + 1) % most
 }
 
-// find tells whether a stream was reset, and by whom.
+// find tells whether a stream was reset, and by whom. One that may have been
+// forgotten is taken for one that we reset, which is the harmless guess.
 func (r *resets) find(id uint32) (ours, found bool) {
 	for _, s := range r.list {
 		if s.id == id {
 			return s.ours, true
 		}
 	}
-	return false, false
+	return id <= r.forgotten, id <= r.forgotten
 }
