@@ -12,12 +12,7 @@ const unsaid = -1
 // request makes the head of a request from its fields, which it changes. If it is
 // malformed, the reason is returned (RFC 9113 section 8.1.1).
 func (h *Head) request(f *hpack.Fields, extended bool) (why string) {
-	*h = Head{Length: unsaid}
-	rest, why := h.pseudo(f.List)
-	if why != "" {
-		return why
-	}
-	host, why := h.regular(f, rest)
+	host, why := h.read(f)
 	switch {
 	case why != "":
 		return why
@@ -69,12 +64,7 @@ func (h *Head) form(extended bool) (why string) {
 
 // response makes the head of a response from its fields, which it changes.
 func (h *Head) response(f *hpack.Fields) (why string) {
-	*h = Head{Length: unsaid}
-	rest, why := h.pseudo(f.List)
-	if why != "" {
-		return why
-	}
-	host, why := h.regular(f, rest)
+	host, why := h.read(f)
 	switch {
 	case why != "":
 		return why
@@ -88,6 +78,16 @@ func (h *Head) response(f *hpack.Fields) (why string) {
 		return "a response has what only requests have"
 	}
 	return ""
+}
+
+// read takes the fields in, and returns host, which is not kept among them.
+func (h *Head) read(f *hpack.Fields) (host []byte, why string) {
+	*h = Head{Length: unsaid}
+	rest, why := h.pseudo(f.List)
+	if why != "" {
+		return nil, why
+	}
+	return h.regular(f, rest)
 }
 
 // pseudo reads the pseudo-header fields, which come first and once each (section

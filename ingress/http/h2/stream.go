@@ -79,7 +79,7 @@ func (c *Conn) idle(id uint32) bool { return id%2 == 0 || id > c.last }
 type resets struct {
 	list      []resetStream // a ring, once it is full
 	next      int
-	forgotten uint32 // the highest stream that it had no room for any more
+	forgotten uint32 // the highest that fell out of the ring
 }
 
 type resetStream struct {
