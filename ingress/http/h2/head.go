@@ -2,6 +2,7 @@ package h2
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/steelyard-lb/steelyard/ingress/http/hpack"
 )
@@ -49,6 +50,8 @@ func (h *Head) form(extended bool) (why string) {
 		return ""
 	case len(h.Protocol) > 0 && !all(h.Protocol, isToken):
 		return ":protocol is no token"
+	case carriesHTTP(h.Protocol):
+		return ":protocol is HTTP itself, in which requests would pass unseen"
 	case string(h.Scheme) != "http" && string(h.Scheme) != "https":
 		return "a request has no :scheme, or one that is neither http nor https"
 	case !isAuthority(h.Authority):
@@ -62,6 +65,23 @@ func (h *Head) form(extended bool) (why string) {
 	return ""
 }
 
+// carriesHTTP tells whether a protocol is HTTP, or TLS that may hide it. What has a
+// slash is no token.
+func carriesHTTP(protocol []byte) bool {
+	for _, p := range [][]byte{[]byte("h2"), []byte("h3"), []byte("http"), []byte("tls")} {
+		if len(protocol) >= len(p) && bytes.EqualFold(protocol[:len(p)], p) {
+			return true
+		}
+	}
+	return false
+}
+
+// noLength takes content-length away, where it means nothing.
+func (h *Head) noLength() {
+	h.Length = unsaid
+	h.Fields = slices.DeleteFunc(h.Fields, func(f hpack.Field) bool { return string(f.Name) == "content-length" })
+}
+
 // response makes the head of a response from its fields, which it changes.
 func (h *Head) response(f *hpack.Fields) (why string) {
 	host, why := h.read(f)
@@ -72,10 +92,12 @@ func (h *Head) response(f *hpack.Fields) (why string) {
 		return "a response has no :status"
 	case h.Status == 101:
 		return "status 101, which HTTP/2 does not have"
-	case h.Length != unsaid && (h.Status < 200 || h.Status == 204):
-		return "content-length in a response that has no body"
 	case h.Method != nil || h.Scheme != nil || h.Authority != nil || h.Path != nil || h.Protocol != nil || host != nil:
 		return "a response has what only requests have"
+	case h.Status == 204 && h.Length == 0: // wrong, but many say it and mean no harm
+		h.noLength()
+	case h.Length != unsaid && (h.Status < 200 || h.Status == 204):
+		return "content-length in a response that has no body"
 	}
 	return ""
 }
@@ -162,10 +184,6 @@ func (h *Head) regular(f *hpack.Fields, list []hpack.Field) (host []byte, why st
 			}
 			if h.Length = parseLength(field.Value); h.Length == unsaid {
 				return nil, "content-length is no number of bytes"
-			}
-			if h.Status == 204 && h.Length == 0 { // wrong, but many say it and mean no harm
-				h.Length = unsaid
-				continue
 			}
 		case fieldCookie:
 			if cookie >= 0 {

@@ -143,6 +143,7 @@ func (c *Conn) response(s *stream, end, tooLarge bool, now time.Time) (Event, *E
 	case s.noBody || h.Status == 204 || h.Status == 304:
 		s.left = 0
 	case s.tunnel && h.Status < 300:
+		h.noLength() // RFC 9110 section 9.3.6
 	default:
 		s.tunnel, s.left = false, h.Length
 	}
