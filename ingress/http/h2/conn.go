@@ -273,11 +273,21 @@ func (c *Conn) cancel(id uint32, code Code) {
 	c.out = appendReset(c.out, id, code)
 	s := c.streams[id]
 	if s == nil || !s.recvEnded {
-		c.resets.add(id, true, int(c.limits.Streams))
+		c.forget(id, s)
 	}
 	if s != nil {
 		c.drop(s)
 	}
+}
+
+// forget lets what the other side still sends on a stream, if there ever was one,
+// be ignored.
+func (c *Conn) forget(id uint32, s *stream) {
+	window := int64(c.limits.StreamWindow)
+	if s != nil {
+		window = s.recvWindow
+	}
+	c.resets.add(resetStream{id, true, window}, int(c.limits.Streams))
 }
 
 // Output is what is to be written. It is valid until the next call but
@@ -286,11 +296,16 @@ func (c *Conn) Output() []byte { return c.out[c.written:] }
 
 func (c *Conn) pending() int { return len(c.out) - c.written }
 
-// Stalled tells that a server leaves the next request alone, although it is there,
-// because too much output waits: it is to be written, and Next to be called again,
-// before more is read. Else who asks and never reads could have any number of
-// answers wait. A client never stalls, so that two ends cannot wait for each other.
-func (c *Conn) Stalled() bool { return c.stalled }
+// Stalled tells that Next may have more to say although nothing is read: the
+// output is to be written, and Next to be called again, before more is read.
+//
+// Either what was written made room for streams that wait for some. The other side
+// has perhaps all the windows it wants open, and waits for them in turn.
+//
+// Or a server leaves the next request alone, although it is there, because too much
+// output waits. Else who asks and never reads could have any number of answers wait.
+// A client takes in all there is, so that two ends cannot wait for each other.
+func (c *Conn) Stalled() bool { return c.stalled || c.recheck }
 
 // Wrote notes that the first n bytes of the output went out.
 func (c *Conn) Wrote(n int) {
@@ -301,6 +316,7 @@ func (c *Conn) Wrote(n int) {
 		c.out, c.written, c.answers = c.out[:0], 0, 0
 	case c.written >= left:
 		c.out, c.written = append(c.out[:0], c.out[c.written:]...), 0
+		c.answers /= 2 // at least half of the bytes went out, and about as many answers
 	}
 }
 

@@ -24,9 +24,8 @@ func (c *Conn) settings(h header, payload []byte) (Event, *Error) {
 		return Event{}, err
 	}
 	c.settled = true
-	if c.peer.table != before.table {
-		c.encoder.Allow(c.peer.table)
-	}
+	c.encoder.Allow(c.peer.least)
+	c.encoder.Allow(c.peer.table)
 	if more := int64(c.peer.window) - int64(before.window); more != 0 {
 		for _, s := range c.streams {
 			if s.sendWindow += more; s.sendWindow > maxWindow {
@@ -103,7 +102,7 @@ func (c *Conn) reset(h header, payload []byte, now time.Time) (Event, *Error) {
 	if s == nil {
 		return Event{}, nil
 	}
-	c.resets.add(s.id, false, int(c.limits.Streams))
+	c.resets.add(resetStream{id: s.id}, int(c.limits.Streams))
 	c.drop(s)
 	return Event{Kind: Reset, Stream: h.stream, Code: Code(binary.BigEndian.Uint32(payload)), Reason: "the other side reset the stream"}, nil
 }

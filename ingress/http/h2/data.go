@@ -47,7 +47,7 @@ func (c *Conn) beginData(h header, in []byte, now time.Time) (ev Event, n int, e
 func (c *Conn) wanted(h header, now time.Time) (Event, *Error) {
 	s := c.streams[h.stream]
 	if s == nil {
-		return c.late(h.stream, now)
+		return c.late(h.stream, int64(h.length), now)
 	}
 	length, data := int64(h.length), int64(c.body.data)
 	known := s.left != unsaid
@@ -77,19 +77,21 @@ func (c *Conn) wanted(h header, now time.Time) (Event, *Error) {
 	return Event{}, nil
 }
 
-// late acts on a frame for a stream that is over: what was sent before the other
-// side knew is ignored, all else is wrong (section 5.1).
-func (c *Conn) late(id uint32, now time.Time) (Event, *Error) {
-	switch ours, found := c.resets.find(id); {
-	case ours:
-		if !c.noiseBudget.spend(now, c.limits.Noise) {
-			return Event{}, &Error{EnhanceYourCalm, "too many frames for streams that were reset"}
-		}
-		return Event{}, nil
-	case found:
+// late acts on a frame, with so much DATA, for a stream that is over: what was sent
+// before the other side knew is ignored, all else is wrong (section 5.1).
+func (c *Conn) late(id uint32, data int64, now time.Time) (Event, *Error) {
+	r := c.resets.find(id)
+	switch {
+	case r == nil && id > c.resets.forgotten:
+		return Event{}, &Error{StreamClosed, "a frame on a stream that is over"}
+	case r != nil && !r.ours:
 		return c.fail(id, StreamClosed, "a frame after RST_STREAM", now)
+	case r != nil && 0 < data && data <= r.window:
+		r.window -= data
+	case !c.noiseBudget.spend(now, c.limits.Noise):
+		return Event{}, &Error{EnhanceYourCalm, "too many frames for streams that were reset"}
 	}
-	return Event{}, &Error{StreamClosed, "a frame on a stream that is over"}
+	return Event{}, nil
 }
 
 // nextData gives out what there is of the frame.

@@ -35,7 +35,8 @@ const (
 )
 
 // Event is something that the other side did. Its slices, and the Head, are to be
-// read only and live until the next call of Next.
+// read only and live until the next call of Next, on this connection or another
+// that shares the [Scratch].
 type Event struct {
 	Kind   Kind
 	Stream uint32

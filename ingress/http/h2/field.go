@@ -12,7 +12,7 @@ const (
 	isToken  = 1 << iota // a method (RFC 9110 section 5.6.2)
 	isName               // the name of a field: a token without upper-case letters
 	isTarget             // a request target: no blank, control or #
-	isHost               // a name or IPv4 address (RFC 3986 section 3.2.2)
+	isHost               // a host, as DNS and IPv4 have it: no list, nothing escaped
 	isLegal              // the value of a field: no control but HT
 )
 
@@ -32,7 +32,7 @@ func classify() (t [256]uint8) {
 		if c > ' ' && c != 0x7f && c != '#' {
 			t[i] |= isTarget
 		}
-		if alnum || bytes.IndexByte([]byte("-._~%!$&'()*+,;="), c) >= 0 {
+		if alnum || bytes.IndexByte([]byte("-._~"), c) >= 0 {
 			t[i] |= isHost
 		}
 		if c >= ' ' && c != 0x7f || c == '\t' {
@@ -98,7 +98,7 @@ func isAuthority(b []byte) bool {
 	if len(port) == 0 {
 		return true
 	}
-	if port[0] != ':' || len(port) > 6 {
+	if port[0] != ':' || len(port) < 2 || len(port) > 6 {
 		return false
 	}
 	for _, c := range port[1:] {

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/steelyard-lb/steelyard/ingress/http/hpack"
 )
@@ -12,12 +13,7 @@ const unsaid = -1
 // request makes the head of a request from its fields, which it changes. If it is
 // malformed, the reason is returned (RFC 9113 section 8.1.1).
 func (h *Head) request(f *hpack.Fields, extended bool) (why string) {
-	*h = Head{Length: unsaid}
-	rest, why := h.pseudo(f.List)
-	if why != "" {
-		return why
-	}
-	host, why := h.regular(f, rest)
+	host, why := h.read(f)
 	switch {
 	case why != "":
 		return why
@@ -42,6 +38,8 @@ func (h *Head) form(extended bool) (why string) {
 		return ":method is no token"
 	case len(h.Protocol) > 0 && !(connect && extended):
 		return ":protocol, which is not allowed here"
+	case connect && h.Length != unsaid:
+		return "CONNECT with content-length"
 	case connect && len(h.Protocol) == 0:
 		if len(h.Scheme) > 0 || len(h.Path) > 0 {
 			return "CONNECT with :scheme or :path"
@@ -49,12 +47,11 @@ func (h *Head) form(extended bool) (why string) {
 		if !isAuthority(h.Authority) || !hasPort(h.Authority) {
 			return "CONNECT without host and port"
 		}
-		if h.Length != unsaid {
-			return "CONNECT with content-length"
-		}
 		return ""
 	case len(h.Protocol) > 0 && !all(h.Protocol, isToken):
 		return ":protocol is no token"
+	case carriesHTTP(h.Protocol):
+		return ":protocol is HTTP itself, in which requests would pass unseen"
 	case string(h.Scheme) != "http" && string(h.Scheme) != "https":
 		return "a request has no :scheme, or one that is neither http nor https"
 	case !isAuthority(h.Authority):
@@ -68,14 +65,26 @@ func (h *Head) form(extended bool) (why string) {
 	return ""
 }
 
+// carriesHTTP tells whether a protocol is HTTP, or TLS that may hide it. What has a
+// slash is no token.
+func carriesHTTP(protocol []byte) bool {
+	for _, p := range [][]byte{[]byte("h2"), []byte("h3"), []byte("http"), []byte("tls")} {
+		if len(protocol) >= len(p) && bytes.EqualFold(protocol[:len(p)], p) {
+			return true
+		}
+	}
+	return false
+}
+
+// noLength takes content-length away, where it means nothing.
+func (h *Head) noLength() {
+	h.Length = unsaid
+	h.Fields = slices.DeleteFunc(h.Fields, func(f hpack.Field) bool { return string(f.Name) == "content-length" })
+}
+
 // response makes the head of a response from its fields, which it changes.
 func (h *Head) response(f *hpack.Fields) (why string) {
-	*h = Head{Length: unsaid}
-	rest, why := h.pseudo(f.List)
-	if why != "" {
-		return why
-	}
-	host, why := h.regular(f, rest)
+	host, why := h.read(f)
 	switch {
 	case why != "":
 		return why
@@ -83,12 +92,24 @@ func (h *Head) response(f *hpack.Fields) (why string) {
 		return "a response has no :status"
 	case h.Status == 101:
 		return "status 101, which HTTP/2 does not have"
-	case h.Length != unsaid && (h.Status < 200 || h.Status == 204):
-		return "content-length in a response that has no body"
 	case h.Method != nil || h.Scheme != nil || h.Authority != nil || h.Path != nil || h.Protocol != nil || host != nil:
 		return "a response has what only requests have"
+	case h.Status == 204 && h.Length == 0: // wrong, but many say it and mean no harm
+		h.noLength()
+	case h.Length != unsaid && (h.Status < 200 || h.Status == 204):
+		return "content-length in a response that has no body"
 	}
 	return ""
+}
+
+// read takes the fields in, and returns host, which is not kept among them.
+func (h *Head) read(f *hpack.Fields) (host []byte, why string) {
+	*h = Head{Length: unsaid}
+	rest, why := h.pseudo(f.List)
+	if why != "" {
+		return nil, why
+	}
+	return h.regular(f, rest)
 }
 
 // pseudo reads the pseudo-header fields, which come first and once each (section

@@ -85,18 +85,18 @@ func (c *Conn) block(id uint32, end bool, text []byte, now time.Time) (Event, *E
 // lateBlock acts on a head for a stream that is over, or was skipped, which ended
 // it too (section 5.1.1).
 func (c *Conn) lateBlock(id uint32, now time.Time) (Event, *Error) {
-	if _, reset := c.resets.find(id); !reset && id != c.last && !c.client {
+	if !c.resets.may(id) && id != c.last && !c.client {
 		return Event{}, &Error{ProtocolError, "HEADERS on a stream with a lower number than one before"}
 	}
-	return c.late(id, now)
+	return c.late(id, 0, now)
 }
 
 // request begins a stream.
 func (c *Conn) request(id uint32, end, tooLarge bool, now time.Time) (Event, *Error) {
 	c.last = id
 	if c.drain == final {
-		c.resets.add(id, true, int(c.limits.Streams)) // it came too late to be looked at
-		return c.late(id, now)
+		c.forget(id, nil) // it came too late to be looked at
+		return c.late(id, 0, now)
 	}
 	if len(c.streams) >= int(c.limits.Streams) {
 		return c.fail(id, RefusedStream, "more streams than are allowed", now)
@@ -143,6 +143,7 @@ func (c *Conn) response(s *stream, end, tooLarge bool, now time.Time) (Event, *E
 	case s.noBody || h.Status == 204 || h.Status == 304:
 		s.left = 0
 	case s.tunnel && h.Status < 300:
+		h.noLength() // RFC 9110 section 9.3.6
 	default:
 		s.tunnel, s.left = false, h.Length
 	}

@@ -36,6 +36,7 @@ func (c *Conn) Open(h *Head, end bool) (id uint32, err error) {
 		return 0, ErrBusy
 	}
 	c.last += 1 + c.last%2 // 1, 3, 5 …
+	c.noiseBudget.earn(earnedByHead, c.limits.Noise)
 	s := c.add(c.last)
 	s.headSent = true
 	s.tunnel, s.noBody = string(h.Method) == "CONNECT", string(h.Method) == "HEAD"

@@ -30,6 +30,7 @@ func appendSettings(dst []byte, list ...setting) []byte {
 // settings are what the other side said.
 type settings struct {
 	table    uint32 // of our encoder
+	least    uint32 // that table was in between, while they were read
 	streams  uint32 // most that we may open at once
 	window   uint32 // of a new stream
 	extended bool   // extended CONNECT
@@ -43,11 +44,12 @@ func startSettings() settings {
 // take reads the payload of a SETTINGS frame. Of settings that come more than
 // once the last counts; all have to be valid.
 func (s *settings) take(payload []byte, fromServer bool) *Error {
+	s.least = s.table
 	for ; len(payload) > 0; payload = payload[6:] {
 		v := binary.BigEndian.Uint32(payload[2:])
 		switch binary.BigEndian.Uint16(payload) {
 		case settingTableSize:
-			s.table = v
+			s.table, s.least = v, min(s.least, v)
 		case settingPush:
 			if v > 1 || v == 1 && fromServer {
 				return &Error{ProtocolError, "SETTINGS_ENABLE_PUSH is neither 0 nor a client's 1"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,23 +16,35 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/steelyard-lb/steelyard/ingress/http/hpack"
 )
+
+// echo is what is still to be sent on a stream.
+type echo struct {
+	rest     []byte
+	ended    bool // nothing more comes
+	trailers []hpack.Field
+}
 
 // serve is the smallest driver there can be: it blocks, and has one connection.
 // GET /N is answered with N bytes, POST with what was sent and its trailers.
 func serve(conn net.Conn) error {
 	defer conn.Close()
 	c := NewServer(DefaultLimits(), &Scratch{})
-	waiting, echo := map[uint32][]byte{}, map[uint32]bool{}
+	streams := map[uint32]*echo{}
 	in, buf := []byte(nil), make([]byte, 16<<10)
 	push := func(id uint32) {
-		n, err := c.Send(id, waiting[id], !echo[id])
-		if waiting[id] = waiting[id][n:]; err != nil {
-			delete(waiting, id)
-			return
+		e := streams[id]
+		if e == nil {
+			return // reset meanwhile
 		}
-		if echo[id] {
-			c.Consumed(id, n)
+		n, err := c.Send(id, e.rest, e.ended && e.trailers == nil)
+		if e.rest = e.rest[n:]; err != nil || e.ended && len(e.rest) == 0 {
+			delete(streams, id)
+		}
+		if c.Consumed(id, n); err == nil && len(e.rest) == 0 && e.trailers != nil {
+			_ = c.Trailers(id, e.trailers)
 		}
 	}
 	for !c.Done() {
@@ -48,21 +61,24 @@ func serve(conn net.Conn) error {
 			switch ev.Kind {
 			case Request:
 				size, _ := strconv.Atoi(strings.TrimPrefix(string(ev.Head.Path), "/"))
-				echo[ev.Stream], waiting[ev.Stream] = !ev.End, text(1, 0, size)
+				streams[ev.Stream] = &echo{rest: text(1, 0, size), ended: ev.End}
 				if err := c.Respond(ev.Stream, 200, fields("X-Method", string(ev.Head.Method)), false); err != nil {
 					return err
 				}
 				push(ev.Stream)
 			case Data:
-				waiting[ev.Stream] = append(waiting[ev.Stream], ev.Data...)
-				if ev.End {
-					echo[ev.Stream] = false
-				}
+				e := streams[ev.Stream]
+				e.rest, e.ended = append(e.rest, ev.Data...), ev.End
 				push(ev.Stream)
 			case Trailers:
-				if err := c.Trailers(ev.Stream, ev.Fields); err != nil {
-					return err
+				e := streams[ev.Stream]
+				for _, f := range ev.Fields {
+					e.trailers = append(e.trailers, hpack.Field{Name: bytes.Clone(f.Name), Value: bytes.Clone(f.Value)})
 				}
+				e.ended = true
+				push(ev.Stream)
+			case Reset:
+				delete(streams, ev.Stream)
 			case Writable:
 				push(ev.Stream)
 			}
@@ -140,7 +156,8 @@ func TestGoClient(t *testing.T) {
 	}
 	all.Wait()
 	transport.CloseIdleConnections()
-	if err := <-ended; err != io.EOF && err != nil {
+	var wrong *Error
+	if err := <-ended; errors.As(err, &wrong) {
 		t.Errorf("the server's side: %v", err)
 	}
 }

@@ -77,30 +77,40 @@ func (c *Conn) idle(id uint32) bool { return id%2 == 0 || id > c.last }
 // resets remembers the streams that were reset last, for frames may still be
 // under way (section 5.1).
 type resets struct {
-	list []resetStream // a ring, once it is full
-	next int
+	list      []resetStream // a ring, once it is full
+	next      int
+	forgotten uint32 // the highest that fell out of the ring
 }
 
 type resetStream struct {
-	id   uint32
-	ours bool
+	id     uint32
+	ours   bool  // reset by us: the other side may not know yet
+	window int64 // what it may have sent before it knew
 }
 
-func (r *resets) add(id uint32, ours bool, most int) {
-	if len(r.list) < most {
-		r.list = append(r.list, resetStream{id, ours})
-		return
+// add notes that a stream was reset, perhaps once more.
+func (r *resets) add(s resetStream, most int) {
+	switch old := r.find(s.id); {
+	case old != nil:
+		*old = s
+	case len(r.list) < most:
+		r.list = append(r.list, s)
+	default:
+		r.forgotten = max(r.forgotten, r.list[r.next].id)
+		r.list[r.next] = s
+		r.next = (r.next + 1) % most
 	}
-	r.list[r.next] = resetStream{id, ours}
-	r.next = (r.next + 1) % most
 }
 
-// find tells whether a stream was reset, and by whom.
-func (r *resets) find(id uint32) (ours, found bool) {
-	for _, s := range r.list {
-		if s.id == id {
-			return s.ours, true
+// find returns a stream that was reset; nil if none is known.
+func (r *resets) find(id uint32) *resetStream {
+	for i := range r.list {
+		if r.list[i].id == id {
+			return &r.list[i]
 		}
 	}
-	return false, false
+	return nil
 }
+
+// may tells whether a stream was reset, for all that is known.
+func (r *resets) may(id uint32) bool { return id <= r.forgotten || r.find(id) != nil }

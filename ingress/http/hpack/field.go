@@ -22,13 +22,24 @@ type Fields struct {
 }
 
 // Join makes one slice of several, in the memory of the list, to live as long as
-// the fields.
-func (f *Fields) Join(parts ...[]byte) []byte {
-	from := len(f.text)
-	for _, p := range parts {
+// the fields. If the first is what Join made last, it is not copied again, so that
+// any number of joins takes no more than the parts do.
+func (f *Fields) Join(first []byte, more ...[]byte) []byte {
+	from := len(f.text) - len(first)
+	if !f.isLast(first) {
+		from = len(f.text)
+		f.text = append(f.text, first...)
+	}
+	for _, p := range more {
 		f.text = append(f.text, p...)
 	}
 	return f.text[from:len(f.text):len(f.text)]
+}
+
+// isLast tells whether b is where text ends.
+func (f *Fields) isLast(b []byte) bool {
+	n, all := len(b), len(f.text)
+	return 0 < n && n <= all && &b[n-1] == &f.text[all-1]
 }
 
 func (f *Fields) store(b []byte) []byte {

@@ -133,6 +133,26 @@ func TestFieldsOutliveTheTable(t *testing.T) {
 	}
 }
 
+// TestJoin: joining again and again takes no more memory than what is joined, and
+// leaves alone what was there.
+func TestJoin(t *testing.T) {
+	var f Fields
+	before, part := f.store([]byte("before")), []byte("0123456789")
+	all := f.Join(part)
+	for range 1000 {
+		all = f.Join(all, []byte("; "), part)
+	}
+	if want := "0123456789" + strings.Repeat("; 0123456789", 1000); string(all) != want || string(before) != "before" {
+		t.Errorf("%.40q after %q", all, before)
+	}
+	if len(f.text) > len(all)+100 {
+		t.Errorf("%d bytes are taken for %d", len(f.text), len(all))
+	}
+	if last := f.store([]byte("last")); string(f.Join(last, []byte("!"))) != "last!" || string(last) != "last" {
+		t.Error("what was stored last cannot be joined")
+	}
+}
+
 func TestErrorsHaveTexts(t *testing.T) {
 	for e := ErrTruncated; e <= ErrListSize; e++ {
 		if e.Error() == Error(0).Error() {
