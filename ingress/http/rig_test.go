@@ -103,7 +103,8 @@ func sameInPieces(t *testing.T, in string) {
 	whole, _, _, errWhole := requests(in, len(in)+1)
 	for _, step := range []int{1, 2, 3, 7} {
 		parts, _, _, err := requests(in, step)
-		if fmt.Sprint(parts) != fmt.Sprint(whole) || fmt.Sprint(err) != fmt.Sprint(errWhole) {
+		// What is refused in a head that is not complete may be refused later.
+		if fmt.Sprint(parts) != fmt.Sprint(whole) || err != nil && (errWhole == nil || status(err) != status(errWhole)) {
 			t.Errorf("%q: by %d bytes read as %v, %v; at once as %v, %v", in, step, parts, err, whole, errWhole)
 		}
 	}
