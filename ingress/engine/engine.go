@@ -110,6 +110,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	stop()
 	serving.Wait() // all that was accepted by the kernel is in conns now
 	e.finish()
+	close(failed)
+	for late := range failed {
+		err = errors.Join(err, late)
+	}
 	return err
 }
 

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
+	"github.com/go-kit/log/level"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,8 +26,8 @@ func (e *Engine) accept(ctx context.Context, l *net.TCPListener) error {
 			e.begin(c)
 		case ctx.Err() != nil:
 			return e.lastOnes(l)
-		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ECONNABORTED) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOMEM):
-			time.Sleep(10 * time.Millisecond) // others will end and give theirs back
+		case passing(err):
+			time.Sleep(10 * time.Millisecond)
 		default:
 			return fmt.Errorf("listener %v: %w", l.Addr(), err)
 		}
@@ -37,23 +39,36 @@ func (e *Engine) accept(ctx context.Context, l *net.TCPListener) error {
 const settleFor = 200 * time.Millisecond
 
 // lastOnes has the kernel begin no more handshakes, waits for those that were
-// begun, and accepts all that came of them.
+// begun, and accepts all that came of them. Without the first it does not wait
+// longer for those that come anew.
 func (e *Engine) lastOnes(l *net.TCPListener) error {
-	if err := refuseNew(l); err != nil {
-		return fmt.Errorf("listener %v: refuse new connections: %w", l.Addr(), err)
+	open := refuseNew(l)
+	if open != nil {
+		level.Warn(e.opts.Logger).Log("msg", "the kernel goes on taking clients, some of which may be reset", "addr", l.Addr(), "err", open)
 	}
-	for {
-		_ = l.SetDeadline(time.Now().Add(settleFor))
+	for end := time.Now().Add(settleFor); ; {
+		_ = l.SetDeadline(end)
 		c, err := l.AcceptTCP()
-		if err == nil {
+		switch {
+		case err == nil:
 			e.begin(c)
-			continue
+			if open == nil {
+				end = time.Now().Add(settleFor)
+			}
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if !time.Now().Before(end) {
+				return nil
+			}
+		case !passing(err):
+			return fmt.Errorf("listener %v: %w", l.Addr(), err)
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil
-		}
-		return fmt.Errorf("listener %v: %w", l.Addr(), err)
 	}
+}
+
+// passing tells whether accepting may work again later: a client gave up, or
+// there is a lack of something that others will give back.
+func passing(err error) bool {
+	return slices.ContainsFunc([]error{unix.EMFILE, unix.ENFILE, unix.ECONNABORTED, unix.ENOBUFS, unix.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // refuseNew has a listener's kernel side drop SYN segments, which clients send

@@ -163,10 +163,13 @@ func misnamed(b []byte, start, at int) error {
 	case c == '\n':
 		return errBareLF
 	case c == '\r':
-		if at+1 == len(b) || b[at+1] == '\n' {
-			return errNoColon
+		switch {
+		case at+1 == len(b):
+			return errShort
+		case b[at+1] != '\n':
+			return errBareCR
 		}
-		return errBareCR
+		return errNoColon
 	case c == ':':
 		return errNoName
 	case c < ' ' && c != '\t' || c == 0x7f:

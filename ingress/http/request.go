@@ -149,7 +149,8 @@ func badTarget(c byte) error {
 
 // badVersion tells other versions of HTTP from what is none.
 func badVersion(rest []byte) error {
-	if bytes.HasPrefix(rest, []byte("HTTP/")) && len(rest) >= 10 && rest[8] == '\r' && rest[9] == '\n' {
+	digit := func(i int) bool { return '0' <= rest[i] && rest[i] <= '9' }
+	if len(rest) >= 10 && begins(rest, "HTTP/") && digit(5) && rest[6] == '.' && digit(7) && rest[8] == '\r' && rest[9] == '\n' {
 		return errVersion
 	}
 	return errAfterTarget
