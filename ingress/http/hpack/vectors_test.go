@@ -10,13 +10,13 @@ import (
 // huge are limits that no test reaches.
 var huge = Limits{List: 1 << 24, String: 1 << 24}
 
-// lines are fields as text, one "name: value" each, "!" after those that are
+// lines are fields as text, one "name: value" each, "!" before those that are
 // sensitive.
 func lines(fields []Field) (out []string) {
 	for _, f := range fields {
 		line := string(f.Name) + ": " + string(f.Value)
 		if f.Sensitive {
-			line += " !"
+			line = "! " + line
 		}
 		out = append(out, line)
 	}
@@ -64,7 +64,7 @@ func TestAppendixC(t *testing.T) {
 	}{
 		{"C.2.1", 4096, []step{{"400a 6375 7374 6f6d 2d6b 6579 0d63 7573 746f 6d2d 6865 6164 6572", []string{"custom-key: custom-header"}, 55}}},
 		{"C.2.2", 4096, []step{{"040c 2f73 616d 706c 652f 7061 7468", []string{":path: /sample/path"}, 0}}},
-		{"C.2.3", 4096, []step{{"1008 7061 7373 776f 7264 0673 6563 7265 74", []string{"password: secret !"}, 0}}},
+		{"C.2.3", 4096, []step{{"1008 7061 7373 776f 7264 0673 6563 7265 74", []string{"! password: secret"}, 0}}},
 		{"C.2.4", 4096, []step{{"82", []string{":method: GET"}, 0}}},
 		{"C.3", 4096, []step{
 			{"8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d", get1, 57},
