@@ -29,7 +29,6 @@ type backend struct {
 	client http.Client
 	born   time.Time
 	free   time.Time // when it became idle
-	reused bool
 }
 
 func (e *endpoint) up(now time.Time) bool { return e.downTill.Load() <= now.Sub(epoch).Nanoseconds() }
@@ -51,7 +50,6 @@ func (e *endpoint) take(now time.Time, o *Options) *backend {
 			return nil
 		}
 		if now.Sub(b.free) < o.IdleFor && peek(b.TCPConn) == silent {
-			b.reused = true
 			return b
 		}
 		_ = b.Close()
