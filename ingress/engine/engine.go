@@ -38,7 +38,7 @@ func New(opts Options) (*Engine, error) {
 	e := &Engine{opts: opts, conns: map[*conn]struct{}{}, room: max(lim.Head, lim.Trailer+2, lim.Extension+64, largeBuffer)}
 	e.work.New = func() any { return new(work) }
 	for _, addr := range opts.Listen {
-		l, err := net.Listen("tcp", addr)
+		l, err := listen(addr)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listener %s: %w", addr, err), e.Close())
 		}

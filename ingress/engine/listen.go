@@ -13,6 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// listen opens a listener of plain TCP. One of MPTCP, which Go makes by default,
+// takes no filter, so that it could not end without resetting clients.
+func listen(addr string) (net.Listener, error) {
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false)
+	return plain.Listen(context.Background(), "tcp", addr)
+}
+
 // accept serves the clients of one listener until ctx ends, those included that
 // are in its queue then: closing a listener resets them, although they have a
 // connection and may have sent their request.
