@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-kit/log/level"
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/poll"
 )
 
 // listen opens a listener of plain TCP. One of MPTCP, which Go makes by default,
@@ -79,29 +81,15 @@ func passing(err error) bool {
 	return slices.ContainsFunc([]error{unix.EMFILE, unix.ENFILE, unix.ECONNABORTED, unix.ENOBUFS, unix.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
 }
 
-// refuseNew has a listener's kernel side drop SYN segments, which clients send
-// again, by a filter that sees TCP headers: it looks at the flags.
+// refuseNew has the kernel begin no more handshakes for a listener.
 func refuseNew(l *net.TCPListener) error {
-	const flags, syn, synAck = 13, 0x02, 0x12
-	filter := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
-		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: synAck},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: syn, Jt: 0, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
-		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffffffff},
-	}
 	raw, err := l.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var failed error
-	if err := raw.Control(func(fd uintptr) {
-		failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-			&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
-	}); err != nil {
-		return err
-	}
-	return failed
+	err = raw.Control(func(fd uintptr) { failed = poll.RefuseSYN(int(fd)) })
+	return errors.Join(err, failed)
 }
 
 // begin serves a new connection.

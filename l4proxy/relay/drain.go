@@ -2,11 +2,8 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/config/feed"
 )
@@ -65,22 +62,4 @@ func (e *Engine) each(running context.Context, f func(*worker)) {
 		})
 	}
 	all.Wait()
-}
-
-// dropSYN is a classic BPF program that a socket's packets pass, from the TCP
-// header on: it drops those that open a connection.
-var dropSYN = []unix.SockFilter{
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 13},
-	{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: 0x02, Jt: 0, Jf: 1},
-	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
-	{Code: unix.BPF_RET | unix.BPF_K, K: 0xffffffff},
-}
-
-// refuseSYN keeps new connections out of a listening socket.
-func refuseSYN(fd int) error {
-	prog := unix.SockFprog{Len: uint16(len(dropSYN)), Filter: &dropSYN[0]}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
-		return fmt.Errorf("keep connections out: %w", err)
-	}
-	return nil
 }

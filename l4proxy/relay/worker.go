@@ -101,7 +101,7 @@ func (w *worker) resume() {
 // shut lets no new connection begin.
 func (w *worker) shut() {
 	for _, l := range w.listeners {
-		_ = refuseSYN(l.fd) // without it some may be reset
+		_ = poll.RefuseSYN(l.fd) // without it some may be reset
 	}
 }
 
