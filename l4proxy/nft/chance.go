@@ -16,7 +16,7 @@ import (
 // the node that had their address before, and forgets them here; none, if the
 // kernel cannot. A SYN opens a connection here. It is for packets that conntrack
 // takes for the first of a connection, which the nat hooks see before they
-// translate it, and for those that it finds out of place.
+// translate it, and for others of which they see nothing.
 //
 // A packet that another node sent goes on here, whatever it is: that node
 // passed it on because it does not know it either.

@@ -122,21 +122,20 @@ func (f *family) pick(size int, affinity bool) []expr.Any {
 
 // refuse answers new connections to what we own but do not serve. Those that we
 // translated are looked up only as far as onward does. What conntrack finds out of
-// place has not been through the nat hooks, and gets its second chance here.
+// place has not been through the nat hooks, and what it took for the first of a
+// connection before there was a second chance goes through them no more: both get
+// it here.
 func (f *family) refuse() [][]expr.Any {
-	var rules [][]expr.Any
-	for _, chance := range f.secondChance() {
-		rules = append(rules, join(inState(expr.CtStateBitINVALID), chance))
-	}
-	return append(rules,
+	return slices.Concat([][]expr.Any{
 		join(inState(expr.CtStateBitRELATED), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}),
 		join(f.translated(), verdict(expr.VerdictGoto, "onward")),
+	}, f.secondChance(), [][]expr.Any{
 		f.countUnserved(dropID, f.tallies.dropped),
 		f.countUnserved(rejectID, f.tallies.refused),
 		join(f.lookupFrontend(f.frontends), []expr.Any{equal(f.padding(), groupValue(dropID)), &expr.Verdict{Kind: expr.VerdictDrop}}),
 		join(f.lookupFrontend(f.frontends), []expr.Any{equal(f.padding(), groupValue(rejectID))}, verdict(expr.VerdictGoto, "answer")),
 		join(f.destIn(f.addrs), verdict(expr.VerdictGoto, "stray")),
-	)
+	})
 }
 
 // onward has the connections that we have just translated. Where that led to an
