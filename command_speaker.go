@@ -82,7 +82,8 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 	o.register(cmd, "127.0.0.1:17480", "127.0.0.1:9150")
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		member.SpareProcs() // before any work, so that heartbeats find a free thread
+		member.SpareProcs() // before any work, so that gossip finds a free thread
+		daemon.SpareMemory()
 		logger, err := o.logger(cmd)
 		if err != nil {
 			return err
@@ -95,7 +96,7 @@ leaves: routes are withdrawn, addresses handed over, the tables removed.`,
 		if err != nil {
 			return err
 		}
-		return serveUntilDrained(cmd.Context(), agent.Run, p.serveHealth, p.serveMetrics)
+		return serveUntilDrained(cmd.Context(), agent.Run, p.serveHealth, p.serveMetrics, daemon.GiveMemoryBack)
 	}
 	return cmd
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/daemon"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
@@ -104,6 +105,8 @@ func playSpeaker() error {
 	if err != nil {
 		return err
 	}
+	daemon.SpareMemory()                                            // as the speaker does
+	go func() { _ = daemon.GiveMemoryBack(context.Background()) }() // the same
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(context.Background()) }()
 	finder := newFinder(s, logger)
