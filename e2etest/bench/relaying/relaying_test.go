@@ -32,8 +32,12 @@ func forward(t *testing.T, to, header string) (addr string) {
 					return
 				}
 				defer server.Close()
+				server.(*net.TCPConn).SetLinger(0) // no port is kept waiting
 				io.WriteString(server, header)
-				go io.Copy(server, client)
+				go func() {
+					io.Copy(server, client)
+					server.Close() // or each client that went would leave two files open
+				}()
 				io.Copy(client, server)
 			}()
 		}
