@@ -60,7 +60,7 @@ var laws = map[string]law{
 		doors: join(metrics, "golang.org/x/sys"), why: "runs BFD sessions: one thread and its UDP sockets"},
 
 	"config/feed":   {why: "a small shared library"},
-	"config/lines":  {own: []string{"config/feed"}, doors: []string{"golang.org/x/sys"}, why: "a small shared library: how the processes of a pod talk"},
+	"config/lines":  {own: []string{"config/feed", "config/poll"}, why: "a small shared library: how the processes of a pod talk"},
 	"config/poll":   {doors: []string{"golang.org/x/sys"}, why: "a small shared library: event loops for those who move bytes"},
 	"config/thread": {doors: []string{"golang.org/x/sys"}, why: "a small shared library"},
 	"config/daemon": {doors: join(logging, metrics, "github.com/spf13/pflag", "golang.org/x/sys"), why: "what every process has: log, health, metrics, flags"},

@@ -2,15 +2,13 @@ package lines
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/steelyard-lb/steelyard/config/feed"
+	"github.com/steelyard-lb/steelyard/config/poll"
 )
 
 // again is the time between two attempts to reach a process, or to hear one.
@@ -35,7 +33,7 @@ func Serve(ctx context.Context, l net.Listener, protocol int, talk func(context.
 		case err == nil:
 		case ctx.Err() != nil:
 			return nil
-		case passes(err):
+		case poll.Passing(err): // that must not end a process that has other work as well
 			_ = feed.Sleep(ctx, again)
 			continue
 		default:
@@ -54,15 +52,4 @@ func Serve(ctx context.Context, l net.Listener, protocol int, talk func(context.
 			}
 		})
 	}
-}
-
-// passes tells whether accepting fails for a while only, for want of files or
-// memory: that must not end a process that has other work as well.
-func passes(err error) bool {
-	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
 }

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/go-kit/log/level"
-	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/config/poll"
 )
@@ -36,7 +34,7 @@ func (e *Engine) accept(ctx context.Context, l *net.TCPListener) error {
 			e.begin(c)
 		case ctx.Err() != nil:
 			return e.lastOnes(l)
-		case passing(err):
+		case poll.Passing(err):
 			time.Sleep(10 * time.Millisecond)
 		default:
 			return fmt.Errorf("listener %v: %w", l.Addr(), err)
@@ -69,16 +67,10 @@ func (e *Engine) lastOnes(l *net.TCPListener) error {
 			if !time.Now().Before(end) {
 				return nil
 			}
-		case !passing(err):
+		case !poll.Passing(err):
 			return fmt.Errorf("listener %v: %w", l.Addr(), err)
 		}
 	}
-}
-
-// passing tells whether accepting may work again later: a client gave up, or
-// there is a lack of something that others will give back.
-func passing(err error) bool {
-	return slices.ContainsFunc([]error{unix.EMFILE, unix.ENFILE, unix.ECONNABORTED, unix.ENOBUFS, unix.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // refuseNew has the kernel begin no more handshakes for a listener.
