@@ -63,6 +63,23 @@ func (h *Head) AppendItems(dst []byte, id ID) []byte {
 // empty is a head that keeps the memory of h.
 func (h *Head) empty() Head { return Head{Fields: h.Fields[:0], Trailers: h.Trailers[:0]} }
 
+// parseRest reads the fields of a head whose first line ends before b[i:], and
+// returns the length of the head.
+func (h *Head) parseRest(b []byte, i int, lim *Limits) (int, error) {
+	n, err := h.parseFields(b, i, lim)
+	if err != nil {
+		return 0, err
+	}
+	if n > lim.Head {
+		return 0, tooLongHead(lim)
+	}
+	return n, nil
+}
+
+func tooLongHead(lim *Limits) error {
+	return refuse(statusFieldsTooLarge, "the head is longer than %d bytes", lim.Head)
+}
+
 // parseFields reads field lines from b[i:] up to the empty line that ends them
 // (RFC 9112 section 5), and returns the index after it.
 func (h *Head) parseFields(b []byte, i int, lim *Limits) (int, error) {

@@ -73,18 +73,11 @@ func (r *Request) parse(b []byte, lim *Limits) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := r.parseFields(b, i, lim)
+	n, err := r.parseRest(b, i, lim)
 	if err != nil {
 		return 0, err
 	}
-	if n > lim.Head {
-		return 0, tooLongHead(lim)
-	}
 	return n, r.conclude()
-}
-
-func tooLongHead(lim *Limits) error {
-	return refuse(statusFieldsTooLarge, "the head is longer than %d bytes", lim.Head)
 }
 
 // parseLine reads the request line (RFC 9112 section 3), which one empty line

@@ -40,12 +40,9 @@ func (r *Response) read(b []byte, head bool, lim *Limits) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := r.parseFields(b, i, lim)
+	n, err := r.parseRest(b, i, lim)
 	if err != nil {
 		return 0, err
-	}
-	if n > lim.Head {
-		return 0, tooLongHead(lim)
 	}
 	if r.chunked && r.Minor == 0 {
 		return 0, errChunked10
