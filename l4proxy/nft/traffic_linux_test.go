@@ -101,7 +101,13 @@ func ask(c net.Conn) (string, error) {
 // "refused" or "silence".
 func (l *lab) get(s space, network, addr string) string {
 	l.t.Helper()
-	c, err := l.dial(s, network, "", addr)
+	return l.getFrom(s, network, "", addr)
+}
+
+// getFrom is get from a local address and port.
+func (l *lab) getFrom(s space, network, local, addr string) string {
+	l.t.Helper()
+	c, err := l.dial(s, network, local, addr)
 	if err != nil {
 		return outcome(err)
 	}
