@@ -65,6 +65,9 @@ speakers of a cluster find dead nodes; those end with the speaker.`,
 			if o.listen == "" && o.heartbeats != "" {
 				return usageError{errors.New("--listen-heartbeats goes with --listen")}
 			}
+			if o.listen != "" && o.listen == o.heartbeats {
+				return usageError{errors.New("--listen and --listen-heartbeats need paths of their own")}
+			}
 			if o.listen != "" && len(o.peers) > 0 {
 				return usageError{errors.New("--listen lets the speaker name the peers: leave it or --peer out")}
 			}

@@ -108,6 +108,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"bfd", "--peer=192.0.2.1", "--auth=md5", "--auth-key-file=" + empty}, "1 to 16 bytes"},
 		{[]string{"bfd", "--peer=192.0.2.1", "--listen=/nonexistent/socket"}, "--listen"},
 		{[]string{"bfd", "--peer=192.0.2.1", "--listen-heartbeats=/nonexistent/socket"}, "--listen-heartbeats"},
+		{[]string{"bfd", "--listen=/nonexistent/socket", "--listen-heartbeats=/nonexistent/socket"}, "paths of their own"},
 		{[]string{"plan"}, "-f"},
 		{[]string{"plan", "pool.yaml"}, `"pool.yaml"`},
 		{[]string{"plan", "-f", "/nonexistent/pool.yaml"}, "/nonexistent/pool.yaml"},

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -56,6 +57,10 @@ func (w *world) gather(ctx context.Context) error {
 	if err := await(ctx, crowdPatience, func() error { return w.crowdAt(ctx, "") }); err != nil {
 		return fmt.Errorf("the crowd is not served: %w", err)
 	}
+	if err := await(ctx, crowdPatience, func() error { return w.crowdTold(ctx) }); err != nil {
+		return fmt.Errorf("the crowd does not know that it is served: %w", err)
+	}
+	w.env.Say("%d Services announced", crowdSize)
 	all, err := w.claimed(ctx)
 	for addr := range all {
 		if crowdPool.Contains(addr) {
@@ -96,6 +101,25 @@ func (w *world) crowdAt(ctx context.Context, node string) error {
 	}
 	if n != crowdSize {
 		return fmt.Errorf("%d of %d addresses are claimed by %q", n, crowdSize, node)
+	}
+	return nil
+}
+
+// crowdTold is nil if every Service of the crowd has the condition Announced:
+// until then the API server has news, which cost processor time everywhere.
+func (w *world) crowdTold(ctx context.Context) error {
+	all, err := w.cluster.Client.CoreV1().Services(crowdSpace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, s := range all.Items {
+		if meta.IsStatusConditionTrue(s.Status.Conditions, "steelyard.io/Announced") {
+			n++
+		}
+	}
+	if n != crowdSize {
+		return fmt.Errorf("%d of %d Services are announced", n, crowdSize)
 	}
 	return nil
 }
