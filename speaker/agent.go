@@ -35,21 +35,22 @@ type Agent struct {
 	going   atomic.Bool // on the way out: tasks may end
 
 	// What was last seen.
-	snap    *config.Snapshot
-	met     []announce.Member // as membership has them
-	beats   pulse.View
-	members []announce.Member // with the last word on who is alive
-	since   aliveSince
-	outages outages
-	label   exclusion // of this node
-	arrival arrival
-	host    host.State
-	links   []announce.Link  // of host, usable
-	ailing  []config.Problem // faults of this host
-	scene   int              // grows when a node, a member or this host changes
-	seen    inputs           // spoken at least once
-	fresh   inputs           // changed since the last decision
-	changed config.Changes   // of the snapshots since the last decision
+	snap     *config.Snapshot
+	met      []announce.Member // as membership has them
+	beats    pulse.View
+	members  []announce.Member // with the last word on who is alive
+	since    aliveSince
+	outages  outages
+	label    exclusion // of this node
+	arrival  arrival
+	deadEnds []config.Problem // routes of routers that cannot be used
+	host     host.State
+	links    []announce.Link  // of host, usable
+	ailing   []config.Problem // faults of this host
+	scene    int              // grows when a node, a member or this host changes
+	seen     inputs           // spoken at least once
+	fresh    inputs           // changed since the last decision
+	changed  config.Changes   // of the snapshots since the last decision
 
 	// What follows from it over time.
 	namesake bool // the name is another's: nothing is done

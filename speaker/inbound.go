@@ -13,5 +13,7 @@ func (a *Agent) takeIn() {
 	for _, s := range a.Routers.States() {
 		learnt[s.Peer] = s.Learnt
 	}
-	a.Inbound.Apply(announce.Inbound(a.sessions(), learnt, a.host), a.arrival.over)
+	sessions := a.sessions()
+	a.Inbound.Apply(announce.Inbound(sessions, learnt, a.host), a.arrival.over)
+	a.deadEnds = announce.DeadEnds(sessions, learnt)
 }

@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -41,6 +42,13 @@ func TestLearntRoutesGoIntoTheKernel(t *testing.T) {
 		shows("when nothing is asked for", "", true)
 		r.peers(&config.Peer{Name: "tor", Addr: torAddr, ToReceive: []config.Received{{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Longest: 32}}})
 		shows("when all is asked for", "10.1.0.0/16 via ["+torAddr.String()+"] 198.18.0.0/16 via ["+torAddr.String()+"]", true)
+		says(bgp.SessionState{Learnt: []announce.Learnt{{Prefix: netip.MustParsePrefix("10.1.0.0/16")}}, Heard: true})
+		shows("when it leads nowhere", "", true)
+		r.pass(2 * reportEvery)
+		if !strings.Contains(r.problems(), "BGPPeer tor: spec.toReceive: 1 of the routes") {
+			t.Errorf("problems %s", r.problems())
+		}
+		says(bgp.SessionState{Learnt: learnt, Heard: true})
 		r.leaves = true
 		r.stop()
 		if got := r.shows("inbound"); got != "removed" {

@@ -81,6 +81,9 @@ func (a *Agent) report() {
 		}
 	}
 	r.Problems = append(r.Problems, a.Inbound.Problems()...)
+	for _, p := range a.deadEnds {
+		r.Problems = append(r.Problems, p.Error())
+	}
 	r.Problems = append(r.Problems, a.table.problems...)
 	r.Problems = append(r.Problems, a.conflicts()...)
 	for _, p := range a.ailing {

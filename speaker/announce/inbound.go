@@ -2,9 +2,11 @@ package announce
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 
+	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/config/host"
 )
 
@@ -64,16 +66,43 @@ func Inbound(sessions []Session, learnt map[string][]Learnt, state host.State) (
 // taken are the routes that may be used as far as their peers' settings say.
 func taken(sessions []Session, learnt map[string][]Learnt) (usable []Learnt) {
 	for _, s := range sessions {
-		if len(s.Peer.ToReceive) == 0 {
-			continue
-		}
-		for _, l := range learnt[s.Peer.Name] {
-			if l.NextHop.IsValid() && s.Peer.Takes(l.Prefix) && !l.Prefix.Addr().IsMulticast() {
+		for _, l := range asked(s.Peer, learnt) {
+			if l.NextHop.IsValid() {
 				usable = append(usable, l)
 			}
 		}
 	}
 	return usable
+}
+
+// asked are the routes of peer's router that its toReceive names.
+func asked(peer *config.Peer, learnt map[string][]Learnt) (out []Learnt) {
+	if len(peer.ToReceive) == 0 {
+		return nil
+	}
+	for _, l := range learnt[peer.Name] {
+		if peer.Takes(l.Prefix) && !l.Prefix.Addr().IsMulticast() {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// DeadEnds tells of each peer whose router sends routes that are asked for, and
+// whose next hops this node cannot use.
+func DeadEnds(sessions []Session, learnt map[string][]Learnt) (out []config.Problem) {
+	for _, s := range sessions {
+		dead := slices.DeleteFunc(asked(s.Peer, learnt), func(l Learnt) bool { return l.NextHop.IsValid() })
+		if len(dead) == 0 {
+			continue
+		}
+		out = append(out, config.Problem{
+			Object: config.Ref{Kind: config.KindBGPPeer, Key: config.Key{Name: s.Peer.Name}}, Field: "spec.toReceive", Reason: "Unusable",
+			Message: fmt.Sprintf("%d of the routes that the router sends lead nowhere from here, such as %v: their next hop is no address of its own", len(dead), dead[0].Prefix),
+			Remedy:  "give the router an address of that family on the link, or set a next hop there",
+		})
+	}
+	return out
 }
 
 // preferred is negative if a is better than b, and 0 if none is.

@@ -50,6 +50,16 @@ func TestInbound(t *testing.T) {
 	}
 }
 
+// Routes that are asked for and lead nowhere are told of, by peer.
+func TestDeadEnds(t *testing.T) {
+	ten := []config.Received{{Prefix: netip.MustParsePrefix("10.0.0.0/8"), Shortest: 8, Longest: 16}}
+	sessions := []Session{{Peer: &config.Peer{Name: "a", ToReceive: ten}}, {Peer: &config.Peer{Name: "b", ToReceive: ten}}, {Peer: &config.Peer{Name: "deaf"}}}
+	got := DeadEnds(sessions, sent(t, "a 10.1.0.0/16 -, a 10.2.0.0/16 192.0.2.1, a 10.3.0.0/16 -, a 11.0.0.0/8 -, b 10.1.0.0/16 192.0.2.2, deaf 10.1.0.0/16 -"))
+	if len(got) != 1 || got[0].Object.Name != "a" || !strings.Contains(got[0].Message, "2 of the routes") || !strings.Contains(got[0].Message, "10.1.0.0/16") {
+		t.Errorf("got %v", got)
+	}
+}
+
 // sent reads routes: peer, prefix, next hop ("-": none), and perhaps LOCAL_PREF,
 // length of the AS path, MED.
 func sent(t *testing.T, text string) map[string][]Learnt {
