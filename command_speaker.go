@@ -172,7 +172,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		}
 		answers, checker := healthport.New(p.with("healthport"), healthport.Options{Node: o.node, Events: events}), health.New(p.reg)
 		parts.Forwarder, parts.HealthPorts, parts.Checker = forwarder, answers, checker
-		parts.Tasks = append(parts.Tasks, answers.Run, checker.Run)
+		parts.Tasks = append(parts.Tasks, forwarder.Run, answers.Run, checker.Run)
 		faults = append(faults, o.hostFaults(forwarder, p.with("nft")), answers.Problems)
 		if o.relaySocket != "" {
 			relays := relay.NewClient(o.relaySocket, p.reg)

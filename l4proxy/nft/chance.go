@@ -104,12 +104,16 @@ func (f *family) dupConfig() string {
 func (f *Forwarder) Lacks(node string) []config.Problem {
 	var out []config.Problem
 	for _, fam := range f.families {
-		if fam.dup {
-			continue
+		if !fam.dup {
+			out = append(out, hostProblem(node, "CONFIG_"+fam.dupConfig(), "NoSecondChance",
+				fmt.Sprintf("connections by %v that are open when an address moves here from a node that lives break, because the kernel cannot hand their packets to it", fam.fam),
+				"modprobe "+strings.ToLower(fam.dupConfig())+", then restart the speaker"))
 		}
-		out = append(out, hostProblem(node, "CONFIG_"+fam.dupConfig(), "NoSecondChance",
-			fmt.Sprintf("connections by %v that are open when an address moves here from a node that lives break, because the kernel cannot hand their packets to it", fam.fam),
-			"modprobe "+strings.ToLower(fam.dupConfig())+", then restart the speaker"))
+		if !fam.logs {
+			out = append(out, hostProblem(node, logConfig, "NoRetry",
+				fmt.Sprintf("connections by %v that an endpoint refuses are not offered to another one, because the kernel cannot tell the speaker of them", fam.fam),
+				"modprobe nft_log nfnetlink_log nft_limit, then restart the speaker"))
+		}
 	}
 	return out
 }

@@ -13,6 +13,9 @@
 //	sources    group ID . client address, intervals: loadBalancerSourceRanges
 //	chances    external address → address . link of the node that had it before
 //	nodes      hardware addresses of the other nodes
+//	tried      client . backend . sequence number: SYNs that the backend refused
+//	again      client . frontend → address . port: where such a SYN is sent again
+//	early      client address . port: SYNs that may have carried data
 //	taken, foreign, refused, dropped
 //	           address . protocol . port: counts that rules keep, see tallies
 //
@@ -28,6 +31,10 @@
 // is handed to the node that had its address before (dup, for which a kernel
 // module is needed that may be missing), and forgotten here.
 //
+// The reset with which a backend refuses a connection is kept from the client, once,
+// and handed to [Forwarder.Run] over nfnetlink_log; it sends the SYN again, to another
+// backend. Unless that runs, the client has to ask twice.
+//
 // Packet marks are neither read nor written. One bit of the connection mark,
 // inside a configurable mask, is set on connections that we translated, and on
 // no others, and tells postrouting which ones are ours; what else has to be
@@ -37,7 +44,7 @@
 // that somebody else reads. (Only a --save-mark without a mask, in the mangle
 // table of POSTROUTING, would make us miss a masquerade.)
 //
-// Packets of established connections meet one hook and a comparison of their
-// state, and no look-up at all. The connections survive a restart of the
+// Packets of established connections meet one hook and comparisons of their flags
+// and their state, and no look-up at all. The connections survive a restart of the
 // process, which finds its tables in the kernel and writes the difference.
 package nft

@@ -106,7 +106,7 @@ func (f *family) dropRules(conn *nftables.Conn, old []*nftables.Chain, has map[s
 // create makes what is not there yet; has are the sets that are.
 func (f *family) create(conn *nftables.Conn, chains []chain, marker string, has map[string]bool) error {
 	conn.AddTable(f.table)
-	for _, s := range append(f.elementSets(), f.tallies.sets()...) {
+	for _, s := range append(f.elementSets(), f.ownSets()...) {
 		if has[s.Name] {
 			continue
 		}

@@ -33,7 +33,8 @@ type Options struct {
 const DefaultMarkMask = 0x3000
 
 // Forwarder makes the kernel forward what a table says. Its methods are meant
-// for one goroutine, except Ready and Programmed, which anyone may call.
+// for one goroutine, except Run, which has its own, and Ready and Programmed, which
+// anyone may call.
 type Forwarder struct {
 	log      log.Logger
 	kernel   *kernel
@@ -68,6 +69,9 @@ func New(logger log.Logger, reg prometheus.Registerer, o Options) (*Forwarder, e
 	for _, fam := range f.families {
 		if err := fam.tryDup(f.kernel); err != nil {
 			level.Warn(logger).Log("msg", "no second chance for open connections: the kernel lacks CONFIG_"+fam.dupConfig(), "family", fam.fam, "err", err)
+		}
+		if err := fam.tryLog(f.kernel); err != nil {
+			level.Warn(logger).Log("msg", "refused connections are not offered to other endpoints: the kernel lacks "+logConfig, "family", fam.fam, "err", err)
 		}
 	}
 	return f, nil
@@ -170,6 +174,13 @@ func (f *Forwarder) Programmed(addr netip.Addr) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return f.ready && f.applied.Serves(addr)
+}
+
+// table is the one that was applied last.
+func (f *Forwarder) table() l4proxy.Table {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.applied
 }
 
 // Close frees the sockets. The kernel goes on forwarding.

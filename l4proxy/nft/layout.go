@@ -35,12 +35,14 @@ type family struct {
 
 	markMask uint32 // bits of the connection mark that are ours
 	dup      bool   // the kernel can hand packets to another node
+	logs     bool   // and to this process
 
 	frontends, backends, addrs, locals, sources *nftables.Set
 	nodes, chances                              *nftables.Set
 	pods                                        *nftables.Set
 	everybody, inside                           way
 	tallies                                     tallies
+	tried, early, again                         *nftables.Set
 }
 
 func newFamily(fam config.Family, markMask uint32) *family {
@@ -61,6 +63,7 @@ func newFamily(fam config.Family, markMask uint32) *family {
 	f.everybody = way{"", f.frontends, f.set("dispatch", u32, nftables.TypeVerdict)}
 	f.inside = way{"inside-", f.set("inside", concat(addr, proto, port), concat(u32, u32, u32)), f.set("dispatch-inside", u32, nftables.TypeVerdict)}
 	f.tallies = f.newTallies(addr)
+	f.newRetries(addr)
 	f.pods = f.set("pods", addr, nftables.SetDatatype{})
 	f.pods.Interval = true
 	f.nodes = f.set("nodes", nftables.TypeEtherAddr, nftables.SetDatatype{})
@@ -96,6 +99,11 @@ func (f *family) elementSets() []*nftables.Set {
 	return []*nftables.Set{f.sources, f.backends, f.locals, f.pods, f.inside.frontends, f.frontends, f.addrs, f.nodes, f.chances}
 }
 
+// ownSets are the sets that hold what rules and this process note on their own.
+func (f *family) ownSets() []*nftables.Set {
+	return append(f.tallies.sets(), f.tried, f.early, f.again)
+}
+
 // chain is a chain with its rules, each a list of expressions. Hook is nil for
 // a chain that others jump to.
 type chain struct {
@@ -122,7 +130,7 @@ func (f *family) marker(chains []chain) (string, error) {
 			}
 		}
 	}
-	for _, s := range slices.Concat(f.elementSets(), f.tallies.sets(), []*nftables.Set{f.everybody.dispatch, f.inside.dispatch}) {
+	for _, s := range slices.Concat(f.elementSets(), f.ownSets(), []*nftables.Set{f.everybody.dispatch, f.inside.dispatch}) {
 		fmt.Fprintf(h, "%s %d %d\n", s.Name, s.KeyType.Bytes, s.DataType.Bytes)
 	}
 	return fmt.Sprintf("layout-%x", h.Sum(nil)[:8]), nil

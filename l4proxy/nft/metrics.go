@@ -16,6 +16,7 @@ type metrics struct {
 	resyncs   prometheus.Counter
 	errors    prometheus.Counter
 	purged    prometheus.Counter
+	retried   prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -34,9 +35,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		resyncs:  counter("resyncs_total", "Times the kernel table was found changed by somebody else."),
 		errors:   counter("apply_errors_total", "Tables that could not be written."),
 		purged:   counter("conntrack_purged_total", "Connections to vanished endpoints that were forgotten."),
+		retried:  counter("retried_total", "Connections that an endpoint refused and that were offered to another."),
 	}
 	if reg != nil {
-		reg.MustRegister(m.duration, m.frontends, m.chances, m.elements, m.resyncs, m.errors, m.purged)
+		reg.MustRegister(m.duration, m.frontends, m.chances, m.elements, m.resyncs, m.errors, m.purged, m.retried)
 	}
 	return m
 }

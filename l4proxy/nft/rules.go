@@ -27,16 +27,18 @@ func (f *family) chains() []chain {
 		chain{name: "refuse", rules: f.refuse()},
 		chain{name: "refuse-own", rules: append(f.handedOn(), jump("refuse")...)},
 		chain{name: "hide-client", rules: f.hideClient()},
-		chain{"nat-prerouting", nat, nftables.ChainHookPrerouting, prioTranslate, slices.Concat(f.secondChance(), [][]expr.Any{fromPod}, jump("translate"))},
-		chain{"nat-output", nat, nftables.ChainHookOutput, prioTranslate, append(jump("inside"), jump("translate")...)},
-		chain{"filter-prerouting", filter, nftables.ChainHookPrerouting, prioRefuse, f.notOpen("refuse")},
-		chain{"filter-output", filter, nftables.ChainHookOutput, prioRefuse, f.notOpen("refuse-own")},
+		chain{name: "refusal", rules: f.refusal()},
+		chain{"nat-prerouting", nat, nftables.ChainHookPrerouting, prioTranslate, slices.Concat(f.secondChance(), f.fastOpens(), [][]expr.Any{fromPod}, jump("translate"))},
+		chain{"nat-output", nat, nftables.ChainHookOutput, prioTranslate, slices.Concat(f.repeated(), f.fastOpens(), jump("inside"), jump("translate"))},
+		chain{"filter-prerouting", filter, nftables.ChainHookPrerouting, prioRefuse, append(f.refusals(), f.notOpen("refuse")...)},
+		chain{"filter-output", filter, nftables.ChainHookOutput, prioRefuse, append(f.refusals(), f.notOpen("refuse-own")...)},
 		chain{"nat-postrouting", nat, nftables.ChainHookPostrouting, prioSource, f.postrouting()},
 	)
 	return chains
 }
 
-// notOpen is all that packets of open connections meet: two expressions.
+// notOpen is all that packets of open connections meet, beside refusals: two
+// expressions.
 func (f *family) notOpen(next string) [][]expr.Any {
 	return [][]expr.Any{{
 		&expr.Ct{Key: expr.CtKeySTATE, Register: reg(0)},
@@ -108,16 +110,11 @@ func (f *family) pick(size int, affinity bool) []expr.Any {
 		load = append(load, loadPort(0, in+uint32(f.addrLen/4)))
 		length += 4
 	}
-	mark := slot // free again after the look-up
-	return append(load,
+	return join(append(load,
 		&expr.Hash{SourceRegister: in, DestRegister: slot, Length: length,
 			Modulus: uint32(size), Seed: l4proxy.Seed, Type: expr.HashTypeJenkins},
 		&expr.Lookup{SourceRegister: f.group(), SetName: f.backends.Name, IsDestRegSet: true, DestRegister: reg(0)},
-		&expr.Ct{Key: expr.CtKeyMARK, Register: mark},
-		mask(mark, mark, native(^f.markMask), native(f.markBit())),
-		&expr.Ct{Key: expr.CtKeyMARK, Register: mark, SourceRegister: true},
-		&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(f.table.Family), Specified: true,
-			RegAddrMin: reg(0), RegProtoMin: reg(uint32(f.addrLen / 4))})
+	), f.leadTo(slot)) // slot is free again after the look-up
 }
 
 // refuse answers new connections to what we own but do not serve. Those that we

@@ -1,0 +1,20 @@
+package l4proxy
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Another is a backend of frontend f for a client whom others have refused: one that
+// is not among those; ok is false if there is none.
+func (t Table) Another(f Frontend, client netip.AddrPort, refused []netip.AddrPort) (b Backend, ok bool) {
+	group := t.groupFor(Packet{Src: client, Dst: f.Addr, Proto: f.Proto}, t.Target(f))
+	if group == nil {
+		return b, false
+	}
+	rest := slices.DeleteFunc(slices.Clone(group.Backends), func(b Backend) bool { return slices.Contains(refused, b.Addr) })
+	if len(rest) == 0 {
+		return b, false
+	}
+	return rest[Slot(client, false, len(rest))], true
+}

@@ -1,0 +1,45 @@
+package l4proxy
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// A refused client is offered every backend once, and no other; clients of one
+// backend are spread over the others.
+func TestAnother(t *testing.T) {
+	web := Frontend{netip.MustParseAddrPort("198.51.100.1:80"), config.TCP}
+	table := Build(cluster(&config.Service{}, "10.0.0.1@n0 10.0.0.2@n1 10.0.0.3@n2 10.0.0.4@n2!"), Options{Node: "n0"})
+	next := map[string]int{}
+	for port := range uint16(300) {
+		client := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.7"), 2000+port)
+		refused := []netip.AddrPort{table.Target(web).Group.Pick(client).Addr}
+		for len(refused) < 3 {
+			b, ok := table.Another(web, client, refused)
+			if !ok {
+				t.Fatalf("%v: refused by %v, nobody else", client, refused)
+			}
+			if len(refused) == 1 {
+				next[fmt.Sprint(refused[0].Addr(), " ", b.Addr.Addr())]++
+			}
+			refused = append(refused, b.Addr)
+		}
+		if b, ok := table.Another(web, client, refused); ok {
+			t.Errorf("%v: refused by all and offered %v", client, b.Addr)
+		}
+	}
+	for pair, n := range next {
+		if n < 20 {
+			t.Errorf("%s: %d of 300", pair, n)
+		}
+	}
+	if len(next) != 6 {
+		t.Errorf("got %v", next)
+	}
+	if b, ok := table.Another(Frontend{netip.MustParseAddrPort("198.51.100.1:81"), config.TCP}, netip.MustParseAddrPort("192.0.2.7:9"), nil); ok {
+		t.Errorf("a port that is not served leads to %v", b.Addr)
+	}
+}

@@ -1,0 +1,175 @@
+package nft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/go-kit/log/level"
+	"github.com/google/nftables"
+	"github.com/mdlayher/socket"
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/l4proxy"
+)
+
+// reopenTime is the pause after a failure of the sockets.
+const reopenTime = time.Second
+
+// Run offers connections that a backend has refused to another one until ctx
+// ends: a pod that ends stops listening before the API says so. The client sees
+// nothing of it, but that its connection has no window scaling, timestamps and
+// selective acknowledgements. If all backends that there are refuse it, so does
+// this node. While Run does not run, a client has to ask twice to be refused.
+func (f *Forwarder) Run(ctx context.Context) error {
+	if !f.families[0].logs && !f.families[1].logs {
+		return nil
+	}
+	for {
+		if err := f.offerAgain(ctx); ctx.Err() == nil {
+			level.Warn(f.log).Log("msg", "connections that backends refuse are not offered to others for a moment", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(reopenTime):
+		}
+	}
+}
+
+func (f *Forwarder) offerAgain(ctx context.Context) error {
+	r := &retrier{forwarder: f, kernel: kernel{netns: f.kernel.netns}, tried: map[attempt]*tries{}}
+	defer r.close()
+	for i, domain := range []int{unix.AF_INET, unix.AF_INET6} {
+		s, err := socket.Socket(domain, unix.SOCK_RAW, unix.IPPROTO_RAW, "refused", &socket.Config{NetNS: f.kernel.netns})
+		if err != nil {
+			return fmt.Errorf("open raw socket (needs CAP_NET_RAW): %w", err)
+		}
+		r.raw[i] = s
+	}
+	l, err := openResetLog(f.kernel.netns, refusalGroup)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	return l.read(ctx, func(packet []byte) {
+		if refused, ok := parseRefusal(packet); ok {
+			r.take(ctx, refused)
+		}
+	})
+}
+
+// retrier sends refused connections elsewhere. It is one goroutine's.
+type retrier struct {
+	forwarder *Forwarder
+	kernel    kernel
+	raw       [2]*socket.Conn // IPv4, IPv6
+	tried     map[attempt]*tries
+	tidied    time.Time // tried was
+}
+
+// attempt is one SYN of a client; later connections have other sequence numbers.
+type attempt struct {
+	client   netip.AddrPort
+	sequence uint32
+}
+
+// tries are the backends that have refused an attempt.
+type tries struct {
+	refused []netip.AddrPort
+	half    bool // the last of them comes a second time, as from the frontend
+	since   time.Time
+}
+
+const (
+	mostTries    = 5        // for one connection
+	mostAttempts = 16 << 10 // that are remembered
+)
+
+// take takes one of the two packets of a refusal; with the second one it acts.
+func (r *retrier) take(ctx context.Context, refused refusal) {
+	r.tidy(time.Now())
+	key := attempt{refused.client, refused.sequence}
+	t := r.tried[key]
+	if t == nil {
+		if len(r.tried) >= mostAttempts {
+			return
+		}
+		t = &tries{since: time.Now()}
+		r.tried[key] = t
+	}
+	if t.half = !t.half; t.half {
+		t.refused = append(t.refused, refused.from)
+		return
+	}
+	r.retry(ctx, refused, t.refused)
+}
+
+// tidy forgets what is over, now and then.
+func (r *retrier) tidy(now time.Time) {
+	if now.Sub(r.tidied) < time.Second {
+		return
+	}
+	r.tidied = now
+	for key, t := range r.tried {
+		if now.Sub(t.since) > againTime {
+			delete(r.tried, key)
+		}
+	}
+}
+
+// retry offers a connection to another backend than those that have refused it.
+func (r *retrier) retry(ctx context.Context, refused refusal, by []netip.AddrPort) {
+	to, ok := r.forwarder.table().Another(l4proxy.Frontend{Addr: refused.from, Proto: config.TCP}, refused.client, by)
+	if ok && len(by) < mostTries {
+		err := r.send(ctx, refused, to.Addr)
+		if err == nil {
+			r.forwarder.metrics.retried.Inc()
+			return
+		}
+		level.Debug(r.forwarder.log).Log("msg", "refused connection not offered to another backend", "client", refused.client, "to", to.Addr, "err", err)
+	}
+	// The client sends its SYN again if this does not reach it.
+	_ = r.write(ctx, refused.reset(), refused.client.Addr())
+}
+
+// send has the rules lead the connection to a backend, and sends its SYN again.
+func (r *retrier) send(ctx context.Context, refused refusal, to netip.AddrPort) error {
+	f := r.forwarder.families[0]
+	if refused.from.Addr().Is6() {
+		f = r.forwarder.families[1]
+	}
+	a := &arena{}
+	key := a.join(refused.client.Addr().AsSlice(), padded(refused.client.Port()), refused.from.Addr().AsSlice(), padded(refused.from.Port()))
+	var before, now plan
+	before.add(f.again, true, []nftables.SetElement{{Key: key}})
+	if err := before.write(&r.kernel); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	now.add(f.again, false, []nftables.SetElement{{Key: key, Val: a.join(to.Addr().AsSlice(), padded(to.Port()))}})
+	if err := now.write(&r.kernel); err != nil {
+		return err
+	}
+	return r.write(ctx, refused.syn(), to.Addr())
+}
+
+// write sends a packet by the route to via.
+func (r *retrier) write(ctx context.Context, packet []byte, via netip.Addr) error {
+	if via.Is4() {
+		return r.raw[0].Sendto(ctx, packet, 0, &unix.SockaddrInet4{Addr: via.As4()})
+	}
+	return r.raw[1].Sendto(ctx, packet, 0, &unix.SockaddrInet6{Addr: via.As16()})
+}
+
+func (r *retrier) close() {
+	for _, s := range r.raw {
+		if s != nil {
+			s.Close()
+		}
+	}
+	r.kernel.close()
+}

@@ -1,0 +1,150 @@
+package nft
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// retries has f, on the node, offer refused connections again until the test ends or
+// stop is called.
+func (l *lab) retries(f *Forwarder) (stop func()) {
+	t := l.t
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() {
+		if err := f.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	stop = func() { cancel(); done.Wait() }
+	t.Cleanup(stop)
+	for listens := false; !listens; time.Sleep(time.Millisecond) {
+		l.node.in(t, func() error {
+			groups, err := os.ReadFile("/proc/thread-self/net/netfilter/nfnetlink_log")
+			listens = strings.Contains(string(groups), fmt.Sprint(refusalGroup))
+			return err
+		})
+	}
+	return stop
+}
+
+// A connection that a backend refuses goes to another one, from all clients, in both
+// families, at external address and node port, wherever the backends are.
+func TestRefusedConnectionsGoElsewhere(t *testing.T) {
+	l := newLab(t)
+	l.printRules()
+	for _, s := range []space{{"near", l.pod1.ns}, {"near", l.pod2.ns}, {"far", l.pod3.ns}} {
+		l.serve(s, 9001)
+	}
+	w, f := newWorld(), l.forwarder()
+	l.retries(f)
+	v4 := "10.1.1.1:9001@node 10.1.1.1:9002@node 10.1.2.1:9001@node 10.2.1.1:9002@node2"
+	v6 := " [fd01:1::1]:9001@node [fd01:1::1]:9002@node [fd01:2::1]:9001@node [fd02:1::1]:9002@node2"
+	far4, far6 := "10.2.1.1:9001@node2 10.2.1.1:9002@node2", " [fd02:1::1]:9001@node2 [fd02:1::1]:9002@node2"
+	w.service("near", vip4+" "+vip6, "tcp:80:30080")
+	w.endpoints("near", v4+v6)
+	w.service("far", "198.51.100.11 2001:db8:100::11", "tcp:81:30081")
+	w.endpoints("far", far4+far6)
+	w.service("sticky", "198.51.100.12", "tcp:82", func(s *config.Service) { s.Affinity = 1e12 })
+	w.endpoints("sticky", "10.1.1.1:9001@node 10.1.1.1:9002@node 10.1.1.1:9003@node 10.1.1.1:9004@node")
+	w.service("local", "198.51.100.13", "tcp:83", local)
+	w.endpoints("local", v4)
+	apply(t, f, w)
+	for _, c := range []struct {
+		from       space
+		addr, want string
+	}{
+		{l.client, vip4 + ":80", "near 192.0.2.2"}, {l.client, "[" + vip6 + "]:80", "near 2001:db8:1::2"},
+		{l.client, "192.0.2.1:30080", "near 192.0.2.2"}, {l.client, "[2001:db8:1::1]:30080", "near 2001:db8:1::2"},
+		{l.client, "198.51.100.11:81", "far 10.0.0.1"}, {l.client, "[2001:db8:100::11]:81", "far fd00::1"},
+		{l.client, "198.51.100.12:82", "near 192.0.2.2"}, {l.client, "198.51.100.13:83", "near 192.0.2.2"},
+		{l.pod2, vip4 + ":80", "near "}, {l.node, vip4 + ":80", "near "},
+	} {
+		for range 24 {
+			if got := l.get(c.from, "tcp", c.addr); !strings.HasPrefix(got, c.want) {
+				t.Errorf("%s asks %s: %q, want %q", c.from.name, c.addr, got, c.want)
+				break
+			}
+		}
+	}
+}
+
+// Where nobody takes a connection the client is refused, whether there is one
+// backend or several, and with nobody to offer it again.
+func TestRefusedByAll(t *testing.T) {
+	l := newLab(t)
+	w, f := newWorld(), l.forwarder()
+	w.service("one", vip4, "tcp:80")
+	w.endpoints("one", "10.1.1.1:9002@node")
+	w.service("many", vip4, "tcp:81")
+	many := ""
+	for port := range 9 {
+		many += fmt.Sprintf(" 10.1.1.1:%d@node", 9010+port)
+	}
+	w.endpoints("many", many)
+	apply(t, f, w)
+	for _, addr := range []string{vip4 + ":80", vip4 + ":81"} {
+		if got := l.get(l.client, "tcp", addr); got != "refused" { // the second time that it asks
+			t.Errorf("%s with nobody to offer it again: %s", addr, got)
+		}
+		stop := l.retries(f)
+		l.expect(l.client, "tcp", addr, "refused") // at once
+		stop()
+	}
+}
+
+// A SYN that may have carried data is not sent again without it.
+func TestRefusedFastOpenIsNotOfferedAgain(t *testing.T) {
+	l := newLab(t)
+	l.serve(l.pod1, 9001)
+	w, f := newWorld(), l.forwarder()
+	l.retries(f)
+	w.service("s", vip4, "tcp:80")
+	w.endpoints("s", "10.1.1.1:9001@node 10.1.1.1:9002@node")
+	apply(t, f, w)
+	got := map[string]int{}
+	for range 24 {
+		l.client.in(t, func() error {
+			d := net.Dialer{Timeout: 1500 * time.Millisecond, Control: func(_, _ string, rc syscall.RawConn) error {
+				return rc.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_FASTOPEN_CONNECT, 1) })
+			}}
+			c, err := d.Dial("tcp", vip4+":80")
+			if err == nil {
+				c.Close()
+			}
+			got[outcome(err)]++
+			return nil
+		})
+	}
+	if got["refused"] == 0 || got["no error"] == 0 || len(got) > 2 {
+		t.Errorf("connections that ask for Fast Open: %v", got)
+	}
+}
+
+// The table may have changed between the SYN and its reset: who refused is not asked
+// again, and who was put in its place is.
+func TestRefusedByOneThatHasGone(t *testing.T) {
+	l := newLab(t)
+	l.serve(l.pod1, 9001)
+	w, f := newWorld(), l.forwarder()
+	l.retries(f)
+	w.service("s", vip4, "tcp:80")
+	w.endpoints("s", "10.1.1.1:9002@node")
+	apply(t, f, w)
+	w.endpoints("s", "10.1.1.1:9001@node")
+	f.mu.Lock() // as if the kernel's table were older
+	f.applied = w.table()
+	f.mu.Unlock()
+	l.expect(l.client, "tcp", vip4+":80", "pod1 192.0.2.2")
+}
