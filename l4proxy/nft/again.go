@@ -65,6 +65,7 @@ func (f *family) refusal() [][]expr.Any {
 		&expr.Payload{OperationType: expr.PayloadLoad, Base: expr.PayloadBaseTransportHeader, Offset: 4, Len: 4, DestRegister: reg(0)},
 		equal(reg(0), native(0)), // such a reset has no sequence number (RFC 9293 §3.10.7.1)
 		&expr.Ct{Key: expr.CtKeyDIRECTION, Register: reg(0)}, equal(reg(0), []byte{reply}),
+		f.loadAddr(f.src, reg(0)), &expr.Lookup{SourceRegister: reg(0), SetName: f.addrs.Name, Invert: true}, // those are our own
 	}
 	first := []expr.Any{
 		f.loadAddr(f.dst, reg(0)), loadPort(2, reg(n)), f.loadAddr(f.src, reg(n+1)), loadPort(0, reg(2*n+1)),
