@@ -8,7 +8,8 @@ import (
 // Another is a backend of frontend f for a client whom others have refused: one that
 // is not among those; ok is false if there is none.
 func (t Table) Another(f Frontend, client netip.AddrPort, refused []netip.AddrPort) (b Backend, ok bool) {
-	group := t.groupFor(Packet{Src: client, Dst: f.Addr, Proto: f.Proto}, t.Target(f))
+	here := slices.Contains(t.basis.addrs, client.Addr())
+	group := t.groupFor(Packet{Src: client, Dst: f.Addr, Proto: f.Proto, Here: here}, t.Target(f))
 	if group == nil {
 		return b, false
 	}

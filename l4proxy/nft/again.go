@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
@@ -40,7 +41,9 @@ func (f *family) newRetries(addr nftables.SetDatatype) {
 	f.again.HasTimeout, f.again.Timeout, f.again.Size = true, againTime, mostAgain
 }
 
-// refusals finds resets among all packets, in two expressions for the others.
+// refusals finds resets among all packets that arrive, in two expressions for the
+// others. Those that this node sends may be a firewall's, which has the last word;
+// those of endpoints in its own network namespace look the same.
 func (f *family) refusals() [][]expr.Any {
 	if !f.logs {
 		return nil
@@ -53,19 +56,21 @@ func (f *family) refusals() [][]expr.Any {
 
 // refusal keeps the first reset with which a backend answers a client's SYN from
 // the client, and hands it over twice, as it came and as one from the frontend: the
-// backend may have ended a moment ago. If nobody takes it, the client sends its SYN again and the
-// next reset reaches it. Conntrack forgets a connection that was refused at once.
+// backend may have ended a moment ago. If nobody takes it, the client sends its SYN
+// again and the next reset reaches it. Conntrack forgets a connection that was
+// refused at once.
 func (f *family) refusal() [][]expr.Any {
 	if !f.logs {
 		return nil
 	}
 	n := uint32(f.addrLen / 4)
 	const original, reply = 0, 1
+	loopback := binaryutil.NativeEndian.PutUint16(unix.ARPHRD_LOOPBACK)
 	answersSYN := []expr.Any{
 		&expr.Payload{OperationType: expr.PayloadLoad, Base: expr.PayloadBaseTransportHeader, Offset: 4, Len: 4, DestRegister: reg(0)},
 		equal(reg(0), native(0)), // such a reset has no sequence number (RFC 9293 §3.10.7.1)
 		&expr.Ct{Key: expr.CtKeyDIRECTION, Register: reg(0)}, equal(reg(0), []byte{reply}),
-		f.loadAddr(f.src, reg(0)), &expr.Lookup{SourceRegister: reg(0), SetName: f.addrs.Name, Invert: true}, // those are our own
+		&expr.Meta{Key: expr.MetaKeyIIFTYPE, Register: reg(0)}, &expr.Cmp{Op: expr.CmpOpNeq, Register: reg(0), Data: loopback},
 	}
 	first := []expr.Any{
 		f.loadAddr(f.dst, reg(0)), loadPort(2, reg(n)), f.loadAddr(f.src, reg(n+1)), loadPort(0, reg(2*n+1)),
@@ -76,12 +81,12 @@ func (f *family) refusal() [][]expr.Any {
 		&expr.Dynset{SrcRegKey: reg(0), SetName: f.tried.Name, Operation: unix.NFT_DYNSET_OP_ADD},
 	}
 	handOver := []expr.Any{
-		logTo(refusalGroup),
+		logTo(refusalGroup, fromBackend),
 		&expr.Ct{Key: expr.CtKeyDST, Register: reg(0), Direction: original},
 		&expr.Payload{OperationType: expr.PayloadWrite, Base: expr.PayloadBaseNetworkHeader, Offset: f.src, Len: uint32(f.addrLen), SourceRegister: reg(0)},
 		&expr.Ct{Key: expr.CtKeyPROTODST, Register: reg(0), Direction: original},
 		&expr.Payload{OperationType: expr.PayloadWrite, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 2, SourceRegister: reg(0)},
-		logTo(refusalGroup), &expr.Verdict{Kind: expr.VerdictDrop},
+		logTo(refusalGroup, fromFrontend), &expr.Verdict{Kind: expr.VerdictDrop},
 	}
 	return [][]expr.Any{join(answersSYN, f.translated(), first, handOver)}
 }
@@ -100,8 +105,15 @@ func (f *family) fastOpens() [][]expr.Any {
 	})}
 }
 
-func logTo(group uint16) expr.Any {
-	return &expr.Log{Key: 1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_SNAPLEN | 1<<unix.NFTA_LOG_QTHRESHOLD, Group: group, Snaplen: 128, QThreshold: 1}
+// How the two packets of a refusal are told apart: either may get lost.
+const (
+	fromBackend  = "backend"
+	fromFrontend = "frontend"
+)
+
+func logTo(group uint16, prefix string) expr.Any {
+	return &expr.Log{Key: 1<<unix.NFTA_LOG_GROUP | 1<<unix.NFTA_LOG_PREFIX | 1<<unix.NFTA_LOG_SNAPLEN | 1<<unix.NFTA_LOG_QTHRESHOLD,
+		Group: group, Data: []byte(prefix), Snaplen: 128, QThreshold: 1}
 }
 
 func notTooMany() expr.Any {
@@ -138,7 +150,7 @@ const logConfig = "CONFIG_NFT_LOG, CONFIG_NETFILTER_NETLINK_LOG or CONFIG_NFT_LI
 // tryLog finds out whether the kernel can hand packets over. It is an option that
 // kernels may lack, and everything else works without it.
 func (f *family) tryLog(k *kernel) error {
-	err := f.try(k, nftables.ChainTypeFilter, nftables.ChainHookPrerouting, []expr.Any{notTooMany(), logTo(refusalGroup)})
+	err := f.try(k, nftables.ChainTypeFilter, nftables.ChainHookPrerouting, []expr.Any{notTooMany(), logTo(refusalGroup, fromBackend)})
 	f.logs = err == nil
 	return err
 }

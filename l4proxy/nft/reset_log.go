@@ -3,6 +3,7 @@ package nft
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/mdlayher/netlink"
@@ -16,10 +17,11 @@ const (
 	attrCommand   = 1
 	attrMode      = 2
 	attrPayload   = 9
+	attrPrefix    = 10
 	commandBind   = 1
 	copyPacket    = 2
 	packetLength  = 128
-	receiveBuffer = 1 << 20
+	receiveBuffer = 8 << 20 // two packets of refusalRate connections, in both families
 )
 
 // resetLog receives the packets that rules hand over to a group.
@@ -47,12 +49,15 @@ func openResetLog(ns int, group uint16) (*resetLog, error) {
 	return &resetLog{conn}, nil
 }
 
-// read hands over packets until an error, that of ctx if it ends. A packet is valid
-// until the next.
-func (l *resetLog) read(ctx context.Context, visit func(packet []byte)) error {
+// read hands over packets, with the prefix that the rule gave them, until an error,
+// that of ctx if it ends. A packet is valid until the next.
+func (l *resetLog) read(ctx context.Context, visit func(prefix string, packet []byte)) error {
 	defer context.AfterFunc(ctx, func() { l.conn.Close() })()
 	for {
 		messages, err := l.conn.Receive()
+		if errors.Is(err, unix.ENOBUFS) {
+			continue // some are lost, whose clients send their SYN again
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -63,11 +68,17 @@ func (l *resetLog) read(ctx context.Context, visit func(packet []byte)) error {
 			if m.Header.Type != msgPacket || len(m.Data) < 4 {
 				continue
 			}
+			var prefix string
+			var packet []byte
 			attributes(m.Data[4:], func(kind uint16, value, _ []byte) {
-				if kind == attrPayload {
-					visit(value)
+				switch kind {
+				case attrPrefix:
+					prefix = unix.ByteSliceToString(value)
+				case attrPayload:
+					packet = value
 				}
 			})
+			visit(prefix, packet)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -46,6 +45,9 @@ func (f *Forwarder) offerAgain(ctx context.Context) error {
 	defer r.close()
 	for i, domain := range []int{unix.AF_INET, unix.AF_INET6} {
 		s, err := socket.Socket(domain, unix.SOCK_RAW, unix.IPPROTO_RAW, "refused", &socket.Config{NetNS: f.kernel.netns})
+		if domain == unix.AF_INET6 && errors.Is(err, unix.EAFNOSUPPORT) {
+			continue // a host without IPv6 has no connections by it
+		}
 		if err != nil {
 			return fmt.Errorf("open raw socket (needs CAP_NET_RAW): %w", err)
 		}
@@ -56,9 +58,9 @@ func (f *Forwarder) offerAgain(ctx context.Context) error {
 		return err
 	}
 	defer l.close()
-	return l.read(ctx, func(packet []byte) {
+	return l.read(ctx, func(prefix string, packet []byte) {
 		if refused, ok := parseRefusal(packet); ok {
-			r.take(ctx, refused)
+			r.take(ctx, prefix, refused)
 		}
 	})
 }
@@ -67,6 +69,7 @@ func (f *Forwarder) offerAgain(ctx context.Context) error {
 type retrier struct {
 	forwarder *Forwarder
 	kernel    kernel
+	arena     arena
 	raw       [2]*socket.Conn // IPv4, IPv6
 	tried     map[attempt]*tries
 	tidied    time.Time // tried was
@@ -81,7 +84,6 @@ type attempt struct {
 // tries are the backends that have refused an attempt.
 type tries struct {
 	refused []netip.AddrPort
-	half    bool // the last of them comes a second time, as from the frontend
 	since   time.Time
 }
 
@@ -90,8 +92,9 @@ const (
 	mostAttempts = 16 << 10 // that are remembered
 )
 
-// take takes one of the two packets of a refusal; with the second one it acts.
-func (r *retrier) take(ctx context.Context, refused refusal) {
+// take takes one of the two packets of a refusal; with the second one, which is as
+// from the frontend, it acts.
+func (r *retrier) take(ctx context.Context, prefix string, refused refusal) {
 	r.tidy(time.Now())
 	key := attempt{refused.client, refused.sequence}
 	t := r.tried[key]
@@ -102,7 +105,7 @@ func (r *retrier) take(ctx context.Context, refused refusal) {
 		t = &tries{since: time.Now()}
 		r.tried[key] = t
 	}
-	if t.half = !t.half; t.half {
+	if prefix == fromBackend {
 		t.refused = append(t.refused, refused.from)
 		return
 	}
@@ -126,7 +129,7 @@ func (r *retrier) tidy(now time.Time) {
 func (r *retrier) retry(ctx context.Context, refused refusal, by []netip.AddrPort) {
 	to, ok := r.forwarder.table().Another(l4proxy.Frontend{Addr: refused.from, Proto: config.TCP}, refused.client, by)
 	if ok && len(by) < mostTries {
-		err := r.send(ctx, refused, to.Addr)
+		err := r.send(ctx, refused, to.Addr, len(by) > 1)
 		if err == nil {
 			r.forwarder.metrics.retried.Inc()
 			return
@@ -138,29 +141,47 @@ func (r *retrier) retry(ctx context.Context, refused refusal, by []netip.AddrPor
 }
 
 // send has the rules lead the connection to a backend, and sends its SYN again.
-func (r *retrier) send(ctx context.Context, refused refusal, to netip.AddrPort) error {
-	f := r.forwarder.families[0]
-	if refused.from.Addr().Is6() {
-		f = r.forwarder.families[1]
+// moved says that they led it to another one before.
+func (r *retrier) send(ctx context.Context, refused refusal, to netip.AddrPort, moved bool) error {
+	err := r.lead(refused, to, moved)
+	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY) { // from the connection that had the port before
+		err = r.lead(refused, to, true)
 	}
-	a := &arena{}
-	key := a.join(refused.client.Addr().AsSlice(), padded(refused.client.Port()), refused.from.Addr().AsSlice(), padded(refused.from.Port()))
-	var before, now plan
-	before.add(f.again, true, []nftables.SetElement{{Key: key}})
-	if err := before.write(&r.kernel); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	now.add(f.again, false, []nftables.SetElement{{Key: key, Val: a.join(to.Addr().AsSlice(), padded(to.Port()))}})
-	if err := now.write(&r.kernel); err != nil {
+	if err != nil {
 		return err
 	}
 	return r.write(ctx, refused.syn(), to.Addr())
 }
 
+// lead writes an element of the set again, in place of another if moved. A write
+// that fails costs milliseconds, in which nobody writes to nftables: the kernel
+// waits for all packets that it has in hand.
+func (r *retrier) lead(refused refusal, to netip.AddrPort, moved bool) error {
+	f := r.forwarder.families[0]
+	if refused.from.Addr().Is6() {
+		f = r.forwarder.families[1]
+	}
+	a := &r.arena
+	e := nftables.SetElement{
+		Key: a.join(refused.client.Addr().AsSlice(), padded(refused.client.Port()), refused.from.Addr().AsSlice(), padded(refused.from.Port())),
+		Val: a.join(to.Addr().AsSlice(), padded(to.Port())),
+	}
+	var p plan
+	if moved {
+		p.unit(op{set: f.again, del: true, elems: keysOnly([]nftables.SetElement{e})}, op{set: f.again, elems: []nftables.SetElement{e}})
+	} else {
+		p.add(f.again, false, []nftables.SetElement{e})
+	}
+	return p.write(&r.kernel)
+}
+
 // write sends a packet by the route to via.
 func (r *retrier) write(ctx context.Context, packet []byte, via netip.Addr) error {
-	if via.Is4() {
+	switch {
+	case via.Is4():
 		return r.raw[0].Sendto(ctx, packet, 0, &unix.SockaddrInet4{Addr: via.As4()})
+	case r.raw[1] == nil:
+		return unix.EAFNOSUPPORT
 	}
 	return r.raw[1].Sendto(ctx, packet, 0, &unix.SockaddrInet6{Addr: via.As16()})
 }

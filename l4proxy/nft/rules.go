@@ -31,7 +31,7 @@ func (f *family) chains() []chain {
 		chain{"nat-prerouting", nat, nftables.ChainHookPrerouting, prioTranslate, slices.Concat(f.secondChance(), f.fastOpens(), [][]expr.Any{fromPod}, jump("translate"))},
 		chain{"nat-output", nat, nftables.ChainHookOutput, prioTranslate, slices.Concat(f.repeated(), f.fastOpens(), jump("inside"), jump("translate"))},
 		chain{"filter-prerouting", filter, nftables.ChainHookPrerouting, prioRefuse, append(f.refusals(), f.notOpen("refuse")...)},
-		chain{"filter-output", filter, nftables.ChainHookOutput, prioRefuse, append(f.refusals(), f.notOpen("refuse-own")...)},
+		chain{"filter-output", filter, nftables.ChainHookOutput, prioRefuse, f.notOpen("refuse-own")},
 		chain{"nat-postrouting", nat, nftables.ChainHookPostrouting, prioSource, f.postrouting()},
 	)
 	return chains
