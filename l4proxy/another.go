@@ -17,5 +17,5 @@ func (t Table) Another(f Frontend, client netip.AddrPort, refused []netip.AddrPo
 	if len(rest) == 0 {
 		return b, false
 	}
-	return rest[Slot(client, false, len(rest))], true
+	return rest[Slot(client, group.Affinity, len(rest))], true
 }

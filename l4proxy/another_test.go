@@ -43,3 +43,20 @@ func TestAnother(t *testing.T) {
 		t.Errorf("a port that is not served leads to %v", b.Addr)
 	}
 }
+
+// With affinity all connections of a client that are refused go to the same backend.
+func TestAnotherWithAffinity(t *testing.T) {
+	web := Frontend{netip.MustParseAddrPort("198.51.100.1:80"), config.TCP}
+	table := Build(cluster(&config.Service{Affinity: 1}, "10.0.0.1@n0 10.0.0.2@n1 10.0.0.3@n2"), Options{Node: "n0"})
+	var first Backend
+	for port := range uint16(20) {
+		client := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.7"), 2000+port)
+		b, ok := table.Another(web, client, []netip.AddrPort{table.Target(web).Group.Pick(client).Addr})
+		if port == 0 {
+			first = b
+		}
+		if !ok || b != first {
+			t.Errorf("port %d: %v, before %v", port, b, first)
+		}
+	}
+}
