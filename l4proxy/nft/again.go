@@ -7,6 +7,8 @@ import (
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config"
 )
 
 const (
@@ -25,9 +27,6 @@ const (
 	// refusalRate is how many resets are handed over in a second at most, so that a
 	// flood of connections to a port that is closed costs this process little.
 	refusalRate = 1000
-
-	// fastOpen is the TCP option of SYNs that may carry data (RFC 7413 §2).
-	fastOpen = 34
 )
 
 // newRetries makes the sets for connections that a backend refused.
@@ -37,6 +36,7 @@ func (f *family) newRetries(addr nftables.SetDatatype) {
 	f.tried.Dynamic, f.tried.HasTimeout, f.tried.Timeout, f.tried.Size = true, true, triedTime, mostTried
 	f.early = f.set("early", nftables.MustConcatSetType(addr, port), nftables.SetDatatype{})
 	f.early.Dynamic, f.early.HasTimeout, f.early.Timeout, f.early.Size = true, true, triedTime, mostTried
+	f.bare = f.set("bare", nftables.MustConcatSetType(nftables.TypeMark, nftables.TypeMark), nftables.SetDatatype{})
 	f.again = f.set("again", nftables.MustConcatSetType(addr, port, addr, port), nftables.MustConcatSetType(addr, port))
 	f.again.HasTimeout, f.again.Timeout, f.again.Size = true, againTime, mostAgain
 }
@@ -91,18 +91,34 @@ func (f *family) refusal() [][]expr.Any {
 	return [][]expr.Any{join(answersSYN, f.translated(), first, handOver)}
 }
 
-// fastOpens notes clients whose SYN may have carried data, of which its reset does
-// not tell: what is sent again would lack it.
-func (f *family) fastOpens() [][]expr.Any {
+// earlyData notes clients whose SYN carries data, as with TCP Fast Open (RFC 7413),
+// whatever its options: the reset acknowledges the data, too, and what is sent again
+// would lack it. A packet with IP options or extension headers counts as one.
+func (f *family) earlyData() [][]expr.Any {
 	if !f.logs {
 		return nil
 	}
 	return [][]expr.Any{join(isProto(unix.IPPROTO_TCP), []expr.Any{
-		&expr.Exthdr{DestRegister: reg(0), Type: fastOpen, Len: 1, Flags: unix.NFT_EXTHDR_F_PRESENT, Op: expr.ExthdrOpTcpopt},
-		equal(reg(0), []byte{1}),
+		&expr.Meta{Key: expr.MetaKeyLEN, Register: reg(0)},
+		&expr.Payload{OperationType: expr.PayloadLoad, Base: expr.PayloadBaseTransportHeader, Offset: 12, Len: 1, DestRegister: reg(1)},
+		mask(reg(1), reg(1), []byte{0xf0}, []byte{0}),
+		&expr.Lookup{SourceRegister: reg(0), SetName: f.bare.Name, Invert: true},
 		f.loadAddr(f.src, reg(0)), loadPort(0, reg(uint32(f.addrLen/4))),
 		&expr.Dynset{SrcRegKey: reg(0), SetName: f.early.Name, Operation: unix.NFT_DYNSET_OP_ADD},
 	})}
+}
+
+// bareElements are the lengths of TCP packets that carry nothing, each with the data
+// offset that tells how many options there are.
+func (f *family) bareElements() (out []nftables.SetElement) {
+	header := uint32(ip4Header)
+	if f.fam == config.IPv6 {
+		header = ip6Header
+	}
+	for words := uint32(tcpHeader / 4); words <= 15; words++ {
+		out = append(out, nftables.SetElement{Key: append(native(header+4*words), byte(words<<4), 0, 0, 0)})
+	}
+	return out
 }
 
 // How the two packets of a refusal are told apart: either may get lost.

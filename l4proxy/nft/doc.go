@@ -15,7 +15,8 @@
 //	nodes      hardware addresses of the other nodes
 //	tried      client . backend . sequence number: SYNs that the backend refused
 //	again      client . frontend → address . port: where such a SYN is sent again
-//	early      client address . port: SYNs that may have carried data
+//	early      client address . port: SYNs that carried data
+//	bare       length . data offset of TCP packets that carry none
 //	taken, foreign, refused, dropped
 //	           address . protocol . port: counts that rules keep, see tallies
 //

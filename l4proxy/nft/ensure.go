@@ -110,7 +110,11 @@ func (f *family) create(conn *nftables.Conn, chains []chain, marker string, has 
 		if has[s.Name] {
 			continue
 		}
-		if err := conn.AddSet(s, nil); err != nil {
+		var elements []nftables.SetElement
+		if s == f.bare {
+			elements = f.bareElements()
+		}
+		if err := conn.AddSet(s, elements); err != nil {
 			return fmt.Errorf("set %s: %w", s.Name, err)
 		}
 	}

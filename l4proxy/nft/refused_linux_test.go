@@ -97,3 +97,45 @@ func TestRefusedOnTheNodeGoesElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// Data in a SYN is not lost, whatever options the SYN has: what is sent again would
+// lack it, and its acknowledgement would tell the client that it has arrived.
+func TestRefusedDataIsNotLost(t *testing.T) {
+	l := newLab(t)
+	l.serve(l.pod1, 9001)
+	l.client.sysctl(t, "net/ipv4/tcp_fastopen", "5") // data without a cookie
+	w, f := newWorld(), l.forwarder()
+	l.retries(f)
+	w.service("s", vip4, "tcp:80")
+	w.endpoints("s", "10.1.1.1:9001@node 10.1.1.1:9002@node")
+	apply(t, f, w)
+	got := map[string]int{}
+	for range 24 {
+		l.client.in(t, func() error {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			timeout := unix.Timeval{Sec: 2}
+			if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
+				return err
+			}
+			err = unix.Sendto(fd, []byte("?"), unix.MSG_FASTOPEN, &unix.SockaddrInet4{Port: 80, Addr: netip.MustParseAddr(vip4).As4()})
+			answer := make([]byte, 64)
+			if n := 0; err == nil {
+				n, err = unix.Read(fd, answer)
+				answer = answer[:max(n, 0)]
+			}
+			if err != nil {
+				got[err.Error()]++
+			} else {
+				got[strings.TrimSpace(string(answer))]++
+			}
+			return nil
+		})
+	}
+	if got["pod1 192.0.2.2"] == 0 || got["connection refused"] == 0 || len(got) > 2 {
+		t.Errorf("outcomes: %v", got)
+	}
+}

@@ -3,15 +3,11 @@ package nft
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/config"
 )
@@ -101,34 +97,6 @@ func TestRefusedByAll(t *testing.T) {
 		stop := l.retries(f)
 		l.expect(l.client, "tcp", addr, "refused") // at once
 		stop()
-	}
-}
-
-// A SYN that may have carried data is not sent again without it.
-func TestRefusedFastOpenIsNotOfferedAgain(t *testing.T) {
-	l := newLab(t)
-	l.serve(l.pod1, 9001)
-	w, f := newWorld(), l.forwarder()
-	l.retries(f)
-	w.service("s", vip4, "tcp:80")
-	w.endpoints("s", "10.1.1.1:9001@node 10.1.1.1:9002@node")
-	apply(t, f, w)
-	got := map[string]int{}
-	for range 24 {
-		l.client.in(t, func() error {
-			d := net.Dialer{Timeout: 1500 * time.Millisecond, Control: func(_, _ string, rc syscall.RawConn) error {
-				return rc.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_FASTOPEN_CONNECT, 1) })
-			}}
-			c, err := d.Dial("tcp", vip4+":80")
-			if err == nil {
-				c.Close()
-			}
-			got[outcome(err)]++
-			return nil
-		})
-	}
-	if got["refused"] == 0 || got["no error"] == 0 || len(got) > 2 {
-		t.Errorf("connections that ask for Fast Open: %v", got)
 	}
 }
 
