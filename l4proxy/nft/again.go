@@ -7,8 +7,6 @@ import (
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
-
-	"github.com/steelyard-lb/steelyard/config"
 )
 
 const (
@@ -20,7 +18,8 @@ const (
 	triedTime = 10 * time.Second
 	mostTried = 1 << 16
 
-	// againTime is how long a connection waits for its SYN to be sent again.
+	// againTime is how long the client has to send its SYN again: it waits for a
+	// second (RFC 6298 §2), and for two more if that was lost.
 	againTime = 5 * time.Second
 	mostAgain = 1 << 14
 
@@ -34,16 +33,13 @@ func (f *family) newRetries(addr nftables.SetDatatype) {
 	port := nftables.TypeInetService
 	f.tried = f.set("tried", nftables.MustConcatSetType(addr, port, addr, port, nftables.TypeMark), nftables.SetDatatype{})
 	f.tried.Dynamic, f.tried.HasTimeout, f.tried.Timeout, f.tried.Size = true, true, triedTime, mostTried
-	f.early = f.set("early", nftables.MustConcatSetType(addr, port), nftables.SetDatatype{})
-	f.early.Dynamic, f.early.HasTimeout, f.early.Timeout, f.early.Size = true, true, triedTime, mostTried
-	f.bare = f.set("bare", nftables.MustConcatSetType(nftables.TypeMark, nftables.TypeMark), nftables.SetDatatype{})
 	f.again = f.set("again", nftables.MustConcatSetType(addr, port, addr, port), nftables.MustConcatSetType(addr, port))
 	f.again.HasTimeout, f.again.Timeout, f.again.Size = true, againTime, mostAgain
 }
 
 // refusals finds resets among all packets that arrive, in two expressions for the
-// others. Those that this node sends may be a firewall's, which has the last word;
-// those of endpoints in its own network namespace look the same.
+// others. Those that this node sends may be a firewall's; those of endpoints in its
+// own network namespace look the same.
 func (f *family) refusals() [][]expr.Any {
 	if !f.logs {
 		return nil
@@ -56,9 +52,9 @@ func (f *family) refusals() [][]expr.Any {
 
 // refusal keeps the first reset with which a backend answers a client's SYN from
 // the client, and hands it over twice, as it came and as one from the frontend: the
-// backend may have ended a moment ago. If nobody takes it, the client sends its SYN
-// again and the next reset reaches it. Conntrack forgets a connection that was
-// refused at once.
+// backend may have ended a moment ago. The client sends its SYN again after a second,
+// which begins a new connection here: conntrack forgets one that was refused at once.
+// If nobody has taken the reset by then, the next one reaches the client.
 func (f *family) refusal() [][]expr.Any {
 	if !f.logs {
 		return nil
@@ -75,7 +71,6 @@ func (f *family) refusal() [][]expr.Any {
 	first := []expr.Any{
 		f.loadAddr(f.dst, reg(0)), loadPort(2, reg(n)), f.loadAddr(f.src, reg(n+1)), loadPort(0, reg(2*n+1)),
 		&expr.Payload{OperationType: expr.PayloadLoad, Base: expr.PayloadBaseTransportHeader, Offset: 8, Len: 4, DestRegister: reg(2*n + 2)},
-		&expr.Lookup{SourceRegister: reg(0), SetName: f.early.Name, Invert: true},
 		&expr.Lookup{SourceRegister: reg(0), SetName: f.tried.Name, Invert: true},
 		notTooMany(),
 		&expr.Dynset{SrcRegKey: reg(0), SetName: f.tried.Name, Operation: unix.NFT_DYNSET_OP_ADD},
@@ -89,36 +84,6 @@ func (f *family) refusal() [][]expr.Any {
 		logTo(refusalGroup, fromFrontend), &expr.Verdict{Kind: expr.VerdictDrop},
 	}
 	return [][]expr.Any{join(answersSYN, f.translated(), first, handOver)}
-}
-
-// earlyData notes clients whose SYN carries data, as with TCP Fast Open (RFC 7413),
-// whatever its options: the reset acknowledges the data, too, and what is sent again
-// would lack it. A packet with IP options or extension headers counts as one.
-func (f *family) earlyData() [][]expr.Any {
-	if !f.logs {
-		return nil
-	}
-	return [][]expr.Any{join(isProto(unix.IPPROTO_TCP), []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyLEN, Register: reg(0)},
-		&expr.Payload{OperationType: expr.PayloadLoad, Base: expr.PayloadBaseTransportHeader, Offset: 12, Len: 1, DestRegister: reg(1)},
-		mask(reg(1), reg(1), []byte{0xf0}, []byte{0}),
-		&expr.Lookup{SourceRegister: reg(0), SetName: f.bare.Name, Invert: true},
-		f.loadAddr(f.src, reg(0)), loadPort(0, reg(uint32(f.addrLen/4))),
-		&expr.Dynset{SrcRegKey: reg(0), SetName: f.early.Name, Operation: unix.NFT_DYNSET_OP_ADD},
-	})}
-}
-
-// bareElements are the lengths of TCP packets that carry nothing, each with the data
-// offset that tells how many options there are.
-func (f *family) bareElements() (out []nftables.SetElement) {
-	header := uint32(ip4Header)
-	if f.fam == config.IPv6 {
-		header = ip6Header
-	}
-	for words := uint32(tcpHeader / 4); words <= 15; words++ {
-		out = append(out, nftables.SetElement{Key: append(native(header+4*words), byte(words<<4), 0, 0, 0)})
-	}
-	return out
 }
 
 // How the two packets of a refusal are told apart: either may get lost.
@@ -136,7 +101,7 @@ func notTooMany() expr.Any {
 	return &expr.Limit{Type: expr.LimitTypePkts, Rate: refusalRate, Unit: expr.LimitTimeSecond, Burst: refusalRate}
 }
 
-// repeated sends a SYN that is sent again to the backend that was chosen for it.
+// repeated leads a SYN that a client sends again to the backend that was chosen for it.
 func (f *family) repeated() [][]expr.Any {
 	if !f.logs {
 		return nil

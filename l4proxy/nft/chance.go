@@ -111,7 +111,7 @@ func (f *Forwarder) Lacks(node string) []config.Problem {
 		}
 		if !fam.logs {
 			out = append(out, hostProblem(node, logConfig, "NoRetry",
-				fmt.Sprintf("connections by %v that an endpoint refuses are not offered to another one, because the kernel cannot tell the speaker of them", fam.fam),
+				fmt.Sprintf("connections by %v that an endpoint refuses are not led to another one, because the kernel cannot tell the speaker of them", fam.fam),
 				"modprobe nft_log nfnetlink_log nft_limit, then restart the speaker"))
 		}
 	}

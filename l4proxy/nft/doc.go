@@ -14,9 +14,7 @@
 //	chances    external address → address . link of the node that had it before
 //	nodes      hardware addresses of the other nodes
 //	tried      client . backend . sequence number: SYNs that the backend refused
-//	again      client . frontend → address . port: where such a SYN is sent again
-//	early      client address . port: SYNs that carried data
-//	bare       length . data offset of TCP packets that carry none
+//	again      client . frontend → address . port: where the next of such a SYN leads
 //	taken, foreign, refused, dropped
 //	           address . protocol . port: counts that rules keep, see tallies
 //
@@ -33,8 +31,8 @@
 // module is needed that may be missing), and forgotten here.
 //
 // The reset with which a backend refuses a connection is kept from the client, once,
-// and handed to [Forwarder.Run] over nfnetlink_log; it sends the SYN again, to another
-// backend. Unless that runs, the client has to ask twice.
+// and handed to [Forwarder.Run] over nfnetlink_log, which chooses another for the SYN
+// that the client sends again. Unless that runs, the client has to ask twice.
 //
 // Packet marks are neither read nor written. One bit of the connection mark,
 // inside a configurable mask, is set on connections that we translated, and on

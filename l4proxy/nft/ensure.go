@@ -110,11 +110,7 @@ func (f *family) create(conn *nftables.Conn, chains []chain, marker string, has 
 		if has[s.Name] {
 			continue
 		}
-		var elements []nftables.SetElement
-		if s == f.bare {
-			elements = f.bareElements()
-		}
-		if err := conn.AddSet(s, elements); err != nil {
+		if err := conn.AddSet(s, nil); err != nil {
 			return fmt.Errorf("set %s: %w", s.Name, err)
 		}
 	}

@@ -71,7 +71,7 @@ func New(logger log.Logger, reg prometheus.Registerer, o Options) (*Forwarder, e
 			level.Warn(logger).Log("msg", "no second chance for open connections: the kernel lacks CONFIG_"+fam.dupConfig(), "family", fam.fam, "err", err)
 		}
 		if err := fam.tryLog(f.kernel); err != nil {
-			level.Warn(logger).Log("msg", "refused connections are not offered to other endpoints: the kernel lacks "+logConfig, "family", fam.fam, "err", err)
+			level.Warn(logger).Log("msg", "refused connections are not led to other endpoints: the kernel lacks "+logConfig, "family", fam.fam, "err", err)
 		}
 	}
 	return f, nil

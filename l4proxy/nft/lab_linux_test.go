@@ -26,6 +26,7 @@ import (
 // them and, for one, a neighbour entry.
 type lab struct {
 	t                                     testing.TB
+	patience                              time.Duration // of clients that connect
 	client, node, node2, pod1, pod2, pod3 space
 }
 
@@ -35,7 +36,7 @@ type space struct {
 }
 
 func newLab(t testing.TB) *lab {
-	l := &lab{t: t}
+	l := &lab{t: t, patience: 1500 * time.Millisecond}
 	for name, s := range map[string]*space{"client": &l.client, "node": &l.node, "node2": &l.node2,
 		"pod1": &l.pod1, "pod2": &l.pod2, "pod3": &l.pod3} {
 		*s = newSpace(t, name)

@@ -42,7 +42,7 @@ type family struct {
 	pods                                        *nftables.Set
 	everybody, inside                           way
 	tallies                                     tallies
-	tried, early, bare, again                   *nftables.Set
+	tried, again                                *nftables.Set
 }
 
 func newFamily(fam config.Family, markMask uint32) *family {
@@ -100,9 +100,7 @@ func (f *family) elementSets() []*nftables.Set {
 }
 
 // ownSets are the sets that hold what rules and this process note on their own.
-func (f *family) ownSets() []*nftables.Set {
-	return append(f.tallies.sets(), f.tried, f.early, f.bare, f.again)
-}
+func (f *family) ownSets() []*nftables.Set { return append(f.tallies.sets(), f.tried, f.again) }
 
 // chain is a chain with its rules, each a list of expressions. Hook is nil for
 // a chain that others jump to.

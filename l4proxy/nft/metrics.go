@@ -35,7 +35,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		resyncs:  counter("resyncs_total", "Times the kernel table was found changed by somebody else."),
 		errors:   counter("apply_errors_total", "Tables that could not be written."),
 		purged:   counter("conntrack_purged_total", "Connections to vanished endpoints that were forgotten."),
-		retried:  counter("retried_total", "Connections that an endpoint refused and that were offered to another."),
+		retried:  counter("retried_total", "Times that a connection which an endpoint refused was led to another."),
 	}
 	if reg != nil {
 		reg.MustRegister(m.duration, m.frontends, m.chances, m.elements, m.resyncs, m.errors, m.purged, m.retried)

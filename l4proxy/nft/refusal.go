@@ -20,13 +20,6 @@ const (
 	tcpHeader = 20
 	tcpRST    = 0x04
 	tcpACK    = 0x10
-
-	// The options of the client's SYN are not known. One that has none but this
-	// size is right for every path: without window scaling, timestamps and
-	// selective acknowledgements both sides do without them.
-	mssOption   = 4
-	segmentSize = 1220 // of the least MTU of IPv6; RFC 8200 §5
-	window      = 0xffff
 )
 
 // parseRefusal reads a packet that the rules hand over.
@@ -53,17 +46,6 @@ func endpoints(from, to, segment []byte) (src, dst netip.AddrPort) {
 	a, _ := netip.AddrFromSlice(from)
 	b, _ := netip.AddrFromSlice(to)
 	return netip.AddrPortFrom(a, binary.BigEndian.Uint16(segment)), netip.AddrPortFrom(b, binary.BigEndian.Uint16(segment[2:]))
-}
-
-// syn is the client's SYN once more.
-func (r refusal) syn() []byte {
-	segment := make([]byte, tcpHeader+mssOption)
-	binary.BigEndian.PutUint32(segment[4:], r.sequence)
-	segment[12], segment[13] = (tcpHeader+mssOption)/4<<4, tcpSYN
-	binary.BigEndian.PutUint16(segment[14:], window)
-	segment[20], segment[21] = 2, mssOption
-	binary.BigEndian.PutUint16(segment[22:], segmentSize)
-	return packet(r.client, r.from, segment)
 }
 
 // reset is the answer to the client if nobody takes the connection.

@@ -13,20 +13,19 @@ func TestRefusal(t *testing.T) {
 		if !ok || got != r {
 			t.Errorf("got %v, %t, want %v", got, ok, r)
 		}
-		if got, ok := parseRefusal(r.syn()); ok {
-			t.Errorf("a SYN is read as %v", got)
+		b, header := r.reset(), ip4Header
+		if r.client.Addr().Is6() {
+			header = ip6Header
 		}
-		for _, b := range [][]byte{r.syn(), r.reset()} {
-			header := ip4Header
-			if r.client.Addr().Is6() {
-				header = ip6Header
-			}
-			pseudo := append([]byte{}, b[header-2*len(r.client.Addr().AsSlice()):header]...)
-			pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(b)-header))
-			pseudo = binary.BigEndian.AppendUint32(pseudo, 6)
-			if sum := checksum(append(pseudo, b[header:]...)); sum != 0 {
-				t.Errorf("checksum of %x is off by %x", b, sum)
-			}
+		pseudo := append([]byte{}, b[header-2*len(r.client.Addr().AsSlice()):header]...)
+		pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(b)-header))
+		pseudo = binary.BigEndian.AppendUint32(pseudo, 6)
+		if sum := checksum(append(pseudo, b[header:]...)); sum != 0 {
+			t.Errorf("checksum of %x is off by %x", b, sum)
+		}
+		b[header+13] = tcpRST
+		if got, ok := parseRefusal(b); ok {
+			t.Errorf("a reset that acknowledges nothing is read as %v", got)
 		}
 	}
 }

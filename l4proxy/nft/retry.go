@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -19,18 +20,18 @@ import (
 // reopenTime is the pause after a failure of the sockets.
 const reopenTime = time.Second
 
-// Run offers connections that a backend has refused to another one until ctx
-// ends: a pod that ends stops listening before the API says so. The client sees
-// nothing of it, but that its connection has no window scaling, timestamps and
-// selective acknowledgements. If all backends that there are refuse it, so does
-// this node. While Run does not run, a client has to ask twice to be refused.
+// Run has connections that a backend has refused go to another one until ctx ends:
+// a pod that ends stops listening before the API says so. The client's kernel sends
+// its SYN again after a second, which then leads there. Where that is no use, because
+// the others refuse connections as well, the client is refused at once. While Run does
+// not run, a client has to ask twice to be refused.
 func (f *Forwarder) Run(ctx context.Context) error {
 	if !f.families[0].logs && !f.families[1].logs {
 		return nil
 	}
 	for {
 		if err := f.offerAgain(ctx); ctx.Err() == nil {
-			level.Warn(f.log).Log("msg", "connections that backends refuse are not offered to others for a moment", "err", err)
+			level.Warn(f.log).Log("msg", "connections that backends refuse do not go to others for a moment", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -41,7 +42,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 }
 
 func (f *Forwarder) offerAgain(ctx context.Context) error {
-	r := &retrier{forwarder: f, kernel: kernel{netns: f.kernel.netns}, tried: map[attempt]*tries{}}
+	r := &retrier{forwarder: f, kernel: kernel{netns: f.kernel.netns}, tried: map[attempt]*tries{}, lately: map[netip.AddrPort]time.Time{}}
 	defer r.close()
 	for i, domain := range []int{unix.AF_INET, unix.AF_INET6} {
 		s, err := socket.Socket(domain, unix.SOCK_RAW, unix.IPPROTO_RAW, "refused", &socket.Config{NetNS: f.kernel.netns})
@@ -65,17 +66,18 @@ func (f *Forwarder) offerAgain(ctx context.Context) error {
 	})
 }
 
-// retrier sends refused connections elsewhere. It is one goroutine's.
+// retrier leads refused connections elsewhere. It is one goroutine's.
 type retrier struct {
 	forwarder *Forwarder
 	kernel    kernel
 	arena     arena
 	raw       [2]*socket.Conn // IPv4, IPv6
 	tried     map[attempt]*tries
-	tidied    time.Time // tried was
+	lately    map[netip.AddrPort]time.Time // when backends last refused anybody
+	tidied    time.Time                    // both were
 }
 
-// attempt is one SYN of a client; later connections have other sequence numbers.
+// attempt is one connection of a client; later ones have other sequence numbers.
 type attempt struct {
 	client   netip.AddrPort
 	sequence uint32
@@ -88,8 +90,10 @@ type tries struct {
 }
 
 const (
-	mostTries    = 5        // for one connection
+	mostTries    = 3        // for one connection: the next one would take seven seconds
 	mostAttempts = 16 << 10 // that are remembered
+	latelyTime   = 3 * time.Second
+	writeTime    = 10 * time.Millisecond // for a packet to a client that is gone, maybe
 )
 
 // take takes one of the two packets of a refusal; with the second one, which is as
@@ -107,6 +111,7 @@ func (r *retrier) take(ctx context.Context, prefix string, refused refusal) {
 	}
 	if prefix == fromBackend {
 		t.refused = append(t.refused, refused.from)
+		r.lately[refused.from] = time.Now()
 		return
 	}
 	r.retry(ctx, refused, t.refused)
@@ -123,40 +128,42 @@ func (r *retrier) tidy(now time.Time) {
 			delete(r.tried, key)
 		}
 	}
+	for addr, since := range r.lately {
+		if now.Sub(since) > latelyTime {
+			delete(r.lately, addr)
+		}
+	}
 }
 
-// retry offers a connection to another backend than those that have refused it.
+// retry leads a connection to another backend than those that have refused it, or
+// anybody lately.
 func (r *retrier) retry(ctx context.Context, refused refusal, by []netip.AddrPort) {
-	to, ok := r.forwarder.table().Another(l4proxy.Frontend{Addr: refused.from, Proto: config.TCP}, refused.client, by)
+	now := time.Now()
+	avoid := func(b netip.AddrPort) bool {
+		return slices.Contains(by, b) || now.Sub(r.lately[b]) < latelyTime
+	}
+	to, ok := r.forwarder.table().Another(l4proxy.Frontend{Addr: refused.from, Proto: config.TCP}, refused.client, avoid)
 	if ok && len(by) < mostTries {
-		err := r.send(ctx, refused, to.Addr, len(by) > 1)
+		err := r.lead(refused, to.Addr, false)
+		if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY) { // of the connection that had the port before
+			err = r.lead(refused, to.Addr, true)
+		}
 		if err == nil {
 			r.forwarder.metrics.retried.Inc()
 			return
 		}
-		level.Debug(r.forwarder.log).Log("msg", "refused connection not offered to another backend", "client", refused.client, "to", to.Addr, "err", err)
+		level.Debug(r.forwarder.log).Log("msg", "refused connection not led to another backend", "client", refused.client, "to", to.Addr, "err", err)
 	}
 	// The client sends its SYN again if this does not reach it.
-	_ = r.write(ctx, refused.reset(), refused.client.Addr())
+	limited, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	_ = r.write(limited, refused.reset(), refused.client.Addr())
 }
 
-// send has the rules lead the connection to a backend, and sends its SYN again.
-// moved says that they led it to another one before.
-func (r *retrier) send(ctx context.Context, refused refusal, to netip.AddrPort, moved bool) error {
-	err := r.lead(refused, to, moved)
-	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY) { // from the connection that had the port before
-		err = r.lead(refused, to, true)
-	}
-	if err != nil {
-		return err
-	}
-	return r.write(ctx, refused.syn(), to.Addr())
-}
-
-// lead writes an element of the set again, in place of another if moved. A write
+// lead writes an element of the set again, in place of another if there is one. A write
 // that fails costs milliseconds, in which nobody writes to nftables: the kernel
 // waits for all packets that it has in hand.
-func (r *retrier) lead(refused refusal, to netip.AddrPort, moved bool) error {
+func (r *retrier) lead(refused refusal, to netip.AddrPort, replace bool) error {
 	f := r.forwarder.families[0]
 	if refused.from.Addr().Is6() {
 		f = r.forwarder.families[1]
@@ -167,7 +174,7 @@ func (r *retrier) lead(refused refusal, to netip.AddrPort, moved bool) error {
 		Val: a.join(to.Addr().AsSlice(), padded(to.Port())),
 	}
 	var p plan
-	if moved {
+	if replace {
 		p.unit(op{set: f.again, del: true, elems: keysOnly([]nftables.SetElement{e})}, op{set: f.again, elems: []nftables.SetElement{e}})
 	} else {
 		p.add(f.again, false, []nftables.SetElement{e})

@@ -35,11 +35,15 @@ func (l *lab) retries(f *Forwarder) (stop func()) {
 	return stop
 }
 
+// threeTries is more than a client's kernel takes to send its SYN three times.
+const threeTries = 8 * time.Second
+
 // A connection that a backend refuses goes to another one, from all clients, in both
 // families, at external address and node port, wherever the backends are.
 func TestRefusedConnectionsGoElsewhere(t *testing.T) {
 	l := newLab(t)
 	l.printRules()
+	l.patience = threeTries
 	for _, s := range []space{{"near", l.pod1.ns}, {"near", l.pod2.ns}, {"far", l.pod3.ns}} {
 		l.serve(s, 9001)
 	}
@@ -67,13 +71,21 @@ func TestRefusedConnectionsGoElsewhere(t *testing.T) {
 		{l.client, "198.51.100.12:82", "near 192.0.2.2"}, {l.client, "198.51.100.13:83", "near 192.0.2.2"},
 		{l.pod2, vip4 + ":80", "near "}, {l.node, vip4 + ":80", "near "},
 	} {
-		for range 24 {
+		l.together(16, func() {
 			if got := l.get(c.from, "tcp", c.addr); !strings.HasPrefix(got, c.want) {
 				t.Errorf("%s asks %s: %q, want %q", c.from.name, c.addr, got, c.want)
-				break
 			}
-		}
+		})
 	}
+}
+
+// together does n times the same at once.
+func (l *lab) together(n int, do func()) {
+	var all sync.WaitGroup
+	for range n {
+		all.Go(do)
+	}
+	all.Wait()
 }
 
 // Where nobody takes a connection the client is refused, whether there is one
@@ -90,20 +102,26 @@ func TestRefusedByAll(t *testing.T) {
 	}
 	w.endpoints("many", many)
 	apply(t, f, w)
-	for _, addr := range []string{vip4 + ":80", vip4 + ":81"} {
-		if got := l.get(l.client, "tcp", addr); got != "refused" { // the second time that it asks
-			t.Errorf("%s with nobody to offer it again: %s", addr, got)
+	after := func(what, addr string) {
+		t.Helper()
+		if got := l.get(l.client, "tcp", addr); got != "refused" { // when its kernel has asked twice
+			t.Errorf("%s, %s: %s", addr, what, got)
 		}
-		stop := l.retries(f)
-		l.expect(l.client, "tcp", addr, "refused") // at once
-		stop()
 	}
+	after("with nobody to lead it elsewhere", vip4+":80")
+	after("with nobody to lead it elsewhere", vip4+":81")
+	l.retries(f)
+	l.expect(l.client, "tcp", vip4+":80", "refused") // at once
+	l.patience = threeTries
+	l.together(64, func() { l.get(l.client, "tcp", vip4+":81") }) // now all are known to refuse
+	l.expect(l.client, "tcp", vip4+":81", "refused")              // at once
 }
 
 // The table may have changed between the SYN and its reset: who refused is not asked
 // again, and who was put in its place is.
 func TestRefusedByOneThatHasGone(t *testing.T) {
 	l := newLab(t)
+	l.patience = threeTries
 	l.serve(l.pod1, 9001)
 	w, f := newWorld(), l.forwarder()
 	l.retries(f)
@@ -114,5 +132,7 @@ func TestRefusedByOneThatHasGone(t *testing.T) {
 	f.mu.Lock() // as if the kernel's table were older
 	f.applied = w.table()
 	f.mu.Unlock()
-	l.expect(l.client, "tcp", vip4+":80", "pod1 192.0.2.2")
+	if got := l.get(l.client, "tcp", vip4+":80"); got != "pod1 192.0.2.2" {
+		t.Error(got)
+	}
 }

@@ -67,7 +67,7 @@ func host(a net.Addr) string { return netip.MustParseAddrPort(a.String()).Addr()
 // dial connects from s; local may be "" or an address and port to bind.
 func (l *lab) dial(s space, network, local, addr string) (c net.Conn, err error) {
 	s.in(l.t, func() error {
-		d := net.Dialer{Timeout: 1500 * time.Millisecond, Control: func(_, _ string, rc syscall.RawConn) error {
+		d := net.Dialer{Timeout: l.patience, Control: func(_, _ string, rc syscall.RawConn) error {
 			return rc.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
 		}}
 		if local != "" {
