@@ -53,6 +53,7 @@ var l4 = []bench.Figure{
 	{Name: "l4/write", Unit: "ms", Bar: bench.AtMost(1), Rig: write, Scale: microToMs, Metrics: []string{"BenchmarkChange/10000 write-p99-µs"}},
 	{Name: "l4/cold", Unit: "s", Bar: bench.AtMost(5), Rig: cold, Metrics: []string{"BenchmarkColdStart s-all"},
 		Notes: []bench.Reading{{Name: "elements", Metric: "BenchmarkColdStart elements"}, {Name: "kernel MB", Metric: "BenchmarkColdStart kernel-MB"}}},
-	none("l4/rollout", "requests", replace, failover.MetricFailed),
+	{Name: "l4/rollout", Unit: "requests", Bar: bench.Exactly(0), Of: bench.Total, Rig: replace, Metrics: []string{failover.MetricFailed},
+		Notes: []bench.Reading{{Name: "answered after more than 200 ms", Metric: failover.MetricSlow}}},
 	{Name: "l4/deadnode", Unit: "ms", Bar: bench.AtMost(1000), Of: bench.Largest, Rig: deadNode, Metrics: []string{failover.MetricMisled}},
 }

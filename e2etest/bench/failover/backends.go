@@ -3,18 +3,23 @@ package failover
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
 )
 
-// MetricMisled is ms from an event until the last request was sent that failed.
-const MetricMisled = "misled"
+const (
+	MetricMisled = "misled" // ms from an event until the last request was sent that failed
+	MetricSlow   = "slow"   // requests that were answered, and not as soon as others have to be
+)
 
 const (
 	deadRounds    = 9
 	rolledRounds  = 9
 	rolledService = "rolled"
 	rolledProbers = 5 // of 100 requests a second each
+	// rolledLimit lets a client's kernel send its SYN a second time (RFC 6298).
+	rolledLimit = 2 * time.Second
 )
 
 // DeadNode cuts the power of a node that has endpoints, but answers for none of
@@ -42,12 +47,13 @@ func (w *world) hitBackends(ctx context.Context, t *trial, e event, node string)
 		return nil, err
 	}
 	m := t.metrics()
-	m[MetricMisled] = 0
+	m[MetricMisled], m[MetricSlow] = 0, 0
 	for _, p := range t.probers {
 		s := p.peek()
 		if story := s.story(t.at); story != "" {
 			w.env.Say("%v: %s", p.Addr, story)
 		}
+		m[MetricSlow] += float64(s.slow(probeLimit))
 		m[MetricMisled] = max(m[MetricMisled], bench.Milliseconds(s.misled(t.at)))
 	}
 	return m, nil
@@ -65,7 +71,7 @@ func (l *Lab) Replace() *bench.Rig {
 		for i := range rolledProbers {
 			asked = append(asked, addrs[i%len(addrs)])
 		}
-		return w.hitBackends(ctx, askFrom(w.client.Netns, port, asked...), event{name: "rollout", strike: replaceRolled}, rolledService)
+		return w.hitBackends(ctx, askPatiently(w.client.Netns, port, rolledLimit, asked...), event{name: "rollout", strike: replaceRolled}, rolledService)
 	})
 }
 

@@ -279,7 +279,7 @@ func TestOnce(t *testing.T) {
 		netip.MustParseAddrPort("127.0.0.1:1"): "connect: connection refused",
 		netip.AddrPortFrom(netip.IPv6Loopback(), 1): "connect: connection refused",
 	} {
-		s := once(addr)
+		s := once(addr, probeLimit)
 		if got := fmt.Sprint(s.err); want == "" && s.err != nil || !strings.Contains(got, want) {
 			t.Errorf("%v: %v, want %q", addr, s.err, want)
 		}

@@ -134,7 +134,7 @@ func (w *world) master() (string, error) {
 		}
 		var s sample
 		err := w.client.Netns.Do(func() error {
-			s = once(netip.AddrPortFrom(addr, peerPort))
+			s = once(netip.AddrPortFrom(addr, peerPort), probeLimit)
 			return s.err
 		})
 		if err != nil {

@@ -19,8 +19,6 @@ import (
 const (
 	probeEvery = 10 * time.Millisecond
 	probeLimit = 200 * time.Millisecond
-	// workers are enough that none is waited for if no request is answered.
-	workers = int(probeLimit/probeEvery) + 4
 	// probePriority is below that of who watches for stalls of the machine.
 	probePriority = 1
 )
@@ -30,6 +28,7 @@ const (
 // kernel, so that none is late on a busy machine.
 type prober struct {
 	Addr  netip.Addr
+	limit time.Duration // for one request
 	stop  chan struct{}
 	ended sync.WaitGroup
 
@@ -38,10 +37,10 @@ type prober struct {
 }
 
 // startProber asks from within a namespace until it is stopped.
-func startProber(ns *network.Netns, addr netip.AddrPort) *prober {
-	p := &prober{Addr: addr.Addr(), stop: make(chan struct{})}
+func startProber(ns *network.Netns, addr netip.AddrPort, limit time.Duration) *prober {
+	p := &prober{Addr: addr.Addr(), limit: limit, stop: make(chan struct{})}
 	begin := time.Now()
-	for i := range workers {
+	for i := range p.workers() {
 		first := begin.Add(time.Duration(i+1) * probeEvery)
 		// A thread of its own, which stays in the namespace.
 		p.ended.Go(func() {
@@ -49,7 +48,7 @@ func startProber(ns *network.Netns, addr netip.AddrPort) *prober {
 				if err := bench.Urgent(probePriority); err != nil {
 					return err
 				}
-				p.work(first, func() sample { return once(addr) })
+				p.work(first, func() sample { return once(addr, limit) })
 				return nil
 			})
 			if err != nil { // the namespace is gone, or it may not be urgent
@@ -59,6 +58,9 @@ func startProber(ns *network.Netns, addr netip.AddrPort) *prober {
 	}
 	return p
 }
+
+// workers are enough that none is waited for if no request is answered.
+func (p *prober) workers() int { return int(p.limit/probeEvery) + 4 }
 
 // work asks whenever it is the worker's turn.
 func (p *prober) work(turn time.Time, ask func() sample) {
@@ -70,7 +72,7 @@ func (p *prober) work(turn time.Time, ask func() sample) {
 		default:
 			p.note(ask())
 		}
-		if turn = turn.Add(time.Duration(workers) * probeEvery); turn.Before(time.Now()) {
+		if turn = turn.Add(time.Duration(p.workers()) * probeEvery); turn.Before(time.Now()) {
 			turn = time.Now() // what was missed is not made up for
 		}
 	}
@@ -105,9 +107,9 @@ func (p *prober) end() samples {
 }
 
 // once makes one request on a new connection, all of it within the limit.
-func once(addr netip.AddrPort) sample {
+func once(addr netip.AddrPort, limit time.Duration) sample {
 	sent := time.Now()
-	conn, err := dial(addr, sent.Add(probeLimit))
+	conn, err := dial(addr, sent.Add(limit))
 	if err == nil {
 		_, err = exchange(conn)
 		conn.close()

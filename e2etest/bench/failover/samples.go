@@ -153,3 +153,13 @@ func orNone(err error) error {
 	}
 	return err
 }
+
+// slow is how many were answered, and took longer than limit.
+func (s samples) slow(limit time.Duration) (n int) {
+	for _, one := range s {
+		if one.err == nil && one.done.Sub(one.sent) > limit {
+			n++
+		}
+	}
+	return n
+}

@@ -40,9 +40,14 @@ type trial struct {
 
 // askFrom begins to ask addresses.
 func askFrom(ns *network.Netns, port uint16, addrs ...netip.Addr) *trial {
+	return askPatiently(ns, port, probeLimit, addrs...)
+}
+
+// askPatiently is askFrom with another limit for a request.
+func askPatiently(ns *network.Netns, port uint16, limit time.Duration, addrs ...netip.Addr) *trial {
 	t := &trial{}
 	for _, addr := range addrs {
-		t.probers = append(t.probers, startProber(ns, netip.AddrPortFrom(addr, port)))
+		t.probers = append(t.probers, startProber(ns, netip.AddrPortFrom(addr, port), limit))
 	}
 	return t
 }
