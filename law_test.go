@@ -83,7 +83,7 @@ var laws = map[string]law{
 	"speaker/bgp": {own: []string{"config", "config/feed", "speaker/announce"},
 		doors: join(logging, metrics, "github.com/osrg/gobgp/v3", "google.golang.org/protobuf", "golang.org/x/sys"), why: "the only door to GoBGP"},
 	"l4proxy/nft": {own: []string{"config", "config/feed", "l4proxy"},
-		doors: join(logging, metrics, "github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/mdlayher/socket", "github.com/vishvananda", "golang.org/x/sys"), why: "the only door to nftables and conntrack"},
+		doors: join(logging, metrics, "github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/mdlayher/socket", "github.com/vishvananda", "golang.org/x/sync", "golang.org/x/sys"), why: "the only door to nftables and conntrack"},
 	"l4proxy/relay/proxyproto": {pure: true, why: "the PROXY protocol: bytes in, values out"},
 	"l4proxy/relay": {own: []string{"config", "config/feed", "config/lines", "config/poll", "l4proxy", "l4proxy/relay/proxyproto"},
 		doors: join(metrics, "golang.org/x/sys"), why: "forwards in user space: event loops and their sockets"},

@@ -19,7 +19,7 @@ const (
 	mostTried = 1 << 16
 
 	// againTime is how long the client has to send its SYN again: it waits for a
-	// second (RFC 6298 §2), and for two more if that was lost.
+	// second (RFC 6298 §2), and twice as long after each further one.
 	againTime = 5 * time.Second
 	mostAgain = 1 << 14
 

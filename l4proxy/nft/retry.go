@@ -11,6 +11,7 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/google/nftables"
 	"github.com/mdlayher/socket"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -59,11 +60,7 @@ func (f *Forwarder) offerAgain(ctx context.Context) error {
 		return err
 	}
 	defer l.close()
-	return l.read(ctx, func(prefix string, packet []byte) {
-		if refused, ok := parseRefusal(packet); ok {
-			r.take(ctx, prefix, refused)
-		}
-	})
+	return r.run(ctx, l)
 }
 
 // retrier leads refused connections elsewhere. It is one goroutine's.
@@ -74,7 +71,6 @@ type retrier struct {
 	raw       [2]*socket.Conn // IPv4, IPv6
 	tried     map[attempt]*tries
 	lately    map[netip.AddrPort]time.Time // when backends last refused anybody
-	tidied    time.Time                    // both were
 }
 
 // attempt is one connection of a client; later ones have other sequence numbers.
@@ -83,10 +79,12 @@ type attempt struct {
 	sequence uint32
 }
 
-// tries are the backends that have refused an attempt.
+// tries are what is known of an attempt.
 type tries struct {
-	refused []netip.AddrPort
-	since   time.Time
+	frontend netip.AddrPort
+	refused  []netip.AddrPort // backends that have refused it
+	last     time.Time        // when the last of them did
+	leads    netip.AddrPort   // where its next SYN is led; not valid: where the table says
 }
 
 const (
@@ -94,65 +92,74 @@ const (
 	mostAttempts = 16 << 10 // that are remembered
 	latelyTime   = 3 * time.Second
 	writeTime    = 10 * time.Millisecond // for a packet to a client that is gone, maybe
+
+	// A backend is chosen shortly before the client's next SYN, and looked at until it
+	// has come: one that was right a second before may have ended as well.
+	chooseAfter = 600 * time.Millisecond
+	lookEvery   = 100 * time.Millisecond
 )
 
+// run takes refusals from l until an error.
+func (r *retrier) run(ctx context.Context, l *resetLog) error {
+	group, ctx := errgroup.WithContext(ctx)
+	type half struct {
+		prefix  string
+		refused refusal
+	}
+	halves := make(chan half, 256)
+	group.Go(func() error {
+		return l.read(ctx, func(prefix string, packet []byte) {
+			refused, ok := parseRefusal(packet)
+			if !ok {
+				return
+			}
+			select {
+			case halves <- half{prefix, refused}:
+			case <-ctx.Done():
+			}
+		})
+	})
+	group.Go(func() error {
+		var look <-chan time.Time
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case h := <-halves:
+				r.take(ctx, h.prefix, h.refused)
+			case <-look:
+				r.look(time.Now())
+				look = nil
+			}
+			if look == nil && len(r.tried)+len(r.lately) > 0 {
+				look = time.After(lookEvery)
+			}
+		}
+	})
+	return group.Wait()
+}
+
 // take takes one of the two packets of a refusal; with the second one, which is as
-// from the frontend, it acts.
+// from the frontend, it knows whether there is anybody else.
 func (r *retrier) take(ctx context.Context, prefix string, refused refusal) {
-	r.tidy(time.Now())
 	key := attempt{refused.client, refused.sequence}
 	t := r.tried[key]
 	if t == nil {
 		if len(r.tried) >= mostAttempts {
 			return
 		}
-		t = &tries{since: time.Now()}
+		t = &tries{}
 		r.tried[key] = t
 	}
-	if prefix == fromBackend {
+	if t.last = time.Now(); prefix == fromBackend {
 		t.refused = append(t.refused, refused.from)
-		r.lately[refused.from] = time.Now()
+		r.lately[refused.from] = t.last
 		return
 	}
-	r.retry(ctx, refused, t.refused)
-}
-
-// tidy forgets what is over, now and then.
-func (r *retrier) tidy(now time.Time) {
-	if now.Sub(r.tidied) < time.Second {
+	t.frontend = refused.from
+	if _, ok := r.another(key, t); ok && len(t.refused) < mostTries {
+		r.forwarder.metrics.retried.Inc()
 		return
-	}
-	r.tidied = now
-	for key, t := range r.tried {
-		if now.Sub(t.since) > againTime {
-			delete(r.tried, key)
-		}
-	}
-	for addr, since := range r.lately {
-		if now.Sub(since) > latelyTime {
-			delete(r.lately, addr)
-		}
-	}
-}
-
-// retry leads a connection to another backend than those that have refused it, or
-// anybody lately.
-func (r *retrier) retry(ctx context.Context, refused refusal, by []netip.AddrPort) {
-	now := time.Now()
-	avoid := func(b netip.AddrPort) bool {
-		return slices.Contains(by, b) || now.Sub(r.lately[b]) < latelyTime
-	}
-	to, ok := r.forwarder.table().Another(l4proxy.Frontend{Addr: refused.from, Proto: config.TCP}, refused.client, avoid)
-	if ok && len(by) < mostTries {
-		err := r.lead(refused, to.Addr, false)
-		if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY) { // of the connection that had the port before
-			err = r.lead(refused, to.Addr, true)
-		}
-		if err == nil {
-			r.forwarder.metrics.retried.Inc()
-			return
-		}
-		level.Debug(r.forwarder.log).Log("msg", "refused connection not led to another backend", "client", refused.client, "to", to.Addr, "err", err)
 	}
 	// The client sends its SYN again if this does not reach it.
 	limited, cancel := context.WithTimeout(ctx, writeTime)
@@ -160,17 +167,61 @@ func (r *retrier) retry(ctx context.Context, refused refusal, by []netip.AddrPor
 	_ = r.write(limited, refused.reset(), refused.client.Addr())
 }
 
+// another is where the next SYN of an attempt should lead.
+func (r *retrier) another(key attempt, t *tries) (l4proxy.Backend, bool) {
+	now := time.Now()
+	avoid := func(b netip.AddrPort) bool {
+		return slices.Contains(t.refused, b) || now.Sub(r.lately[b]) < latelyTime
+	}
+	return r.forwarder.table().Another(l4proxy.Frontend{Addr: t.frontend, Proto: config.TCP}, key.client, avoid)
+}
+
+// look forgets what is over, and leads SYNs that may come soon.
+func (r *retrier) look(now time.Time) {
+	for addr, since := range r.lately {
+		if now.Sub(since) > latelyTime {
+			delete(r.lately, addr)
+		}
+	}
+	for key, t := range r.tried {
+		switch passed := now.Sub(t.last); {
+		case passed > againTime:
+			delete(r.tried, key)
+		case passed > chooseAfter && t.frontend.IsValid():
+			if err := r.choose(key, t); err != nil {
+				level.Debug(r.forwarder.log).Log("msg", "refused connection not led to another backend", "client", key.client, "err", err)
+			}
+		}
+	}
+}
+
+// choose has the rules lead the next SYN of an attempt to a backend that is one now.
+func (r *retrier) choose(key attempt, t *tries) error {
+	b, ok := r.another(key, t)
+	if !ok || b.Addr == t.leads {
+		return nil
+	}
+	err := r.lead(key.client, t.frontend, b.Addr, t.leads.IsValid())
+	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY) { // of the connection that had the port before
+		err = r.lead(key.client, t.frontend, b.Addr, true)
+	}
+	if err == nil {
+		t.leads = b.Addr
+	}
+	return err
+}
+
 // lead writes an element of the set again, in place of another if there is one. A write
 // that fails costs milliseconds, in which nobody writes to nftables: the kernel
 // waits for all packets that it has in hand.
-func (r *retrier) lead(refused refusal, to netip.AddrPort, replace bool) error {
+func (r *retrier) lead(client, frontend, to netip.AddrPort, replace bool) error {
 	f := r.forwarder.families[0]
-	if refused.from.Addr().Is6() {
+	if frontend.Addr().Is6() {
 		f = r.forwarder.families[1]
 	}
 	a := &r.arena
 	e := nftables.SetElement{
-		Key: a.join(refused.client.Addr().AsSlice(), padded(refused.client.Port()), refused.from.Addr().AsSlice(), padded(refused.from.Port())),
+		Key: a.join(client.Addr().AsSlice(), padded(client.Port()), frontend.Addr().AsSlice(), padded(frontend.Port())),
 		Val: a.join(to.Addr().AsSlice(), padded(to.Port())),
 	}
 	var p plan
