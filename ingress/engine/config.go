@@ -20,6 +20,8 @@ type Config struct {
 	// -Port, -Proto and Forwarded are believed; of all others they are dropped.
 	Trusted []netip.Prefix
 
+	TLS TLS // for listeners that speak it
+
 	// MaxBody bounds the bytes of a request's body: 413. 0: no bound.
 	MaxBody int64
 }

@@ -17,6 +17,9 @@ import (
 // conn is a client's connection. But for hurry and cut, it is its goroutine's own.
 type conn struct {
 	*net.TCPConn
+	stream stream // the same, or TLS over it
+	proto  string // "http" or "https"
+	broken bool   // it must not look as if it ended in order
 	e      *Engine
 	peer   netip.Addr
 	from   string // peer
@@ -29,8 +32,11 @@ type conn struct {
 	asks    atomic.Pointer[backend] // whom it waits for
 }
 
-func newConn(e *Engine, tcp *net.TCPConn) *conn {
-	c := &conn{TCPConn: tcp, e: e, server: http.NewServer(e.opts.Limits)}
+func newConn(e *Engine, tcp *net.TCPConn, secure bool) *conn {
+	c := &conn{TCPConn: tcp, stream: tcp, proto: "http", e: e, server: http.NewServer(e.opts.Limits)}
+	if secure {
+		c.proto = "https"
+	}
 	if remote, ok := tcp.RemoteAddr().(*net.TCPAddr); ok {
 		c.peer = remote.AddrPort().Addr().Unmap().WithZone("")
 	}
@@ -43,6 +49,9 @@ func newConn(e *Engine, tcp *net.TCPConn) *conn {
 
 // serve answers one request after the other.
 func (c *conn) serve() {
+	if c.proto == "https" && !c.secure() {
+		return
+	}
 	for ok := c.next(c.e.opts.Header); ok; ok = c.next(c.e.opts.Idle) {
 		if !c.answer() {
 			return
@@ -89,7 +98,7 @@ func (c *conn) fill(deadline time.Time) error {
 	if c.e.finishing.Load() { // hurry may have come before that
 		c.hurry()
 	}
-	_, err := c.in.fill(c.TCPConn, smallBuffer, c.e.room)
+	_, err := c.in.fill(c.stream, smallBuffer, c.e.room)
 	return err
 }
 
@@ -99,6 +108,15 @@ func (c *conn) hurry() {
 	if c.waiting.Load() {
 		_ = c.SetReadDeadline(time.Now().Add(lastWait))
 	}
+}
+
+// end closes the connection, over TLS with a word of farewell, without which the
+// client could not tell the end from a cut (RFC 8446 section 6.1).
+func (c *conn) end() {
+	if !c.broken {
+		_ = c.stream.Close()
+	}
+	_ = c.Close()
 }
 
 // cut ends a connection whatever is under way.
@@ -122,14 +140,14 @@ func (c *conn) refuse(err error) {
 // write sends to the client.
 func (c *conn) write(b []byte) error {
 	_ = c.SetWriteDeadline(time.Now().Add(c.e.opts.Client))
-	_, err := c.Write(b)
+	_, err := c.stream.Write(b)
 	return err
 }
 
 // linger ends a connection in order: with unread bytes in our kernel, closing it
 // would reset it, and the client might never see the answer.
 func (c *conn) linger() {
-	if c.CloseWrite() != nil || peek(c.TCPConn) == gone {
+	if c.stream.CloseWrite() != nil || c.gone() {
 		return
 	}
 	_ = c.SetReadDeadline(time.Now().Add(lingerFor))

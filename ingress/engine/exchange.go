@@ -51,7 +51,7 @@ func (c *conn) answer() (onward bool) {
 	switch {
 	case err == nil:
 	case x.answered: // it is too late to say so
-		_ = c.SetLinger(0) // a client that reads until the end must not take this for it
+		c.broken, _ = true, c.SetLinger(0) // a client that reads until the end must not take this for it
 		return false
 	case errors.Is(err, errClient):
 		return false

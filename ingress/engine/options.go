@@ -11,9 +11,10 @@ import (
 
 // Options say how to serve. Zero values mean the defaults given.
 type Options struct {
-	Listen []string // addresses; ":8080" is every address, both families
-	Logger log.Logger
-	Limits http.Limits // of heads; default [http.DefaultLimits]
+	Listen    []string // addresses; ":8080" is every address, both families
+	ListenTLS []string // addresses for HTTPS
+	Logger    log.Logger
+	Limits    http.Limits // of heads; default [http.DefaultLimits]
 
 	// The end: for Drain, go on accepting, with each answer closing its
 	// connection, while the rest of the world learns that we leave; then, for Grace
@@ -21,7 +22,7 @@ type Options struct {
 	Drain time.Duration // default none
 	Grace time.Duration // default 20s
 
-	Header time.Duration // for a client to send a whole head; default 15s
+	Header time.Duration // for a client to send a whole head, and for its TLS handshake; default 15s
 	Idle   time.Duration // of a client's connection between requests; default 75s
 	Client time.Duration // for a client to take or send a piece of a body; default 60s
 

@@ -139,7 +139,7 @@ func (x *exchange) more() (ended bool, err error) {
 			fallthrough
 		case busy: // the time for an answer begins when all of the request is there
 			x.deadline = time.Now().Add(x.c.e.opts.Response)
-		case peek(x.c.TCPConn) == gone:
+		case x.c.gone():
 			return false, errClient
 		case time.Now().After(x.deadline):
 			return false, errNoAnswer

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 type state struct {
 	Config
 	pools     []pool
+	tls       *tls.Config
 	endpoints map[netip.AddrPort]*endpoint
 }
 
@@ -22,7 +24,7 @@ type pool struct {
 // newState makes a state that shares the endpoints that both have with the one
 // before.
 func newState(cfg Config, before *state) *state {
-	s := &state{Config: cfg, pools: make([]pool, len(cfg.Pools)), endpoints: map[netip.AddrPort]*endpoint{}}
+	s := &state{Config: cfg, pools: make([]pool, len(cfg.Pools)), tls: cfg.TLS.config(), endpoints: map[netip.AddrPort]*endpoint{}}
 	for i := range cfg.Pools {
 		s.pools[i].next.Store(rand.Uint32()) // not every swap begins with the same one
 		for _, addr := range cfg.Pools[i].Endpoints {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"io"
-	"net"
 	"time"
 )
 
@@ -14,9 +13,9 @@ func (x *exchange) tunnel() error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		x.carry(x.backend.TCPConn, x.c.TCPConn, &x.c.in)
+		x.carry(x.backend.TCPConn, x.c.stream, &x.c.in)
 	}()
-	x.carry(x.c.TCPConn, x.backend.TCPConn, &x.in)
+	x.carry(x.c.stream, x.backend.TCPConn, &x.in)
 	<-done
 	return nil
 }
@@ -24,7 +23,7 @@ func (x *exchange) tunnel() error {
 // carry moves bytes one way, those that were read already first. When that way
 // ended, the other one has the time that is given to a silent client; when it
 // broke, both end.
-func (x *exchange) carry(to, from *net.TCPConn, first *buffer) {
+func (x *exchange) carry(to, from stream, first *buffer) {
 	_, err := to.Write(first.bytes())
 	first.use(len(first.bytes()))
 	if err == nil {

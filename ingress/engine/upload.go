@@ -95,7 +95,7 @@ func (x *exchange) pump() error {
 		if x.unneeded.Load() {
 			return errUnwanted
 		}
-		if _, err := c.in.fill(c.TCPConn, largeBuffer, c.e.room); late(err) {
+		if _, err := c.in.fill(c.stream, largeBuffer, c.e.room); late(err) {
 			return errSlowBody
 		} else if err != nil {
 			return fmt.Errorf("%w: %w", errClient, err)
