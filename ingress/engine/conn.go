@@ -17,7 +17,7 @@ import (
 // conn is a client's connection. But for hurry and cut, it is its goroutine's own.
 type conn struct {
 	*net.TCPConn
-	stream stream // the same, or TLS over it
+	wire   wire   // the same, or TLS over it
 	proto  string // "http" or "https"
 	broken bool   // it must not look as if it ended in order
 	e      *Engine
@@ -28,12 +28,14 @@ type conn struct {
 	req    http.Request
 	in     buffer
 
+	down []byte // for the client, during an exchange
+
 	waiting atomic.Bool             // for a request of which nothing came yet
 	asks    atomic.Pointer[backend] // whom it waits for
 }
 
 func newConn(e *Engine, tcp *net.TCPConn, secure bool) *conn {
-	c := &conn{TCPConn: tcp, stream: tcp, proto: "http", e: e, server: http.NewServer(e.opts.Limits)}
+	c := &conn{TCPConn: tcp, wire: tcp, proto: "http", e: e, server: http.NewServer(e.opts.Limits)}
 	if secure {
 		c.proto = "https"
 	}
@@ -53,7 +55,7 @@ func (c *conn) serve() {
 		return
 	}
 	for ok := c.next(c.e.opts.Header); ok; ok = c.next(c.e.opts.Idle) {
-		if !c.answer() {
+		if !c.exchange() {
 			return
 		}
 		if c.in.shrink() {
@@ -98,7 +100,7 @@ func (c *conn) fill(deadline time.Time) error {
 	if c.e.finishing.Load() { // hurry may have come before that
 		c.hurry()
 	}
-	_, err := c.in.fill(c.stream, smallBuffer, c.e.room)
+	_, err := c.in.fill(c.wire, smallBuffer, c.e.room)
 	return err
 }
 
@@ -110,11 +112,11 @@ func (c *conn) hurry() {
 	}
 }
 
-// end closes the connection, over TLS with a word of farewell, without which the
+// leave closes the connection, over TLS with a word of farewell, without which the
 // client could not tell the end from a cut (RFC 8446 section 6.1).
-func (c *conn) end() {
+func (c *conn) leave() {
 	if !c.broken {
-		_ = c.stream.Close()
+		_ = c.wire.Close()
 	}
 	_ = c.Close()
 }
@@ -122,7 +124,7 @@ func (c *conn) end() {
 // cut ends a connection whatever is under way.
 func (c *conn) cut() {
 	_ = c.Close()
-	if b := c.asks.Load(); b != nil {
+	if b := c.asks.Swap(nil); b != nil { // and not for others to use again
 		_ = b.Close()
 	}
 }
@@ -140,14 +142,14 @@ func (c *conn) refuse(err error) {
 // write sends to the client.
 func (c *conn) write(b []byte) error {
 	_ = c.SetWriteDeadline(time.Now().Add(c.e.opts.Client))
-	_, err := c.stream.Write(b)
+	_, err := c.wire.Write(b)
 	return err
 }
 
 // linger ends a connection in order: with unread bytes in our kernel, closing it
 // would reset it, and the client might never see the answer.
 func (c *conn) linger() {
-	if c.stream.CloseWrite() != nil || c.gone() {
+	if c.wire.CloseWrite() != nil || c.gone() {
 		return
 	}
 	_ = c.SetReadDeadline(time.Now().Add(lingerFor))

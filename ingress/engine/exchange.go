@@ -16,7 +16,10 @@ import (
 // exchange is one request on its way.
 type exchange struct {
 	*work
-	c        *conn
+	c        *conn // that the request came on
+	client   asker
+	req      *http.Request
+	asks     *atomic.Pointer[backend] // whoever takes it out ends the connection, or keeps it
 	state    *state
 	pool     *pool
 	target   []byte    // the path in normal form
@@ -28,7 +31,7 @@ type exchange struct {
 	size     int64       // of the body so far
 	ended    atomic.Bool // the request was read to its end
 	heard    bool        // something came back
-	answered bool        // the head of the final answer is in down, or sent
+	answered bool        // the head of the final answer is on its way
 	deadline time.Time   // for what comes back next
 
 	// upload is where the goroutine that sends the body says how it ended; nil if
@@ -38,16 +41,16 @@ type exchange struct {
 	cutOff   bool        // the body did not reach the backend as a whole
 }
 
-// answer serves the request whose head was read, and tells whether the client's
+// exchange serves the request whose head was read, and tells whether the client's
 // connection goes on.
-func (c *conn) answer() (onward bool) {
-	x := &exchange{work: c.e.borrow(), c: c, state: c.e.state.Load()}
-	defer c.e.give(x.work)
-	err := x.run()
-	x.release(err == nil)
-	if err != nil {
-		level.Debug(c.e.opts.Logger).Log("msg", "request failed", "peer", c.from, "addr", x.addr(), "err", err)
-	}
+func (c *conn) exchange() (onward bool) {
+	x := &exchange{work: c.e.borrow(), c: c, client: c, req: &c.req, asks: &c.asks, state: c.e.state.Load()}
+	c.down = x.down
+	defer func() {
+		x.down, c.down = c.down, nil
+		c.e.give(x.work)
+	}()
+	err := x.serve()
 	switch {
 	case err == nil:
 	case x.answered: // it is too late to say so
@@ -65,6 +68,16 @@ func (c *conn) answer() (onward bool) {
 	return true
 }
 
+// serve serves the request, or tells why there is no answer, or none to its end.
+func (x *exchange) serve() error {
+	err := x.run()
+	x.release(err == nil)
+	if err != nil {
+		level.Debug(x.c.e.opts.Logger).Log("msg", "request failed", "peer", x.c.from, "addr", x.addr(), "err", err)
+	}
+	return err
+}
+
 func (x *exchange) addr() string {
 	if x.endpoint == nil {
 		return ""
@@ -72,18 +85,12 @@ func (x *exchange) addr() string {
 	return x.endpoint.addr
 }
 
-// fail answers a request that no backend answered. If its body is not all there,
-// the connection ends.
+// fail answers a request that no backend answered.
 func (x *exchange) fail(err error) {
 	_ = x.collect()
-	if x.c.e.leaving.Load() || !x.ended.Load() {
-		x.c.server.Close()
-	}
-	status, text := verdict(err)
-	_ = x.c.write(x.c.server.AppendAnswer(x.down[:0], status, text, serverField))
+	x.client.answer(err, x.ended.Load())
 }
 
-// run serves the request, or returns why there is no answer.
 func (x *exchange) run() error {
 	if err := x.decide(); err != nil {
 		return err
@@ -98,7 +105,7 @@ func (x *exchange) run() error {
 
 // decide finds the pool, and makes the request ready to be sent.
 func (x *exchange) decide() error {
-	r := &x.c.req
+	r := x.req
 	if x.state == nil {
 		return errStarting
 	}
@@ -124,7 +131,7 @@ func (x *exchange) decide() error {
 	if err := x.collect(); err != nil {
 		return err
 	}
-	x.waits = x.c.server.Waits() && x.size == 0
+	x.waits = x.req.Waits() && x.size == 0
 	return nil
 }
 
@@ -132,11 +139,10 @@ func (x *exchange) decide() error {
 // more, for that would move what the request's slices are of.
 func (x *exchange) collect() error {
 	for !x.ended.Load() {
-		p, err := x.c.server.Next(x.c.in.bytes(), &x.c.req)
+		p, err := x.client.piece()
 		if err != nil {
 			return err
 		}
-		x.c.in.use(p.Used)
 		switch p.Kind {
 		case http.More:
 			return nil
@@ -169,12 +175,12 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 	if x.backend, err = x.connect(avoid == nil); err != nil {
 		return true, err
 	}
-	x.c.asks.Store(x.backend)
+	x.asks.Store(x.backend)
 	whole := x.ended.Load()
 	x.up = x.appendRequest(x.up[:0], &x.backend.client)
 	x.up = x.backend.client.AppendData(x.up, x.body)
 	if whole {
-		x.up = x.backend.client.AppendEnd(x.up, x.c.req.Trailers)
+		x.up = x.backend.client.AppendEnd(x.up, x.req.Trailers)
 	}
 	sent, err := x.send(x.up)
 	if err == nil {
@@ -247,7 +253,7 @@ func (x *exchange) send(b []byte) (int, error) {
 // drop closes the connection to the backend.
 func (x *exchange) drop() {
 	if x.backend != nil {
-		x.c.asks.Store(nil)
+		x.asks.Store(nil)
 		_ = x.backend.Close()
 		x.backend = nil
 	}
@@ -257,8 +263,8 @@ func (x *exchange) drop() {
 // if another request may follow on it.
 func (x *exchange) release(sound bool) {
 	x.endUpload()
-	if b := x.backend; b != nil && sound && !x.cutOff && b.client.Reusable() && len(x.in.bytes()) == 0 {
-		x.c.asks.Store(nil)
+	b := x.backend
+	if b != nil && sound && !x.cutOff && b.client.Reusable() && len(x.in.bytes()) == 0 && x.asks.CompareAndSwap(b, nil) {
 		x.backend = nil
 		x.endpoint.put(b, time.Now(), &x.c.e.opts)
 	}

@@ -18,7 +18,7 @@ var (
 // appendRequest appends the head of the request for a client, with what the
 // backend is to know of the one who asked.
 func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
-	r, trusted := &x.c.req, x.state.trusts(x.c.peer)
+	r, trusted := x.req, x.state.trusts(x.c.peer)
 	drop := mine
 	if trusted {
 		drop &^= claims

@@ -98,7 +98,7 @@ func (e *Engine) begin(tcp *net.TCPConn, secure bool) {
 	e.mu.Unlock()
 	e.ended.Go(func() {
 		defer func() {
-			c.end()
+			c.leave()
 			e.mu.Lock()
 			delete(e.conns, c)
 			e.mu.Unlock()

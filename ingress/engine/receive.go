@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 
 // receive passes the backend's answer to the client.
 func (x *exchange) receive() error {
-	client, server := &x.backend.client, &x.c.server
+	client := &x.backend.client
 	x.deadline = time.Now().Add(x.c.e.opts.Response)
 	for {
 		p, err := client.Next(x.in.bytes(), &x.res)
@@ -26,13 +25,14 @@ func (x *exchange) receive() error {
 			}
 			continue
 		case http.Data:
-			x.down = server.AppendData(x.down, p.Data)
+			if err := x.client.data(p.Data); err != nil {
+				return err
+			}
 			continue
 		case http.End:
-			x.down = server.AppendEnd(x.down, x.res.Trailers)
-			return x.flush()
+			return x.client.end(x.res.Trailers)
 		}
-		if err := x.flush(); err != nil {
+		if err := x.client.flush(); err != nil {
 			return err
 		}
 		if client.Switched() {
@@ -48,34 +48,22 @@ func (x *exchange) receive() error {
 			if err := client.EOF(); err != nil {
 				return err
 			}
-			x.down = server.AppendEnd(x.down, nil)
-			return x.flush()
+			return x.client.end(nil)
 		}
 	}
 }
 
 // passHead passes on the head of an answer, interim or final.
 func (x *exchange) passHead() error {
-	server := &x.c.server
 	switch {
 	case x.res.Status == 100:
 		return x.goOn()
 	case x.res.Interim():
-		if server.TakesInterim() {
-			x.down = http.EndHead(server.AppendResponse(x.down, &x.res, 0))
-		}
-		return nil
+		return x.client.interim(&x.res)
 	}
-	x.answered = true
-	if x.c.e.leaving.Load() || !x.ended.Load() { // what is left of the request would be taken for the next one
-		server.Close()
-	}
-	x.down = server.AppendResponse(x.down, &x.res, 0)
-	if x.res.Get(http.ServerName) == nil {
-		x.down = append(x.down, serverField...)
-	}
-	x.down = http.EndHead(x.down)
-	return nil
+	err := x.client.head(&x.res, x.ended.Load())
+	x.answered = err == nil
+	return err
 }
 
 // goOn has a client that waits for 100 Continue send its body.
@@ -84,24 +72,10 @@ func (x *exchange) goOn() error {
 		return nil
 	}
 	x.waits = false
-	x.down = x.c.server.AppendContinue(x.down)
-	if err := x.flush(); err != nil {
+	if err := x.client.proceed(); err != nil {
 		return err
 	}
 	x.beginUpload()
-	return nil
-}
-
-// flush sends what is for the client.
-func (x *exchange) flush() error {
-	if len(x.down) == 0 {
-		return nil
-	}
-	err := x.c.write(x.down)
-	x.down = x.down[:0]
-	if err != nil {
-		return fmt.Errorf("%w: %w", errClient, err)
-	}
 	return nil
 }
 
@@ -139,7 +113,7 @@ func (x *exchange) more() (ended bool, err error) {
 			fallthrough
 		case busy: // the time for an answer begins when all of the request is there
 			x.deadline = time.Now().Add(x.c.e.opts.Response)
-		case x.c.gone():
+		case x.client.gone():
 			return false, errClient
 		case time.Now().After(x.deadline):
 			return false, errNoAnswer

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -68,10 +69,12 @@ func (e *Engine) newest(*tls.ClientHelloInfo) (*tls.Config, error) {
 	return s.tls, nil
 }
 
-// stream is what bytes go through: a connection of TCP, or TLS over one.
-type stream interface {
-	net.Conn
+// wire is what bytes go through: a connection of TCP, TLS over one, or a stream
+// of HTTP/2.
+type wire interface {
+	io.ReadWriteCloser
 	CloseWrite() error
+	SetReadDeadline(time.Time) error
 }
 
 // secure does the handshake. It is false if nothing can be served.
@@ -88,7 +91,7 @@ func (c *conn) secure() bool {
 	turn.end()
 	_ = c.SetDeadline(time.Time{})
 	if err == nil {
-		c.stream = session
+		c.wire = session
 		return true
 	}
 	level.Debug(c.e.opts.Logger).Log("msg", "TLS handshake failed", "peer", c.from, "err", err)

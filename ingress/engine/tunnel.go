@@ -8,14 +8,14 @@ import (
 // tunnel is for a connection that goes on with another protocol, both ways, until
 // both sides ended it, or one broke off.
 func (x *exchange) tunnel() error {
-	_ = x.c.SetDeadline(time.Time{})
+	client, first := x.client.through()
 	_ = x.backend.SetDeadline(time.Time{})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		x.carry(x.backend.TCPConn, x.c.stream, &x.c.in)
+		x.carry(x.backend.TCPConn, client, first)
 	}()
-	x.carry(x.c.stream, x.backend.TCPConn, &x.in)
+	x.carry(client, x.backend.TCPConn, &x.in)
 	<-done
 	return nil
 }
@@ -23,7 +23,7 @@ func (x *exchange) tunnel() error {
 // carry moves bytes one way, those that were read already first. When that way
 // ended, the other one has the time that is given to a silent client; when it
 // broke, both end.
-func (x *exchange) carry(to, from stream, first *buffer) {
+func (x *exchange) carry(to, from wire, first *buffer) {
 	_, err := to.Write(first.bytes())
 	first.use(len(first.bytes()))
 	if err == nil {

@@ -57,7 +57,7 @@ func (x *exchange) endUpload() {
 	}
 	if !x.ended.Load() {
 		x.unneeded.Store(true) // before the deadlines, which pump may be about to set anew
-		_ = x.c.SetReadDeadline(past)
+		x.client.interrupt()
 		_ = x.backend.SetWriteDeadline(past)
 	}
 	x.cutOff = <-x.upload != nil
@@ -66,14 +66,13 @@ func (x *exchange) endUpload() {
 
 // pump sends the rest of the body.
 func (x *exchange) pump() error {
-	c, client := x.c, &x.backend.client
+	client := &x.backend.client
 	up := x.up[:0]
 	for {
-		p, err := c.server.Next(c.in.bytes(), &c.req)
+		p, err := x.client.piece()
 		if err != nil {
 			return err
 		}
-		c.in.use(p.Used) // at once: what was read must never be read again
 		switch p.Kind {
 		case http.Data:
 			if err := x.weigh(p.Data); err != nil {
@@ -83,7 +82,7 @@ func (x *exchange) pump() error {
 			continue
 		case http.End:
 			x.ended.Store(true) // before the backend can know, and answer
-			up = client.AppendEnd(up, c.req.Trailers)
+			up = client.AppendEnd(up, x.req.Trailers)
 		}
 		if _, err := x.send(up); err != nil {
 			return fmt.Errorf("%w: %w", errUnwanted, err)
@@ -91,14 +90,8 @@ func (x *exchange) pump() error {
 		if up = up[:0]; p.Kind == http.End {
 			return nil
 		}
-		_ = c.SetReadDeadline(time.Now().Add(c.e.opts.Client))
-		if x.unneeded.Load() {
-			return errUnwanted
-		}
-		if _, err := c.in.fill(c.stream, largeBuffer, c.e.room); late(err) {
-			return errSlowBody
-		} else if err != nil {
-			return fmt.Errorf("%w: %w", errClient, err)
+		if err := x.client.await(&x.unneeded); err != nil {
+			return err
 		}
 	}
 }
