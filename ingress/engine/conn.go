@@ -12,6 +12,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
+	"github.com/steelyard-lb/steelyard/ingress/http/h2"
 )
 
 // conn is a client's connection. But for hurry and cut, it is its goroutine's own.
@@ -19,6 +20,8 @@ type conn struct {
 	*net.TCPConn
 	wire   wire   // the same, or TLS over it
 	proto  string // "http" or "https"
+	two    bool   // it speaks HTTP/2
+	fresh  bool   // too little came without TLS to tell
 	broken bool   // it must not look as if it ended in order
 	e      *Engine
 	peer   netip.Addr
@@ -30,13 +33,14 @@ type conn struct {
 
 	down []byte // for the client, during an exchange
 
-	waiting atomic.Bool             // for a request of which nothing came yet
-	asks    atomic.Pointer[backend] // whom it waits for
+	waiting atomic.Bool                   // for a request of which nothing came yet
+	asks    atomic.Pointer[backend]       // whom it waits for
+	session atomic.Pointer[clientSession] // if it speaks HTTP/2
 }
 
 func newConn(e *Engine, tcp *net.TCPConn, secure bool) *conn {
 	c := &conn{TCPConn: tcp, wire: tcp, proto: "http", e: e, server: http.NewServer(e.opts.Limits)}
-	if secure {
+	if c.fresh = !secure; secure {
 		c.proto = "https"
 	}
 	if remote, ok := tcp.RemoteAddr().(*net.TCPAddr); ok {
@@ -49,11 +53,22 @@ func newConn(e *Engine, tcp *net.TCPConn, secure bool) *conn {
 	return c
 }
 
-// serve answers one request after the other.
+// serve serves the connection to its end.
 func (c *conn) serve() {
 	if c.proto == "https" && !c.secure() {
 		return
 	}
+	if !c.two {
+		c.http1()
+	}
+	if c.two {
+		c.http2()
+	}
+}
+
+// http1 answers one request after the other, unless it is not HTTP/1.1 that the
+// client speaks.
+func (c *conn) http1() {
 	for ok := c.next(c.e.opts.Header); ok; ok = c.next(c.e.opts.Idle) {
 		if !c.exchange() {
 			return
@@ -71,9 +86,18 @@ func (c *conn) next(patience time.Duration) bool {
 	c.waiting.Store(true)
 	defer c.waiting.Store(false)
 	for {
-		p, err := c.server.Next(c.in.bytes(), &c.req)
-		c.in.use(p.Used)
+		var p http.Piece
+		var err error
+		if c.fresh {
+			c.sniff()
+		}
+		if !c.fresh {
+			p, err = c.server.Next(c.in.bytes(), &c.req)
+			c.in.use(p.Used)
+		}
 		switch {
+		case c.two:
+			return false
 		case err != nil:
 			c.refuse(err)
 			return false
@@ -93,6 +117,10 @@ func (c *conn) next(patience time.Duration) bool {
 	}
 }
 
+// sniff looks whether the client speaks HTTP/2 with prior knowledge (RFC 9113
+// section 3.3).
+func (c *conn) sniff() { c.two, c.fresh = h2.IsPreface(c.in.bytes()) }
+
 // fill reads once, and not longer than until deadline. It may end early with
 // [os.ErrDeadlineExceeded] when the connection is hurried.
 func (c *conn) fill(deadline time.Time) error {
@@ -107,6 +135,10 @@ func (c *conn) fill(deadline time.Time) error {
 // hurry has a connection on which nothing is under way end soon. What a client
 // sent in the last moment is served.
 func (c *conn) hurry() {
+	if s := c.session.Load(); s != nil {
+		s.hurry()
+		return
+	}
 	if c.waiting.Load() {
 		_ = c.SetReadDeadline(time.Now().Add(lastWait))
 	}

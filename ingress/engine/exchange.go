@@ -191,7 +191,7 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 			return false, nil
 		}
 	}
-	if x.heard || errors.Is(err, errClient) || errors.Is(err, errNoAnswer) || sent > 0 && !(x.safe && whole) {
+	if x.heard || x.client.gone() || errors.Is(err, errClient) || errors.Is(err, errNoAnswer) || sent > 0 && !(x.safe && whole) {
 		return false, err
 	}
 	x.drop()

@@ -7,6 +7,7 @@ import (
 	"github.com/go-kit/log"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
+	"github.com/steelyard-lb/steelyard/ingress/http/h2"
 )
 
 // Options say how to serve. Zero values mean the defaults given.
@@ -15,6 +16,7 @@ type Options struct {
 	ListenTLS []string // addresses for HTTPS
 	Logger    log.Logger
 	Limits    http.Limits // of heads; default [http.DefaultLimits]
+	HTTP2     h2.Limits   // of connections of HTTP/2; extended CONNECT is taken
 
 	// The end: for Drain, go on accepting, with each answer closing its
 	// connection, while the rest of the world learns that we leave; then, for Grace
@@ -40,6 +42,8 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Limits = cmp.Or(o.Limits, http.DefaultLimits())
+	o.HTTP2 = o.HTTP2.WithDefaults()
+	o.HTTP2.ExtendedConnect = true
 	o.Grace = cmp.Or(o.Grace, 20*time.Second)
 	o.Header = cmp.Or(o.Header, 15*time.Second)
 	o.Idle = cmp.Or(o.Idle, 75*time.Second)

@@ -40,7 +40,7 @@ type TLS struct {
 func (t *TLS) config() *tls.Config {
 	c := &tls.Config{
 		MinVersion:                  tls.VersionTLS12,
-		NextProtos:                  []string{"http/1.1"},
+		NextProtos:                  []string{"h2", "http/1.1"},
 		ClientAuth:                  t.ClientAuth,
 		ClientCAs:                   t.ClientCAs,
 		DynamicRecordSizingDisabled: true, // else bodies go out in pieces of 1.4 KiB
@@ -91,7 +91,7 @@ func (c *conn) secure() bool {
 	turn.end()
 	_ = c.SetDeadline(time.Time{})
 	if err == nil {
-		c.wire = session
+		c.wire, c.two = session, session.ConnectionState().NegotiatedProtocol == "h2"
 		return true
 	}
 	level.Debug(c.e.opts.Logger).Log("msg", "TLS handshake failed", "peer", c.from, "err", err)

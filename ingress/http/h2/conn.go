@@ -86,7 +86,7 @@ func NewClient(limits Limits, scratch *Scratch) *Conn {
 }
 
 func newConn(limits Limits, scratch *Scratch) *Conn {
-	limits = limits.sound()
+	limits = limits.WithDefaults()
 	return &Conn{
 		limits: limits, scratch: scratch,
 		decoder: hpack.NewDecoder(hpack.Limits{List: limits.HeaderList, String: limits.HeaderBlock}),

@@ -50,8 +50,8 @@ func DefaultLimits() Limits {
 	}
 }
 
-// sound makes limits under which a connection can work.
-func (l Limits) sound() Limits {
+// WithDefaults makes limits under which a connection can work.
+func (l Limits) WithDefaults() Limits {
 	d := DefaultLimits()
 	l.Streams = min(positive(l.Streams, d.Streams), maxStream)
 	l.HeaderList = min(positive(l.HeaderList, d.HeaderList), maxWindow)
