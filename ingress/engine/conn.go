@@ -34,7 +34,7 @@ type conn struct {
 	down []byte // for the client, during an exchange
 
 	waiting atomic.Bool                   // for a request of which nothing came yet
-	asks    atomic.Pointer[backend]       // whom it waits for
+	asks    hold                          // whom it waits for
 	session atomic.Pointer[clientSession] // if it speaks HTTP/2
 }
 
@@ -156,9 +156,7 @@ func (c *conn) leave() {
 // cut ends a connection whatever is under way.
 func (c *conn) cut() {
 	_ = c.Close()
-	if b := c.asks.Swap(nil); b != nil { // and not for others to use again
-		_ = b.Close()
-	}
+	c.asks.end()
 }
 
 // refuse answers what is no valid request, and gives the client the time to read

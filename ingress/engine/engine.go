@@ -137,6 +137,7 @@ func (e *Engine) finish() {
 	if s := e.state.Load(); s != nil {
 		for _, endpoint := range s.endpoints {
 			endpoint.retire()
+			endpoint.cut()
 		}
 	}
 }

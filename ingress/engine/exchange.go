@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -19,12 +18,12 @@ type exchange struct {
 	c        *conn // that the request came on
 	client   asker
 	req      *http.Request
-	asks     *atomic.Pointer[backend] // whoever takes it out ends the connection, or keeps it
+	asks     *hold
 	state    *state
 	pool     *pool
 	target   []byte    // the path in normal form
 	endpoint *endpoint // the one asked last
-	backend  *backend  // the connection to it; nil if there is none
+	backend  answerer  // there; nil if there is none
 
 	safe     bool        // the request may be sent again
 	waits    bool        // the client waits for 100 Continue
@@ -127,6 +126,9 @@ func (x *exchange) decide() error {
 		}
 		return errNoneReady
 	}
+	if x.state.Pools[i].Protocol == HTTP2 && r.Upgrades() != nil {
+		return errNoUpgrade
+	}
 	x.safe = r.Safe()
 	if err := x.collect(); err != nil {
 		return err
@@ -175,14 +177,9 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 	if x.backend, err = x.connect(avoid == nil); err != nil {
 		return true, err
 	}
-	x.asks.Store(x.backend)
+	x.asks.set(x.backend)
 	whole := x.ended.Load()
-	x.up = x.appendRequest(x.up[:0], &x.backend.client)
-	x.up = x.backend.client.AppendData(x.up, x.body)
-	if whole {
-		x.up = x.backend.client.AppendEnd(x.up, x.req.Trailers)
-	}
-	sent, err := x.send(x.up)
+	sent, err := x.backend.ask(x, whole)
 	if err == nil {
 		if !whole && !x.waits {
 			x.beginUpload()
@@ -191,10 +188,13 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 			return false, nil
 		}
 	}
-	if x.heard || x.client.gone() || errors.Is(err, errClient) || errors.Is(err, errNoAnswer) || sent > 0 && !(x.safe && whole) {
+	if x.heard || x.client.gone() || errors.Is(err, errClient) || errors.Is(err, errNoAnswer) {
 		return false, err
 	}
-	x.drop()
+	if sent && !(whole && (x.safe || errors.Is(err, errUnprocessed))) {
+		return false, err
+	}
+	x.drop(false)
 	return true, err
 }
 
@@ -208,24 +208,37 @@ func (x *exchange) choose(avoid *endpoint) {
 }
 
 // connect takes an idle connection if it may, else opens one.
-func (x *exchange) connect(idle bool) (*backend, error) {
+func (x *exchange) connect(idle bool) (answerer, error) {
 	o := &x.c.e.opts
+	if x.endpoint.protocol == HTTP2 {
+		a, err := x.endpoint.open(o)
+		if err == nil {
+			return a, nil
+		}
+		return nil, x.unreachable(err)
+	}
 	if idle {
 		if b := x.endpoint.take(time.Now(), o); b != nil {
 			return b, nil
 		}
 	}
-	b, err := x.endpoint.dial(context.Background(), o)
+	b, err := x.endpoint.dial(o)
 	if err == nil {
 		return b, nil
 	}
+	return nil, x.unreachable(err)
+}
+
+// unreachable says why no connection was had, and has the endpoint be passed over
+// if that is its fault.
+func (x *exchange) unreachable(err error) error {
 	if !ours(err) {
 		x.endpoint.eject(time.Now())
 	}
 	if t := net.Error(nil); errors.As(err, &t) && t.Timeout() {
-		return nil, &failure{errNoConnect, err}
+		return &failure{errNoConnect, err}
 	}
-	return nil, &failure{errRefused, err}
+	return &failure{errRefused, err}
 }
 
 // ours tells whether it is for lack of something on this side that a connection
@@ -234,41 +247,18 @@ func ours(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
-// send writes to the backend, and tells how much went.
-func (x *exchange) send(b []byte) (int, error) {
-	if len(b) == 0 {
-		return 0, nil
-	}
-	_ = x.backend.SetWriteDeadline(time.Now().Add(x.c.e.opts.Between))
-	if x.unneeded.Load() {
-		return 0, errUnwanted
-	}
-	n, err := x.backend.Write(b)
-	if err != nil {
-		return n, &failure{errBrokeOff, err}
-	}
-	return n, nil
-}
-
-// drop closes the connection to the backend.
-func (x *exchange) drop() {
+// drop lets go of who was asked.
+func (x *exchange) drop(sound bool) {
 	if x.backend != nil {
-		x.asks.Store(nil)
-		_ = x.backend.Close()
+		x.backend.done(x.asks.release() && sound)
 		x.backend = nil
 	}
 }
 
-// release ends what the request began, and keeps the connection to the backend
-// if another request may follow on it.
+// release ends what the request began.
 func (x *exchange) release(sound bool) {
 	x.endUpload()
-	b := x.backend
-	if b != nil && sound && !x.cutOff && b.client.Reusable() && len(x.in.bytes()) == 0 && x.asks.CompareAndSwap(b, nil) {
-		x.backend = nil
-		x.endpoint.put(b, time.Now(), &x.c.e.opts)
-	}
-	x.drop()
+	x.drop(sound)
 	if x.endpoint != nil {
 		x.endpoint.inFlight.Add(-1)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -222,7 +223,15 @@ func (a *asking) await(*atomic.Bool) error {
 	if late(err) {
 		return errSlowBody
 	}
-	return err
+	return blame(err)
+}
+
+// blame blames the client for the end of his stream.
+func blame(err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", errClient, err)
+	}
+	return nil
 }
 
 func (a *asking) interrupt() { wake(a.readable) }
@@ -273,18 +282,17 @@ func (a *asking) respond(status int, fields []hpack.Field, end bool) {
 	_ = a.s.h2.Respond(a.id, status, fields, end)
 }
 
-func (a *asking) data(b []byte) error { return a.send(b) }
+func (a *asking) data(b []byte) error { return blame(a.send(b)) }
 
 func (a *asking) end(trailers []http.Field) error {
 	if a.whole {
-		a.push()
-		return nil
+		return a.flush()
 	}
-	return a.finish(trailers)
+	return blame(a.finish(trailers))
 }
 
 func (a *asking) flush() error {
-	a.push()
+	a.stream.flush()
 	return nil
 }
 

@@ -73,7 +73,7 @@ func TestHTTP2Serves(t *testing.T) {
 			{"GET", "/204", "", nil, 204},
 			{"POST", "/chunked", large, strings.NewReader(large), 200},
 			{"GET", "/../x", "400 Bad Request: the path climbs above the root by dot segments\n", nil, 400},
-			{"POST", "/p", "413 Content Too Large: the body of the request is larger than is allowed here\n", io.LimitReader(zeroes{}, 9<<20), 413},
+			{"POST", "/p", "413 Content Too Large: the body of the request is larger than is allowed here\n", io.LimitReader(zeros{}, 9<<20), 413},
 		} {
 			res, body := fetch(t, c, q.method, url+q.path, q.body)
 			if res.StatusCode != q.status || body != q.want || res.ProtoMajor != 2 {
@@ -85,11 +85,6 @@ func TestHTTP2Serves(t *testing.T) {
 		}
 	}
 }
-
-// zeroes is a body without an end.
-type zeroes struct{}
-
-func (zeroes) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 // TestHTTP2Trailers: trailers both ways, over a backend of HTTP/1.1.
 func TestHTTP2Trailers(t *testing.T) {

@@ -54,6 +54,19 @@ func alone(ctx context.Context, args []string) error {
 		pool.Endpoints = append(pool.Endpoints, addr)
 		return err
 	})
+	flags.Func("speak", "what endpoints speak: http (default), https, h2c or h2; certificates are not looked at", func(s string) error {
+		switch s {
+		case "https", "h2":
+			pool.TLS = &BackendTLS{Insecure: true}
+		case "http", "h2c":
+		default:
+			return fmt.Errorf("%q is none of http, https, h2c and h2", s)
+		}
+		if strings.HasPrefix(s, "h2") {
+			pool.Protocol = HTTP2
+		}
+		return nil
+	})
 	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
 	flags.DurationVar(&opts.Drain, "drain", 0, "go on accepting so long after SIGTERM")
 	flags.DurationVar(&opts.Grace, "grace", 20*time.Second, "then wait so long for what is under way")

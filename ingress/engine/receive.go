@@ -10,14 +10,13 @@ import (
 
 // receive passes the backend's answer to the client.
 func (x *exchange) receive() error {
-	client := &x.backend.client
+	b := x.backend
 	x.deadline = time.Now().Add(x.c.e.opts.Response)
 	for {
-		p, err := client.Next(x.in.bytes(), &x.res)
+		p, err := b.next(&x.res)
 		if err != nil {
 			return err
 		}
-		x.in.use(p.Used)
 		switch p.Kind {
 		case http.GotHead:
 			if err := x.passHead(); err != nil {
@@ -35,8 +34,8 @@ func (x *exchange) receive() error {
 		if err := x.client.flush(); err != nil {
 			return err
 		}
-		if client.Switched() {
-			return x.tunnel()
+		if other, first := b.through(); other != nil {
+			return x.tunnel(other, first)
 		}
 		if x.answered {
 			x.deadline = time.Now().Add(x.c.e.opts.Between)
@@ -45,12 +44,20 @@ func (x *exchange) receive() error {
 		case err != nil:
 			return err
 		case ended:
-			if err := client.EOF(); err != nil {
+			if err := b.eof(); err != nil {
 				return err
 			}
 			return x.client.end(nil)
 		}
 	}
+}
+
+// brokeOff blames the backend for an error that blames nobody.
+func brokeOff(err error) error {
+	if e := (*http.Error)(nil); errors.As(err, &e) {
+		return err
+	}
+	return &failure{errBrokeOff, err}
 }
 
 // passHead passes on the head of an answer, interim or final.
@@ -92,16 +99,14 @@ func (x *exchange) more() (ended bool, err error) {
 		if x.upload == nil && !x.waits && x.deadline.Before(until) {
 			until = x.deadline
 		}
-		_ = x.backend.SetReadDeadline(until)
-		n, err := x.in.fill(x.backend, largeBuffer, x.c.e.room)
-		x.heard = x.heard || n > 0
-		switch {
-		case n > 0:
+		switch err := x.backend.wait(until); {
+		case err == nil:
+			x.heard = true
 			return false, nil
 		case errors.Is(err, io.EOF):
 			return true, nil
 		case !late(err):
-			return false, &failure{errBrokeOff, err}
+			return false, brokeOff(err)
 		}
 		switch busy, err := x.uploads(); {
 		case err != nil:

@@ -27,6 +27,7 @@ type session struct {
 	writing bool
 	wrote   sync.Cond // something was written, or the session is over
 	err     error     // why it is over
+	heard   time.Time // when something came last
 	quiet   time.Time // since when there has been no stream
 	asked   bool      // there was one
 }
@@ -62,7 +63,9 @@ func (s *session) read(first, idle time.Duration) error {
 		s.mu.Unlock()
 		n, err := s.wire.Read(room)
 		s.mu.Lock()
-		s.in.w += n
+		if s.in.w += n; n > 0 {
+			s.heard = time.Now()
+		}
 		if n == len(room) {
 			least = largeBuffer
 		}

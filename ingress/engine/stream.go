@@ -1,9 +1,9 @@
 package engine
 
 import (
+	"errors"
 	"io"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
@@ -26,12 +26,16 @@ type stream struct {
 	readable, writable chan struct{} // hold a word for who waits
 	over               chan struct{} // closed when the stream is over before its time
 	isOver             bool
-	asks               atomic.Pointer[backend] // whom it waits for
+	code               h2.Code // of the reset that ended it
+	asks               hold    // whom it waits for
 }
 
 func newStream(s *session, id uint32) *stream {
 	return &stream{s: s, id: id, readable: make(chan struct{}, 1), writable: make(chan struct{}, 1), over: make(chan struct{})}
 }
+
+// errOver tells that a stream was reset, or its connection broke.
+var errOver = errors.New("the stream is over")
 
 // wake leaves a word for whoever waits, or is about to.
 func wake(c chan struct{}) {
@@ -49,7 +53,7 @@ func (st *stream) wait(c chan struct{}, patience time.Duration) error {
 	case <-c:
 		return nil
 	case <-st.over:
-		return errClient
+		return errOver
 	case <-timer.C:
 		return os.ErrDeadlineExceeded
 	}
@@ -68,9 +72,7 @@ func (st *stream) fail() {
 	}
 	st.isOver = true
 	close(st.over)
-	if b := st.asks.Swap(nil); b != nil {
-		_ = b.Close()
-	}
+	st.asks.end()
 }
 
 // reset ends the stream both ways, if it is not over.
@@ -111,14 +113,11 @@ func (st *stream) send(b []byte) error {
 			st.s.say()
 		}
 		st.s.mu.Unlock()
-		if err != nil {
-			return errClient
-		}
-		if len(b) == 0 {
-			return nil
+		if err != nil || len(b) == 0 {
+			return err
 		}
 		if err := st.wait(st.writable, st.s.opts.Client); err != nil {
-			return errClient
+			return err
 		}
 	}
 }
@@ -134,14 +133,11 @@ func (st *stream) finish(trailers []http.Field) error {
 		_, err = st.s.h2.Send(st.id, nil, true)
 	}
 	st.s.say()
-	if err != nil {
-		return errClient
-	}
-	return nil
+	return err
 }
 
-// push has what waits written.
-func (st *stream) push() {
+// flush has what waits written.
+func (st *stream) flush() {
 	st.s.mu.Lock()
 	defer st.s.mu.Unlock()
 	st.s.say()
@@ -223,7 +219,7 @@ func (t *tunnelled) Write(b []byte) (int, error) {
 	if err := t.send(b); err != nil {
 		return 0, err
 	}
-	t.push()
+	t.flush()
 	return len(b), nil
 }
 

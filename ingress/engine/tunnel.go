@@ -7,15 +7,14 @@ import (
 
 // tunnel is for a connection that goes on with another protocol, both ways, until
 // both sides ended it, or one broke off.
-func (x *exchange) tunnel() error {
-	client, first := x.client.through()
-	_ = x.backend.SetDeadline(time.Time{})
+func (x *exchange) tunnel(backend wire, answered *buffer) error {
+	client, asked := x.client.through()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		x.carry(x.backend.TCPConn, client, first)
+		x.carry(backend, client, asked)
 	}()
-	x.carry(client, x.backend.TCPConn, &x.in)
+	x.carry(client, backend, answered)
 	<-done
 	return nil
 }

@@ -27,7 +27,7 @@ func (x *exchange) beginUpload() {
 		err := x.pump()
 		ended <- err
 		if err != nil && !errors.Is(err, errUnwanted) {
-			_ = b.SetReadDeadline(past)
+			b.wakeNext()
 		}
 	}()
 }
@@ -58,7 +58,7 @@ func (x *exchange) endUpload() {
 	if !x.ended.Load() {
 		x.unneeded.Store(true) // before the deadlines, which pump may be about to set anew
 		x.client.interrupt()
-		_ = x.backend.SetWriteDeadline(past)
+		x.backend.wakePush()
 	}
 	x.cutOff = <-x.upload != nil
 	x.upload = nil
@@ -66,8 +66,7 @@ func (x *exchange) endUpload() {
 
 // pump sends the rest of the body.
 func (x *exchange) pump() error {
-	client := &x.backend.client
-	up := x.up[:0]
+	b := x.backend
 	for {
 		p, err := x.client.piece()
 		if err != nil {
@@ -78,16 +77,16 @@ func (x *exchange) pump() error {
 			if err := x.weigh(p.Data); err != nil {
 				return err
 			}
-			up = client.AppendData(up, p.Data)
+			b.pass(p.Data)
 			continue
 		case http.End:
 			x.ended.Store(true) // before the backend can know, and answer
-			up = client.AppendEnd(up, x.req.Trailers)
+			b.passEnd(x.req.Trailers)
 		}
-		if _, err := x.send(up); err != nil {
+		if err := b.push(); err != nil {
 			return fmt.Errorf("%w: %w", errUnwanted, err)
 		}
-		if up = up[:0]; p.Kind == http.End {
+		if p.Kind == http.End {
 			return nil
 		}
 		if err := x.client.await(&x.unneeded); err != nil {

@@ -19,7 +19,7 @@ func (r *Request) Import(p Pseudo, lim *Limits) error {
 	if len(p.Method)+len(p.Path) > lim.Line {
 		return tooLongLine(lim)
 	}
-	if len(r.Fields) == lim.Fields { // the authority counts: it is Host
+	if len(r.Fields) >= lim.Fields { // the authority counts: it is Host
 		return tooManyFields(lim)
 	}
 	if err := r.importFields(lim, lim.Head-len(p.Method)-len(p.Path)-len(p.Authority)); err != nil {
@@ -50,9 +50,6 @@ var methodGet = []byte("GET")
 // importFields looks at fields that were read over HTTP/2, which may take so many
 // bytes together.
 func (h *Head) importFields(lim *Limits, room int) error {
-	if len(h.Fields) > lim.Fields {
-		return tooManyFields(lim)
-	}
 	for i := range h.Fields {
 		f := &h.Fields[i]
 		size := len(f.Name) + len(f.Value) + len(":")
@@ -85,10 +82,36 @@ func (h *Head) importFields(lim *Limits, room int) error {
 // that was read over HTTP/2.
 func (h *Head) ImportTrailers(list []Field, lim *Limits) error {
 	section := Head{Fields: list}
+	if len(list) > lim.Fields {
+		return tooManyFields(lim)
+	}
 	if err := section.importFields(lim, lim.Trailer); err != nil {
 		return err
 	}
 	h.keepTrailers(list)
+	return nil
+}
+
+// Import makes r of a head that was read over HTTP/2 and whose fields are in
+// r.Fields, names and values alone, in answer to a request with the method HEAD or
+// another. open tells that more follows.
+func (r *Response) Import(status int, open, head bool, lim *Limits) error {
+	*r = Response{Head: Head{Minor: 1, Fields: r.Fields, Trailers: r.Trailers[:0]}, Status: status}
+	if err := r.importFields(lim, lim.Head); err != nil {
+		return invalid(err)
+	}
+	if len(r.Fields) > lim.Fields {
+		return invalid(tooManyFields(lim))
+	}
+	switch {
+	case head, bodiless(status):
+	case r.has.Has(ContentLength):
+		r.Length = r.length
+	case open:
+		r.chunked, r.Length = true, Chunked
+	default:
+		r.has |= 1 << ContentLength // of 0, which over HTTP/1.1 has to be said
+	}
 	return nil
 }
 

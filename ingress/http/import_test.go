@@ -164,3 +164,38 @@ func TestExport(t *testing.T) {
 		}
 	}
 }
+
+// TestImportResponses: how the body of an answer that came over HTTP/2 is framed
+// for a client of HTTP/1.1.
+func TestImportResponses(t *testing.T) {
+	lim := DefaultLimits()
+	length := Field{Name: []byte("content-length"), Value: []byte("3")}
+	for _, c := range []struct {
+		status     int
+		open, head bool
+		fields     []Field
+		want       string
+	}{
+		{200, true, false, nil, "Transfer-Encoding: chunked"},
+		{200, true, false, []Field{length}, "Content-Length: 3"},
+		{200, false, false, nil, "Content-Length: 0"},
+		{200, false, true, nil, ""},
+		{200, false, true, []Field{length}, "Content-Length: 3"},
+		{304, false, false, nil, ""},
+		{204, false, false, nil, ""},
+	} {
+		r := Response{Head: Head{Fields: c.fields}}
+		if err := r.Import(c.status, c.open, c.head, &lim); err != nil {
+			t.Fatal(err)
+		}
+		s := NewServer(lim)
+		head := string(s.AppendResponse(nil, &r, 0))
+		if _, fields, _ := strings.Cut(head, "\r\n"); strings.TrimSpace(strings.TrimSuffix(fields, "Connection: close\r\n")) != c.want {
+			t.Errorf("%d, open: %t, HEAD: %t, %d fields: %q, want %q", c.status, c.open, c.head, len(c.fields), fields, c.want)
+		}
+	}
+	bad := Response{Head: Head{Fields: []Field{{Name: []byte("transfer_encoding"), Value: []byte("chunked")}}}}
+	if err := bad.Import(200, true, false, &lim); statusOf(err) != 502 {
+		t.Errorf("%v", err)
+	}
+}
