@@ -36,9 +36,7 @@ func (c *conn) http2() {
 		s.hurry()
 	}
 	err := s.read(c.e.opts.Header, c.e.opts.Idle)
-	s.mu.Lock()
-	s.abandon()
-	s.mu.Unlock()
+	s.leave()
 	s.busy.Wait()
 	if err == nil {
 		c.linger()
@@ -76,6 +74,7 @@ func (s *clientSession) act(ev h2.Event) {
 // those of streams that were reset count until they ended.
 func (s *clientSession) begin(ev h2.Event) {
 	s.asked = true
+	s.borrow()
 	if len(s.streams) >= int(s.opts.HTTP2.Streams) {
 		s.h2.Reset(ev.Stream, h2.RefusedStream)
 		return

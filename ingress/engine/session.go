@@ -24,6 +24,7 @@ type session struct {
 	scratch h2.Scratch
 	in      buffer // only the reader adds to it
 	streams map[uint32]*stream
+	output  *[]byte // the memory that was borrowed for it; nil: its own
 	writing bool
 	wrote   sync.Cond // something was written, or the session is over
 	err     error     // why it is over
@@ -72,6 +73,7 @@ func (s *session) read(first, idle time.Duration) error {
 		switch {
 		case err == nil:
 		case !late(err):
+			s.settle() // what came with the end
 			s.fail(err)
 		case s.h2.Streams() == 0 && time.Since(s.quiet) >= patience:
 			s.h2.GoAway(h2.NoError, "the connection was idle for long")
@@ -119,7 +121,42 @@ func (s *session) write() {
 		s.wrote.Broadcast()
 	}
 	s.writing = false
+	if s.h2.Streams() == 0 {
+		s.giveBack()
+	}
 	s.wrote.Broadcast()
+}
+
+// outputs are the memory that output is gathered in, of which a session without
+// streams needs none.
+var outputs = sync.Pool{New: func() any { return new([]byte) }}
+
+// keptOutput bounds what is kept for others.
+const keptOutput = 128 << 10
+
+// borrow has the output be gathered in memory that others had. mu is held.
+func (s *session) borrow() {
+	if s.output != nil {
+		return
+	}
+	memory := outputs.Get().(*[]byte)
+	if s.h2.Lend(*memory) {
+		s.output = memory
+	} else {
+		outputs.Put(memory)
+	}
+}
+
+// giveBack gives up the memory of the output if there is none. mu is held.
+func (s *session) giveBack() {
+	memory := s.h2.Reclaim()
+	if memory == nil || s.output == nil {
+		return
+	}
+	if *s.output = memory; cap(memory) <= keptOutput {
+		outputs.Put(s.output)
+	}
+	s.output = nil
 }
 
 // fail ends the session at once. mu is held.
@@ -137,6 +174,16 @@ func (s *session) fail(err error) {
 func (s *session) abandon() {
 	for _, st := range s.streams {
 		st.fail()
+	}
+}
+
+// leave ends a session that has nothing more to read or to write.
+func (s *session) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.abandon()
+	if s.err == nil {
+		s.err = errOver
 	}
 }
 

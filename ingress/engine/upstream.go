@@ -96,9 +96,7 @@ func (e *endpoint) openSession(o *Options) error {
 
 func (s *backendSession) serve() {
 	err := s.read(s.opts.IdleFor, s.opts.IdleFor)
-	s.mu.Lock()
-	s.abandon()
-	s.mu.Unlock()
+	s.leave()
 	_ = s.wire.Close()
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -230,6 +228,7 @@ func (a *answering) open(h *h2.Head, end bool) error {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
 	a.s.promised--
+	a.s.borrow()
 	if a.isOver {
 		return errOver
 	}
