@@ -232,6 +232,9 @@ func (x *exchange) connect(idle bool) (answerer, error) {
 // unreachable says why no connection was had, and has the endpoint be passed over
 // if that is its fault.
 func (x *exchange) unreachable(err error) error {
+	if errors.Is(err, errCrowded) {
+		return err
+	}
 	if !ours(err) {
 		x.endpoint.eject(time.Now())
 	}

@@ -35,7 +35,7 @@ type Options struct {
 
 	// Idle connections to endpoints: how many are kept for each, how long, and how
 	// old one may be that is used again.
-	KeepIdle int           // default 64
+	KeepIdle int           // default 256
 	IdleFor  time.Duration // default 60s
 	MaxAge   time.Duration // default 1h
 }
@@ -52,7 +52,7 @@ func (o Options) withDefaults() Options {
 	o.Response = cmp.Or(o.Response, 60*time.Second)
 	o.Expect = cmp.Or(o.Expect, time.Second)
 	o.Between = cmp.Or(o.Between, 60*time.Second)
-	o.KeepIdle = cmp.Or(o.KeepIdle, 64)
+	o.KeepIdle = cmp.Or(o.KeepIdle, 256)
 	o.IdleFor = cmp.Or(o.IdleFor, 60*time.Second)
 	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)
 	if o.Logger == nil {

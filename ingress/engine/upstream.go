@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -40,7 +39,7 @@ const largestUnread = 64 << 10
 const rounds = 3
 
 var (
-	errCrowded     = errors.New("no connection of the endpoint has room for one more request")
+	errCrowded     = &http.Error{Status: 503, Reason: "the backend takes no more requests at the moment"}
 	errUnprocessed = &http.Error{Status: 502, Reason: "the backend refused the request before it looked at it"}
 	errNoUpgrade   = &http.Error{Status: 501, Reason: "the backend of this route speaks HTTP/2, which has no upgrades"}
 )
@@ -305,7 +304,7 @@ func (a *answering) broken(err error) error {
 	if a.isOver && a.code == h2.RefusedStream {
 		return fmt.Errorf("%w: %w", errUnprocessed, err)
 	}
-	return &failure{errBrokeOff, fmt.Errorf("%w (%v)", err, a.code)}
+	return &failure{errBrokeOff, fmt.Errorf("%w: %v, connection: %v", err, a.code, a.s.err)}
 }
 
 func (a *answering) wait(until time.Time) error {
