@@ -70,12 +70,12 @@ func (s *clientSession) act(ev h2.Event) {
 	}
 }
 
-// begin begins a stream. More goroutines than streams may be open there are none:
-// those of streams that were reset count until they ended.
+// begin begins a stream. There are at most twice as many goroutines as streams may
+// be open: those of streams that are over, or were reset, count until they ended.
 func (s *clientSession) begin(ev h2.Event) {
 	s.asked = true
 	s.borrow()
-	if len(s.streams) >= int(s.opts.HTTP2.Streams) {
+	if len(s.streams) >= 2*int(s.opts.HTTP2.Streams) {
 		s.h2.Reset(ev.Stream, h2.RefusedStream)
 		return
 	}
@@ -210,6 +210,8 @@ func (a *asking) piece() (http.Piece, error) {
 	if a.tunnel { // what comes is no body
 		return http.Piece{Kind: http.End}, nil
 	}
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
 	p := a.next()
 	if p.Kind == http.End {
 		a.req.Trailers = a.trailers

@@ -84,10 +84,8 @@ func (st *stream) reset(code h2.Code) {
 }
 
 // next is the next piece of what came, of kind More if nothing is there, and good
-// until the next one. When all is taken more may come.
+// until the next one. When all is taken more may come. mu is held.
 func (st *stream) next() http.Piece {
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
 	switch {
 	case len(st.body) > 0:
 		st.taken, st.body = st.body, st.taken[:0]

@@ -257,50 +257,35 @@ func (a *answering) push() error {
 	default:
 		a.flush()
 	}
-	if err != nil {
-		return a.broken(err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	return a.broken(err)
 }
 
 func (a *answering) next(res *http.Response) (http.Piece, error) {
-	if h, ok := a.head(); ok {
-		res.Fields = h.fields
-		err := res.Import(h.status, h.open, string(a.x.req.Method) == "HEAD", &a.x.c.e.opts.Limits)
-		return http.Piece{Kind: http.GotHead}, err
+	limits := &a.x.c.e.opts.Limits
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	if len(a.heads) > 0 {
+		h := a.heads[0]
+		a.heads, res.Fields = a.heads[1:], h.fields
+		return http.Piece{Kind: http.GotHead}, res.Import(h.status, h.open, string(a.x.req.Method) == "HEAD", limits)
 	}
 	p := a.stream.next()
 	switch {
 	case p.Kind == http.End:
-		return p, res.ImportTrailers(a.trailers, &a.x.c.e.opts.Limits)
-	case p.Kind == http.More && a.lost():
+		return p, res.ImportTrailers(a.trailers, limits)
+	case p.Kind == http.More && a.isOver:
 		return p, a.broken(errOver)
 	}
 	return p, nil
 }
 
-// head takes the next head, if there is one.
-func (a *answering) head() (h answerHead, ok bool) {
-	a.s.mu.Lock()
-	defer a.s.mu.Unlock()
-	if len(a.heads) == 0 {
-		return h, false
-	}
-	h, a.heads = a.heads[0], a.heads[1:]
-	return h, true
-}
-
-// lost tells whether nothing more will come.
-func (a *answering) lost() bool {
-	a.s.mu.Lock()
-	defer a.s.mu.Unlock()
-	return a.isOver && len(a.heads)+len(a.body) == 0 && !a.ended
-}
-
-// broken says why there is no answer, or not all of it.
+// broken says why there is no answer, or not all of it. mu is held.
 func (a *answering) broken(err error) error {
-	a.s.mu.Lock()
-	defer a.s.mu.Unlock()
 	if a.isOver && a.code == h2.RefusedStream {
 		return fmt.Errorf("%w: %w", errUnprocessed, err)
 	}
@@ -312,13 +297,11 @@ func (a *answering) wait(until time.Time) error {
 		return err
 	}
 	a.s.mu.Lock()
-	there := len(a.heads)+len(a.body) > 0 || a.ended
-	over := a.isOver
-	a.s.mu.Unlock()
+	defer a.s.mu.Unlock()
 	switch {
-	case there:
+	case len(a.heads)+len(a.body) > 0 || a.ended:
 		return nil
-	case over:
+	case a.isOver:
 		return a.broken(errOver)
 	}
 	return os.ErrDeadlineExceeded // it was a word of wakeNext

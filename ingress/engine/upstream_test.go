@@ -378,3 +378,32 @@ func TestUpgradeToHTTP2(t *testing.T) {
 		t.Errorf("%d %q", code, body)
 	}
 }
+
+// TestHeadsComeFirst: many short answers at once over shared connections, more than
+// one of which may have to be opened; each is whole.
+func TestHeadsComeFirst(t *testing.T) {
+	opts := Options{}
+	opts.HTTP2.Streams = 20
+	back, r := start(t, opts, scripted(t).addr), start(t, Options{})
+	back.serve(origin(t, echo))
+	clients := r.over2()
+	r.lead(Pool{Protocol: HTTP2}, back.addr)
+	var all sync.WaitGroup
+	for url, c := range clients {
+		for range 30 {
+			all.Go(func() {
+				for range 100 {
+					if res, body, err := get(c, url+"/chunked"); err != nil || res.StatusCode != 200 || body != "" {
+						t.Errorf("%q, %v", body, err)
+						return
+					}
+					if res, body, err := get(c, url+"/x"); err != nil || res.StatusCode != 200 || !strings.HasPrefix(body, "GET /x ") {
+						t.Errorf("%q, %v", body, err)
+						return
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+}
