@@ -14,6 +14,7 @@ var (
 	errStarting  = &http.Error{Status: 503, Reason: "this load balancer is starting and knows no routes yet"}
 	errNoRoute   = &http.Error{Status: 404, Reason: "there is no route for this host and path"}
 	errNoneReady = &http.Error{Status: 503, Reason: "the backend of this route has no ready endpoint"}
+	errTooLong   = &http.Error{Status: 431, Reason: "the fields of the request are too long"}
 	errTooLarge  = &http.Error{Status: 413, Reason: "the body of the request is larger than is allowed here"}
 	errSlowBody  = &http.Error{Status: 408, Reason: "the body of the request did not come in time"}
 

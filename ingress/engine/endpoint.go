@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -15,20 +18,50 @@ import (
 // endpoint is one address that answers requests.
 type endpoint struct {
 	addr     string
+	protocol Protocol
+	tls      *tls.Config // nil: none
 	inFlight atomic.Int64
 	downTill atomic.Int64 // in nanoseconds since epoch: it took no connection lately
 
 	mu      sync.Mutex
 	idle    []*backend // the one used last is at the end
 	retired bool       // no Config names it any more: nothing is kept
+
+	sessions []*backendSession // if it speaks HTTP/2
+	opening  *opening          // of one more of those
+	serving  sync.WaitGroup    // their goroutines
+}
+
+func newEndpoint(at place) *endpoint {
+	e := &endpoint{addr: at.addr.String(), protocol: at.protocol}
+	if !at.secure {
+		return e
+	}
+	e.tls = &tls.Config{
+		ServerName:         cmp.Or(at.tls.Name, at.addr.Addr().WithZone("").String()),
+		RootCAs:            at.tls.Roots,
+		InsecureSkipVerify: at.tls.Insecure,
+		NextProtos:         []string{"http/1.1"},
+		MinVersion:         tls.VersionTLS12,
+		ClientSessionCache: tls.NewLRUClientSessionCache(4), DynamicRecordSizingDisabled: true,
+	}
+	if c := at.tls.Certificate; c != nil {
+		e.tls.Certificates = []tls.Certificate{*c}
+	}
+	if at.protocol == HTTP2 {
+		e.tls.NextProtos = []string{"h2"}
+	}
+	return e
 }
 
 // backend is a connection to an endpoint.
 type backend struct {
 	*net.TCPConn
+	wire   wire // the same, or TLS over it
 	client http.Client
 	born   time.Time
 	free   time.Time // when it became idle
+	x      *exchange // whose it is for the time
 }
 
 func (e *endpoint) up(now time.Time) bool { return e.downTill.Load() <= now.Sub(epoch).Nanoseconds() }
@@ -102,10 +135,24 @@ func (e *endpoint) sweep(now time.Time, o *Options) {
 // retire closes what is idle, and has nothing be kept from now on.
 func (e *endpoint) retire() {
 	e.mu.Lock()
-	old := e.idle
+	old, sessions := e.idle, slices.Clone(e.sessions)
 	e.idle, e.retired = nil, true
 	e.mu.Unlock()
 	closeAll(old)
+	for _, s := range sessions {
+		s.retire()
+	}
+}
+
+// cut ends all connections of HTTP/2.
+func (e *endpoint) cut() {
+	e.mu.Lock()
+	sessions := slices.Clone(e.sessions)
+	e.mu.Unlock()
+	for _, s := range sessions {
+		s.cut()
+	}
+	e.serving.Wait()
 }
 
 func closeAll(list []*backend) {
@@ -114,12 +161,37 @@ func closeAll(list []*backend) {
 	}
 }
 
-// dial opens a connection.
-func (e *endpoint) dial(ctx context.Context, o *Options) (*backend, error) {
-	d := net.Dialer{Timeout: o.Connect}
-	c, err := d.DialContext(ctx, "tcp", e.addr)
+// dial opens a connection for HTTP/1.1.
+func (e *endpoint) dial(o *Options) (*backend, error) {
+	tcp, over, err := e.connect(o)
 	if err != nil {
-		return nil, fmt.Errorf("connect to endpoint: %w", err)
+		return nil, err
 	}
-	return &backend{TCPConn: c.(*net.TCPConn), client: http.NewClient(o.Limits), born: time.Now()}, nil
+	return &backend{TCPConn: tcp, wire: over, client: http.NewClient(o.Limits), born: time.Now()}, nil
 }
+
+// connect opens a connection, and does the handshake of TLS if there is to be one.
+func (e *endpoint) connect(o *Options) (*net.TCPConn, wire, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), o.Connect)
+	defer cancel()
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", e.addr)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to endpoint: %w", err)
+	}
+	tcp := c.(*net.TCPConn)
+	if e.tls == nil {
+		return tcp, tcp, nil
+	}
+	session := tls.Client(tcp, e.tls)
+	err = session.HandshakeContext(ctx)
+	if err == nil && e.protocol == HTTP2 && session.ConnectionState().NegotiatedProtocol != "h2" {
+		err = errNotHTTP2
+	}
+	if err != nil {
+		_ = tcp.Close()
+		return nil, nil, fmt.Errorf("TLS with endpoint: %w", err)
+	}
+	return tcp, session, nil
+}
+
+var errNotHTTP2 = errors.New("it does not speak HTTP/2")

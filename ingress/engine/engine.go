@@ -2,9 +2,12 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +20,9 @@ import (
 type Engine struct {
 	opts      Options
 	room      int // most that a buffer grows to: all that may have to be in one at once
-	listeners []*net.TCPListener
+	listeners []listener
+	tls       *tls.Config   // asks the newest state
+	turns     chan struct{} // has as many as handshakes may compute at once
 	applying  sync.Mutex
 	state     atomic.Pointer[state] // nil until the first Apply
 	leaving   atomic.Bool           // answers close their connections
@@ -37,12 +42,14 @@ func New(opts Options) (*Engine, error) {
 	lim := opts.Limits
 	e := &Engine{opts: opts, conns: map[*conn]struct{}{}, room: max(lim.Head, lim.Trailer+2, lim.Extension+64, largeBuffer)}
 	e.work.New = func() any { return new(work) }
-	for _, addr := range opts.Listen {
+	e.tls = &tls.Config{GetConfigForClient: e.newest}
+	e.turns = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+	for i, addr := range slices.Concat(opts.Listen, opts.ListenTLS) {
 		l, err := listen(addr)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listener %s: %w", addr, err), e.Close())
 		}
-		e.listeners = append(e.listeners, l.(*net.TCPListener))
+		e.listeners = append(e.listeners, listener{l.(*net.TCPListener), i >= len(opts.Listen)})
 	}
 	return e, nil
 }
@@ -56,7 +63,8 @@ func (e *Engine) Close() error {
 	return errors.Join(errs...)
 }
 
-// Addrs are the addresses that are listened on, in the order of the options.
+// Addrs are the addresses that are listened on, in the order of the options, those
+// of HTTPS last.
 func (e *Engine) Addrs() (out []string) {
 	for _, l := range e.listeners {
 		out = append(out, l.Addr().String())
@@ -129,6 +137,7 @@ func (e *Engine) finish() {
 	if s := e.state.Load(); s != nil {
 		for _, endpoint := range s.endpoints {
 			endpoint.retire()
+			endpoint.cut()
 		}
 	}
 }

@@ -402,6 +402,13 @@ func TestNothingLeaks(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	nothingLeft(t, base, descriptors)
+}
+
+// nothingLeft waits until there are no more goroutines and descriptors than there
+// were.
+func nothingLeft(t *testing.T, base, descriptors int) {
+	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		// The origin ends its connections when it notices; they are in this process.
 		if runtime.NumGoroutine() <= base && open(t) <= descriptors {

@@ -18,7 +18,7 @@ var (
 // appendRequest appends the head of the request for a client, with what the
 // backend is to know of the one who asked.
 func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
-	r, trusted := &x.c.req, x.state.trusts(x.c.peer)
+	r, trusted := x.req, x.state.trusts(x.c.peer)
 	drop := mine
 	if trusted {
 		drop &^= claims
@@ -31,7 +31,7 @@ func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
 	dst = append(dst, x.c.from...)
 	dst = append(dst, "\r\n"...)
 	if !trusted || r.Get(http.XForwardedProto) == nil {
-		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+		dst = http.AppendField(dst, "X-Forwarded-Proto", x.c.proto)
 	}
 	if !trusted || r.Get(http.XForwardedHost) == nil {
 		dst = append(dst, "X-Forwarded-Host: "...)

@@ -13,6 +13,12 @@ import (
 	"github.com/steelyard-lb/steelyard/config/poll"
 )
 
+// listener is one that speaks HTTP or HTTPS.
+type listener struct {
+	*net.TCPListener
+	secure bool
+}
+
 // listen opens a listener of plain TCP. One of MPTCP, which Go makes by default,
 // takes no filter, so that it could not end without resetting clients.
 func listen(addr string) (net.Listener, error) {
@@ -24,14 +30,14 @@ func listen(addr string) (net.Listener, error) {
 // accept serves the clients of one listener until ctx ends, those included that
 // are in its queue then: closing a listener resets them, although they have a
 // connection and may have sent their request.
-func (e *Engine) accept(ctx context.Context, l *net.TCPListener) error {
+func (e *Engine) accept(ctx context.Context, l listener) error {
 	defer context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })()
 	defer l.Close()
 	for {
 		c, err := l.AcceptTCP()
 		switch {
 		case err == nil:
-			e.begin(c)
+			e.begin(c, l.secure)
 		case ctx.Err() != nil:
 			return e.lastOnes(l)
 		case poll.Passing(err):
@@ -49,8 +55,8 @@ const settleFor = 200 * time.Millisecond
 // lastOnes has the kernel begin no more handshakes, waits for those that were
 // begun, and accepts all that came of them. Without the first it does not wait
 // longer for those that come anew.
-func (e *Engine) lastOnes(l *net.TCPListener) error {
-	open := refuseNew(l)
+func (e *Engine) lastOnes(l listener) error {
+	open := refuseNew(l.TCPListener)
 	if open != nil {
 		level.Warn(e.opts.Logger).Log("msg", "the kernel goes on taking clients, some of which may be reset", "addr", l.Addr(), "err", open)
 	}
@@ -59,7 +65,7 @@ func (e *Engine) lastOnes(l *net.TCPListener) error {
 		c, err := l.AcceptTCP()
 		switch {
 		case err == nil:
-			e.begin(c)
+			e.begin(c, l.secure)
 			if open == nil {
 				end = time.Now().Add(settleFor)
 			}
@@ -85,14 +91,14 @@ func refuseNew(l *net.TCPListener) error {
 }
 
 // begin serves a new connection.
-func (e *Engine) begin(tcp *net.TCPConn) {
-	c := newConn(e, tcp)
+func (e *Engine) begin(tcp *net.TCPConn, secure bool) {
+	c := newConn(e, tcp, secure)
 	e.mu.Lock()
 	e.conns[c] = struct{}{}
 	e.mu.Unlock()
 	e.ended.Go(func() {
 		defer func() {
-			_ = tcp.Close()
+			c.leave()
 			e.mu.Lock()
 			delete(e.conns, c)
 			e.mu.Unlock()

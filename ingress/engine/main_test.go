@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+
+	"github.com/steelyard-lb/steelyard/ingress/cert"
 )
 
 // aloneVar makes a copy of the test binary an engine that runs by itself, with
@@ -43,10 +45,27 @@ func alone(ctx context.Context, args []string) error {
 		opts.Listen = append(opts.Listen, s)
 		return nil
 	})
+	flags.Func("listen-tls", "address to listen on for HTTPS, with a self-made certificate; may be there more than once", func(s string) error {
+		opts.ListenTLS = append(opts.ListenTLS, s)
+		return nil
+	})
 	flags.Func("backend", "address and port of an endpoint; may be there more than once", func(s string) error {
 		addr, err := netip.ParseAddrPort(s)
 		pool.Endpoints = append(pool.Endpoints, addr)
 		return err
+	})
+	flags.Func("speak", "what endpoints speak: http (default), https, h2c or h2; certificates are not looked at", func(s string) error {
+		switch s {
+		case "https", "h2":
+			pool.TLS = &BackendTLS{Insecure: true}
+		case "http", "h2c":
+		default:
+			return fmt.Errorf("%q is none of http, https, h2c and h2", s)
+		}
+		if strings.HasPrefix(s, "h2") {
+			pool.Protocol = HTTP2
+		}
+		return nil
 	})
 	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
 	flags.DurationVar(&opts.Drain, "drain", 0, "go on accepting so long after SIGTERM")
@@ -54,11 +73,15 @@ func alone(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	made, err := cert.SelfMade(time.Now())
+	if err != nil {
+		return err
+	}
 	e, err := New(opts)
 	if err != nil {
 		return err
 	}
-	e.Apply(Config{Router: toAll{}, Pools: []Pool{pool}, MaxBody: maxBody})
+	e.Apply(Config{Router: toAll{}, Pools: []Pool{pool}, MaxBody: maxBody, TLS: TLS{Certificates: (*one)(made)}})
 	fmt.Println("listening on", strings.Join(e.Addrs(), " "))
 	return e.Run(ctx)
 }

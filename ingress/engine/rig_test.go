@@ -31,7 +31,7 @@ type rig struct {
 // start runs an engine with one pool, on a port of the loopback of either family.
 func start(t *testing.T, opts Options, endpoints ...string) *rig {
 	t.Helper()
-	opts.Listen = []string{"127.0.0.1:0", "[::1]:0"}
+	opts.Listen, opts.ListenTLS = []string{"127.0.0.1:0", "[::1]:0"}, []string{"127.0.0.1:0"}
 	e, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -50,12 +50,15 @@ func start(t *testing.T, opts Options, endpoints ...string) *rig {
 }
 
 // serve applies a Config with these endpoints.
-func (r *rig) serve(endpoints ...string) {
+func (r *rig) serve(endpoints ...string) { r.Apply(leadTo(endpoints...)) }
+
+// leadTo leads everything to these endpoints.
+func leadTo(endpoints ...string) Config {
 	var addrs []netip.AddrPort
 	for _, e := range endpoints {
 		addrs = append(addrs, netip.MustParseAddrPort(e))
 	}
-	r.Apply(Config{Router: toAll{}, Pools: []Pool{{Endpoints: addrs}}, MaxBody: 8 << 20})
+	return Config{Router: toAll{}, Pools: []Pool{{Endpoints: addrs}}, MaxBody: 8 << 20}
 }
 
 // ended waits for Run.

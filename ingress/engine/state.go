@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
@@ -11,7 +12,16 @@ import (
 type state struct {
 	Config
 	pools     []pool
-	endpoints map[netip.AddrPort]*endpoint
+	tls       *tls.Config
+	endpoints map[place]*endpoint
+}
+
+// place is what makes an endpoint another one.
+type place struct {
+	addr     netip.AddrPort
+	protocol Protocol
+	secure   bool
+	tls      BackendTLS
 }
 
 type pool struct {
@@ -22,25 +32,29 @@ type pool struct {
 // newState makes a state that shares the endpoints that both have with the one
 // before.
 func newState(cfg Config, before *state) *state {
-	s := &state{Config: cfg, pools: make([]pool, len(cfg.Pools)), endpoints: map[netip.AddrPort]*endpoint{}}
+	s := &state{Config: cfg, pools: make([]pool, len(cfg.Pools)), tls: cfg.TLS.config(), endpoints: map[place]*endpoint{}}
 	for i := range cfg.Pools {
 		s.pools[i].next.Store(rand.Uint32()) // not every swap begins with the same one
-		for _, addr := range cfg.Pools[i].Endpoints {
-			s.pools[i].endpoints = append(s.pools[i].endpoints, s.endpoint(addr, before))
+		at := place{protocol: cfg.Pools[i].Protocol}
+		if t := cfg.Pools[i].TLS; t != nil {
+			at.secure, at.tls = true, *t
+		}
+		for _, at.addr = range cfg.Pools[i].Endpoints {
+			s.pools[i].endpoints = append(s.pools[i].endpoints, s.endpoint(at, before))
 		}
 	}
 	return s
 }
 
-func (s *state) endpoint(addr netip.AddrPort, before *state) *endpoint {
-	e := s.endpoints[addr]
+func (s *state) endpoint(at place, before *state) *endpoint {
+	e := s.endpoints[at]
 	if e == nil && before != nil {
-		e = before.endpoints[addr]
+		e = before.endpoints[at]
 	}
 	if e == nil {
-		e = &endpoint{addr: addr.String()}
+		e = newEndpoint(at)
 	}
-	s.endpoints[addr] = e
+	s.endpoints[at] = e
 	return e
 }
 

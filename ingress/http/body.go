@@ -159,14 +159,19 @@ func (d *body) trailer(b []byte, h *Head, lim *Limits) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	h.Trailers = section.Fields[:0]
-	for _, f := range section.Fields {
+	h.keepTrailers(section.Fields)
+	d.phase = over
+	return n, nil
+}
+
+// keepTrailers takes the fields that may be trailers, in the memory of the list.
+func (h *Head) keepTrailers(list []Field) {
+	h.Trailers = list[:0]
+	for _, f := range list {
 		if f.ID == Other || f.ID == Date || f.ID == ServerName {
 			h.Trailers = append(h.Trailers, f)
 		}
 	}
-	d.phase = over
-	return n, nil
 }
 
 // scan remembers how much of an incomplete head was looked at, so that one that

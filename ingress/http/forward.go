@@ -30,7 +30,7 @@ func (c *Client) AppendRequest(dst []byte, r *Request, path []byte, drop Set) []
 	case r.has.Has(ContentLength):
 		dst = appendLength(dst, r.length)
 	}
-	if r.has.Has(Expect) && r.Minor == 1 && r.Length != 0 {
+	if r.Waits() {
 		dst = append(dst, "Expect: 100-continue\r\n"...)
 	}
 	protocol := r.Upgrades()
@@ -167,9 +167,14 @@ func (s *Server) AppendAnswer(dst []byte, status int, text string, more []byte) 
 	if s.head {
 		return dst
 	}
+	return AppendText(dst, status, text)
+}
+
+// AppendText appends the body of a response of our own.
+func AppendText(dst []byte, status int, text string) []byte {
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, phrase...)
+	dst = append(dst, phraseOf(status)...)
 	dst = append(dst, ": "...)
 	dst = append(dst, text...)
 	return append(dst, '\n')
