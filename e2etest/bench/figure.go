@@ -18,6 +18,9 @@ type Figure struct {
 	// Also are further peers, shown behind the first: name and metric of the
 	// peer's rounds.
 	Also []Reading
+	// AlsoBars are bars on the ratios to the further peers, in the order of Also. It
+	// may have more of them: the others are only shown.
+	AlsoBars []Bar
 	// Notes are shown behind the value: name and metric of our own rounds.
 	Notes []Reading
 	// Of says what of the rounds counts; "" is the median.
