@@ -45,6 +45,7 @@ func TestBars(t *testing.T) {
 		{AtMost(5), "<= 5", math.NaN(), false},
 		{Exactly(10), "= 10", 10, true},
 		{Exactly(0), "= 0", 1, false},
+		{Bar{}, "-", 12, true},
 		{Within(1, 0.08), "= 1 ± 0.08", 0.93, true},
 		{Within(1, 0.08), "= 1 ± 0.08", 1.09, false},
 	} {

@@ -49,6 +49,7 @@ func alone(ctx context.Context, args []string) error {
 		return err
 	})
 	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
+	flags.IntVar(&opts.KeepIdle, "keep-idle", 0, "idle connections to keep to each endpoint; 0: the default")
 	flags.DurationVar(&opts.Drain, "drain", 0, "go on accepting so long after SIGTERM")
 	flags.DurationVar(&opts.Grace, "grace", 20*time.Second, "then wait so long for what is under way")
 	if err := flags.Parse(args); err != nil {
