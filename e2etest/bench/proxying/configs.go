@@ -32,7 +32,11 @@ http {
 // endpoints are kept, those of clients do not end after some requests, workers have
 // listeners of their own, and lines of the log are written many at a time. Its
 // buffers hold the larger body, so that it writes none to a file.
-func nginxConfig(dir string, log accessLog) string {
+func nginxConfig(dir string, tls bool, log accessLog) string {
+	how, also := "", ""
+	if tls {
+		how, also = "ssl http2", fmt.Sprintf("ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:10m; ssl_certificate %[1]s; ssl_certificate_key %[1]s;", identity(dir))
+	}
 	return fmt.Sprintf(`daemon off;
 user root;
 worker_processes %d;
@@ -53,7 +57,8 @@ http {
     keepalive_timeout 1h;
   }
   server {
-    listen %s reuseport backlog=4096;
+    listen %s %s reuseport backlog=4096;
+    %s
     location / {
       proxy_pass http://origin;
       proxy_http_version 1.1;
@@ -71,14 +76,18 @@ http {
     }
   }
 }
-`, runtime.NumCPU(), dir, mostConns, log, origin1, origin2, nginxAt)
+`, runtime.NumCPU(), dir, mostConns, log, origin1, origin2, nginxAt, how, also)
 }
 
 // haproxyConfig is that of a reverse proxy as its manual has it: threads have
 // listeners of their own, connections to endpoints are shared, and bodies are
 // spliced where HAProxy thinks that it pays. It writes its log to its standard
 // output, line by line: to a file it has no other way.
-func haproxyConfig() string {
+func haproxyConfig(dir string, tls bool) string {
+	how := ""
+	if tls {
+		how = "ssl crt " + identity(dir) + " alpn h2,http/1.1"
+	}
 	return fmt.Sprintf(`global
   nbthread %d
   maxconn %d
@@ -96,8 +105,8 @@ defaults
   timeout server 60s
   timeout tunnel 1h
 frontend clients
-  bind %s shards by-thread backlog 4096
-  http-request set-header X-Forwarded-Proto http
+  bind %s %s shards by-thread backlog 4096
+  http-request set-header X-Forwarded-Proto %%[ssl_fc,iif(https,http)]
   http-request set-header X-Forwarded-Host %%[req.hdr(host)]
   http-request set-header X-Forwarded-Port %%[dst_port]
   http-request set-header X-Real-Ip %%[src]
@@ -107,12 +116,16 @@ backend origin
   balance roundrobin
   server one %s
   server two %s
-`, runtime.NumCPU(), mostConns, haproxyAt, origin1, origin2)
+`, runtime.NumCPU(), mostConns, haproxyAt, how, origin1, origin2)
 }
 
 // caddyConfig is that of a reverse proxy that keeps as many connections to endpoints
 // as it has clients. X-Forwarded-For, -Proto and -Host are its default.
-func caddyConfig(log accessLog) string {
+func caddyConfig(dir string, tls bool, log accessLog) string {
+	scheme, also := "http", ""
+	if tls {
+		scheme, also = "https", fmt.Sprintf("tls %[1]s %[1]s", identity(dir))
+	}
 	return fmt.Sprintf(`{
 	admin off
 	auto_https off
@@ -120,7 +133,8 @@ func caddyConfig(log accessLog) string {
 		level ERROR
 	}
 }
-http://%s {
+%s://%s {
+	%s
 	log {
 		output file %s {
 			roll_disabled
@@ -136,5 +150,5 @@ http://%s {
 		header_up X-Request-Id {http.request.uuid}
 	}
 }
-`, caddyAt, log, origin1, origin2)
+`, scheme, caddyAt, also, log, origin1, origin2)
 }

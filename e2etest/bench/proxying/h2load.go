@@ -17,15 +17,29 @@ import (
 
 // Load is what clients ask for.
 type Load struct {
-	Size     int // of a body in bytes: one of those that the origin has
-	Clients  int // connections, each with one request under way
-	Requests int // all in all
+	Size     int  // of a body in bytes: one of those that the origin has
+	Clients  int  // connections
+	Streams  int  // requests under way on each; 0 means 1
+	Requests int  // all in all
+	TLS      bool // else in clear
+	HTTP2    bool // else HTTP/1.1
+	// Fresh has each request come over a connection of its own, so that there are as
+	// many of those, some at a time.
+	Fresh bool
 	// PerSecond bounds how many requests begin; 0 for as many as can be.
 	PerSecond float64
 }
 
 // path is what is asked for.
 func (l Load) path() string { return fmt.Sprintf("/%d", l.Size) }
+
+// scheme is that of the URL.
+func (l Load) scheme() string {
+	if l.TLS {
+		return "https"
+	}
+	return "http"
+}
 
 // wait is what a load may take at most, on a machine that is busy with other things.
 const wait = 2 * time.Minute
@@ -44,7 +58,7 @@ func (l Load) run(ctx context.Context, dir, addr string) (out outcome, err error
 	if err := os.Remove(log); err != nil && !os.IsNotExist(err) {
 		return out, err
 	}
-	text, err := exec.CommandContext(ctx, "h2load", append(l.args(), "--log-file="+log, "http://"+addr+l.path())...).Output()
+	text, err := exec.CommandContext(ctx, "h2load", append(l.args(), "--log-file="+log, l.scheme()+"://"+addr+l.path())...).Output()
 	if err != nil {
 		return out, fmt.Errorf("h2load: %w: %s", err, text)
 	}
@@ -61,17 +75,29 @@ func (l Load) run(ctx context.Context, dir, addr string) (out outcome, err error
 }
 
 func (l Load) args() []string {
-	args := []string{"--h1", "-t", "1", "-c", strconv.Itoa(l.Clients), "-n", strconv.Itoa(l.Requests)}
+	args := []string{"-t", "1", "-n", strconv.Itoa(l.Requests), "-m", strconv.Itoa(max(l.Streams, 1))}
+	switch {
+	case l.Fresh:
+		args = append(args, "-c", strconv.Itoa(l.Requests), "-r", "100", "--rate-period=25ms")
+	default:
+		args = append(args, "-c", strconv.Itoa(l.Clients))
+	}
 	if l.PerSecond > 0 {
 		args = append(args, "--rps", strconv.FormatFloat(l.PerSecond/float64(l.Clients), 'f', 3, 64))
 	}
-	return args
+	if !l.HTTP2 {
+		args = append(args, "--h1")
+	}
+	return append(args, "--tls13-ciphers="+cipher, "--groups=X25519")
 }
+
+// cipher is the only one that is offered, so that none has the cheaper one.
+const cipher = "TLS_AES_128_GCM_SHA256"
 
 // report is what h2load says of all answers. Two loads may be held against each
 // other if their reports are the same.
 type report struct {
-	protocol               string
+	tls, protocol          string
 	ok, other              int // answers by status: 2xx, and all others
 	failed, errored, timed int // requests
 	bytes                  int // of bodies
@@ -79,11 +105,19 @@ type report struct {
 
 // want is the report of a load that went well.
 func (l Load) want() report {
-	return report{protocol: "http/1.1", ok: l.Requests, bytes: l.Requests * l.Size}
+	r := report{protocol: "http/1.1", ok: l.Requests, bytes: l.Requests * l.Size}
+	if l.TLS {
+		r.tls = "TLSv1.3 " + cipher
+	}
+	if l.HTTP2 {
+		r.protocol = "h2"
+	}
+	return r
 }
 
 // lines are those of h2load's output from which a report is made.
-var lines = regexp.MustCompile(`(?m)^Application protocol: (\S+)$(?s:.*?)` +
+var lines = regexp.MustCompile(`(?m)(?:^TLS Protocol: (\S+)$\s*^Cipher: (\S+)$(?s:.*?))?` +
+	`^Application protocol: (\S+)$(?s:.*?)` +
 	`^finished in (\S+), (?s:.*?)` +
 	`^requests: .* (\d+) failed, (\d+) errored, (\d+) timeout$\s*` +
 	`^status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx$\s*` +
@@ -101,17 +135,17 @@ func parseReport(text string) (r reported, err error) {
 	if found == nil {
 		return r, fmt.Errorf("h2load says something else: %q", text)
 	}
-	if r.took, err = time.ParseDuration(found[2]); err != nil {
+	if r.took, err = time.ParseDuration(found[4]); err != nil {
 		return r, fmt.Errorf("h2load: %w", err)
 	}
 	var n [8]int
 	for i := range n {
-		if n[i], err = strconv.Atoi(found[3+i]); err != nil {
+		if n[i], err = strconv.Atoi(found[5+i]); err != nil {
 			return r, fmt.Errorf("h2load: %w", err)
 		}
 	}
 	r.report = report{
-		protocol: found[1], failed: n[0], errored: n[1], timed: n[2],
+		tls: strings.TrimSpace(found[1] + " " + found[2]), protocol: found[3], failed: n[0], errored: n[1], timed: n[2],
 		ok: n[3], other: n[4] + n[5] + n[6], bytes: n[7],
 	}
 	return r, nil

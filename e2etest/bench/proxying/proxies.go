@@ -49,12 +49,13 @@ func (p *proxy) spend(do func() error) (time.Duration, error) {
 	return after - before, err
 }
 
-// starter starts a proxy that has its files in dir.
-type starter func(dir string) (*proxy, error)
+// starter starts a proxy that has its files in dir, and speaks TLS to its clients
+// or not.
+type starter func(dir string, tls bool) (*proxy, error)
 
 // startEngine starts the engine by itself, see docs/engine.md. What it cannot do yet
 // it is not asked for.
-func startEngine(dir string) (*proxy, error) {
+func startEngine(dir string, tls bool) (*proxy, error) {
 	binary, err := lab.Tool("engine.test")
 	if err != nil {
 		return nil, err
@@ -64,7 +65,11 @@ func startEngine(dir string) (*proxy, error) {
 		return nil, err
 	}
 	p := &proxy{addr: engineAt}
-	flags := []string{"-listen", engineAt, "-backend", origin1, "-backend", origin2, "-keep-idle", "512"}
+	listen := "-listen"
+	if tls {
+		listen = "-listen-tls"
+	}
+	flags := []string{listen, engineAt, "-backend", origin1, "-backend", origin2, "-keep-idle", "512"}
 	if knows("engine") {
 		flags = append(flags, "-engine", "loop")
 	}
@@ -92,9 +97,9 @@ func engineFlags(binary string) (knows func(flag string) bool, err error) {
 	return func(flag string) bool { return bytes.Contains(usage, []byte("  -"+flag+" ")) }, nil
 }
 
-func startHAProxy(dir string) (*proxy, error) {
+func startHAProxy(dir string, tls bool) (*proxy, error) {
 	p := &proxy{addr: haproxyAt, log: accessLog(filepath.Join(dir, "haproxy.access"))}
-	conf, err := write(dir, "haproxy.conf", haproxyConfig())
+	conf, err := write(dir, "haproxy.conf", haproxyConfig(dir, tls))
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +114,9 @@ func startHAProxy(dir string) (*proxy, error) {
 	return p, err
 }
 
-func startNginx(dir string) (*proxy, error) {
+func startNginx(dir string, tls bool) (*proxy, error) {
 	p := &proxy{addr: nginxAt, log: accessLog(filepath.Join(dir, "nginx.access"))}
-	conf, err := write(dir, "nginx.conf", nginxConfig(dir, p.log))
+	conf, err := write(dir, "nginx.conf", nginxConfig(dir, tls, p.log))
 	if err != nil {
 		return nil, err
 	}
@@ -119,9 +124,9 @@ func startNginx(dir string) (*proxy, error) {
 	return p, err
 }
 
-func startCaddy(dir string) (*proxy, error) {
+func startCaddy(dir string, tls bool) (*proxy, error) {
 	p := &proxy{addr: caddyAt, log: accessLog(filepath.Join(dir, "caddy.access"))}
-	conf, err := write(dir, "Caddyfile", caddyConfig(p.log))
+	conf, err := write(dir, "Caddyfile", caddyConfig(dir, tls, p.log))
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,22 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestTLS is part of what is said, and has to be the same for all.
+func TestTLS(t *testing.T) {
+	const clear, h2 = "Application protocol: http/1.1", "TLS Protocol: TLSv1.3\nCipher: TLS_AES_128_GCM_SHA256\nServer Temp Key: X25519 253 bits\nApplication protocol: h2"
+	secret := some
+	secret.TLS, secret.HTTP2 = true, true
+	for text, good := range map[string]bool{
+		h2: true, clear: false, strings.Replace(h2, "128", "256", 1): false, strings.Replace(h2, "1.3", "1.2", 1): false,
+		strings.Replace(h2, "h2", "http/1.1", 1): false, strings.Replace(clear, "http/1.1", "h2", 1): false,
+	} {
+		h2load(t, strings.Replace(said, clear, text, 1))
+		if _, err := secret.run(t.Context(), t.TempDir(), "127.0.0.1:1"); (err == nil) != good {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // TestRefused: what is not all that was asked for must not become a figure.
 func TestRefused(t *testing.T) {
 	for was, is := range map[string]string{

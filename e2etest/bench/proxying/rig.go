@@ -28,6 +28,7 @@ const (
 type kind struct {
 	name      string
 	origin    func(ctx context.Context, dir string) (end func() error, err error)
+	tls       bool // is what clients speak
 	withCaddy bool
 	// measure is one round of one proxy.
 	measure func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error)
@@ -35,7 +36,7 @@ type kind struct {
 
 // Requests measures a load, again and again.
 func Requests(name string, load Load) *bench.Rig {
-	return kind{name, files(load.Size), true, func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error) {
+	return kind{name, files(load.Size), load.TLS, true, func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error) {
 		m, _, err := load.measure(ctx, r.dir, p)
 		return m, err
 	}}.rig()
@@ -75,6 +76,9 @@ func (r *run) open(ctx context.Context, env *bench.Env) (err error) {
 	if r.dir, err = os.MkdirTemp(env.Dir, "proxying-"); err != nil {
 		return err
 	}
+	if err := makeIdentity(r.dir); err != nil {
+		return err
+	}
 	end, err := r.origin(ctx, r.dir)
 	if err != nil {
 		return err
@@ -103,7 +107,7 @@ func (r *run) open(ctx context.Context, env *bench.Env) (err error) {
 // start starts a proxy, and has it do some work, so that connections and memory are
 // there when it counts.
 func (r *run) start(ctx context.Context, begin starter) (*proxy, error) {
-	p, err := begin(r.dir)
+	p, err := begin(r.dir, r.tls)
 	if err != nil {
 		return nil, err
 	}
