@@ -14,6 +14,7 @@ var (
 	halfLoad = proxying.HalfLoad("cpu-halfload", proxying.Load{Size: 1 << 10, Clients: 64, Requests: 30_000})
 	idle4000 = proxying.Idle("pss-idle-4000", 4000)
 	webSocks = proxying.WebSockets("websocket", 1000, 100, 50_000)
+	swapping = proxying.Swap("swap", proxying.Load{Size: 1 << 10, Clients: 64, Requests: 40_000}, 10_000)
 	routing  = gobench.Rig("http/route", gobench.Spec{Package: "./ingress/route", Bench: "^BenchmarkMatch$/^10000x10$", Time: "1s"})
 )
 
@@ -54,4 +55,6 @@ var http = []bench.Figure{
 	besideProxies("http/websocket", "messages/CPU-s", webSocks, proxying.MetricWork, bench.Bar{}, bench.Bar{}),
 	{Name: "http/route", Unit: "µs", Bar: bench.AtMost(1), Rig: routing, Scale: nanoToUs, Metrics: []string{"BenchmarkMatch/10000x10 ns/op"},
 		Notes: []bench.Reading{{Name: "allocations", Metric: "BenchmarkMatch/10000x10 allocs/op"}}},
+	{Name: "http/swap", Unit: "times p99", Bar: bench.AtMost(2), Rig: swapping, Metrics: []string{proxying.MetricSlower},
+		Notes: []bench.Reading{{Name: "ms", Metric: proxying.MetricP99}, {Name: "swaps", Metric: proxying.MetricSwaps}}},
 }

@@ -2,6 +2,7 @@ package proxying
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -26,6 +27,8 @@ type Load struct {
 	// Fresh has each request come over a connection of its own, so that there are as
 	// many of those, some at a time.
 	Fresh bool
+	// Host is whom it is asked of; "" for the address of the proxy.
+	Host string
 	// PerSecond bounds how many requests begin; 0 for as many as can be.
 	PerSecond float64
 }
@@ -33,12 +36,13 @@ type Load struct {
 // path is what is asked for.
 func (l Load) path() string { return fmt.Sprintf("/%d", l.Size) }
 
-// scheme is that of the URL.
-func (l Load) scheme() string {
+// url is what is asked for at addr.
+func (l Load) url(addr string) string {
+	scheme := "http"
 	if l.TLS {
-		return "https"
+		scheme = "https"
 	}
-	return "http"
+	return scheme + "://" + cmp.Or(l.Host, addr) + l.path()
 }
 
 // wait is what a load may take at most, on a machine that is busy with other things.
@@ -58,7 +62,7 @@ func (l Load) run(ctx context.Context, dir, addr string) (out outcome, err error
 	if err := os.Remove(log); err != nil && !os.IsNotExist(err) {
 		return out, err
 	}
-	text, err := exec.CommandContext(ctx, "h2load", append(l.args(), "--log-file="+log, l.scheme()+"://"+addr+l.path())...).Output()
+	text, err := exec.CommandContext(ctx, "h2load", append(l.args(), "--log-file="+log, "--connect-to="+addr, l.url(addr))...).Output()
 	if err != nil {
 		return out, fmt.Errorf("h2load: %w: %s", err, text)
 	}

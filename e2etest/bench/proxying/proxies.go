@@ -53,9 +53,11 @@ func (p *proxy) spend(do func() error) (time.Duration, error) {
 // or not.
 type starter func(dir string, tls bool) (*proxy, error)
 
-// startEngine starts the engine by itself, see docs/engine.md. What it cannot do yet
-// it is not asked for.
-func startEngine(dir string, tls bool) (*proxy, error) {
+// startEngine starts the engine by itself, see docs/engine.md.
+func startEngine(dir string, tls bool) (*proxy, error) { return engineWith(dir, tls) }
+
+// engineWith starts it with more flags. What it cannot do yet it is not asked for.
+func engineWith(dir string, tls bool, more ...string) (*proxy, error) {
 	binary, err := lab.Tool("engine.test")
 	if err != nil {
 		return nil, err
@@ -78,7 +80,7 @@ func startEngine(dir string, tls bool) (*proxy, error) {
 		flags = append(flags, "-access-log", string(p.log))
 	}
 	cmd := exec.Command(binary)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU()), aloneVar+"="+strings.Join(flags, " "))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU()), aloneVar+"="+strings.Join(append(flags, more...), " "))
 	p.Program, err = program.Start(dir, "engine", cmd)
 	return p, err
 }

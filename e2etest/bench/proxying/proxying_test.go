@@ -162,7 +162,7 @@ func TestPeersAreKeptApart(t *testing.T) {
 		kind: kind{measure: func(_ context.Context, _ *run, p *proxy) (bench.Metrics, error) {
 			return bench.Metrics{MetricWork: float64(len(p.Name))}, nil
 		}},
-		ours: stand(t, "1", ""), peers: []peer{{"", stand(t, "12", "")}, {HAProxy, stand(t, "123", "")}},
+		ours: stand(t, "1", ""), beside: []peer{{"", stand(t, "12", "")}, {HAProxy, stand(t, "123", "")}},
 	}
 	for side, want := range map[bench.Side]bench.Metrics{
 		bench.Ours: {MetricWork: 1}, bench.Peers: {MetricWork: 2, HAProxy + MetricWork: 3},

@@ -26,17 +26,18 @@ const (
 
 // kind is what a rig does.
 type kind struct {
-	name      string
-	origin    func(ctx context.Context, dir string) (end func() error, err error)
-	tls       bool // is what clients speak
-	withCaddy bool
+	name   string
+	origin func(ctx context.Context, dir string) (end func() error, err error)
+	tls    bool    // is what clients speak
+	begin  starter // of ours
+	peers  int     // how many of nginx, HAProxy and Caddy are beside it
 	// measure is one round of one proxy.
 	measure func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error)
 }
 
 // Requests measures a load, again and again.
 func Requests(name string, load Load) *bench.Rig {
-	return kind{name, files(load.Size), load.TLS, true, func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error) {
+	return kind{name, files(load.Size), load.TLS, startEngine, 3, func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error) {
 		m, _, err := load.measure(ctx, r.dir, p)
 		return m, err
 	}}.rig()
@@ -49,7 +50,7 @@ func (k kind) rig() *bench.Rig {
 		if err := r.open(ctx, env); err != nil {
 			return nil, errors.Join(err, r.Close())
 		}
-		if r.ours.log == "" {
+		if r.ours.log == "" && len(r.beside) > 0 {
 			env.Say("NOT THE SAME WORK: this engine writes no access log, its peers do")
 		}
 		return r, nil
@@ -59,11 +60,11 @@ func (k kind) rig() *bench.Rig {
 // run is an open rig.
 type run struct {
 	kind
-	dir   string
-	ours  *proxy
-	peers []peer
-	half  float64 // requests per second: half of what the first peer can do; 0 if nobody has asked yet
-	ends  []func() error
+	dir    string
+	ours   *proxy
+	beside []peer
+	half   float64 // requests per second: half of what the first peer can do; 0 if nobody has asked yet
+	ends   []func() error
 }
 
 // peer is a proxy beside ours.
@@ -84,22 +85,18 @@ func (r *run) open(ctx context.Context, env *bench.Env) (err error) {
 		return err
 	}
 	r.ends = append(r.ends, end)
-	if r.ours, err = r.start(ctx, startEngine); err != nil {
+	if r.ours, err = r.start(ctx, r.begin); err != nil {
 		return err
 	}
-	peers := []struct {
+	for _, each := range []struct {
 		prefix string
 		begin  starter
-	}{{"", startNginx}, {HAProxy, startHAProxy}, {Caddy, startCaddy}}
-	if !r.withCaddy {
-		peers = peers[:2]
-	}
-	for _, each := range peers {
+	}{{"", startNginx}, {HAProxy, startHAProxy}, {Caddy, startCaddy}}[:r.kind.peers] {
 		p, err := r.start(ctx, each.begin)
 		if err != nil {
 			return err
 		}
-		r.peers = append(r.peers, peer{each.prefix, p})
+		r.beside = append(r.beside, peer{each.prefix, p})
 	}
 	return nil
 }
@@ -161,7 +158,7 @@ func (r *run) Measure(ctx context.Context, side bench.Side, _ int) (bench.Metric
 		return r.measure(ctx, r, r.ours)
 	}
 	all := bench.Metrics{}
-	for _, p := range r.peers {
+	for _, p := range r.beside {
 		m, err := r.measure(ctx, r, p.proxy)
 		if err != nil {
 			return nil, err
