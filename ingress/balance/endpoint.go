@@ -36,10 +36,11 @@ type Endpoint struct {
 	seen     atomic.Int64
 }
 
-// NewEndpoint makes an Endpoint of which nothing is known yet.
-func NewEndpoint(addr netip.AddrPort, now time.Duration) *Endpoint {
+// NewEndpoint makes an Endpoint that there has been since then, of which nothing else
+// is known yet.
+func NewEndpoint(addr netip.AddrPort, since time.Duration) *Endpoint {
 	e := &Endpoint{addr: addr}
-	e.ramp.Store(int64(now))
+	e.ramp.Store(int64(since))
 	return e
 }
 
@@ -99,15 +100,13 @@ func (e *Endpoint) away(till time.Duration) {
 // up tells whether it is not passed over.
 func (e *Endpoint) up(now time.Duration) bool { return time.Duration(e.down.Load()) <= now }
 
-// admits tells whether it takes one more request, by chance as long as its share
-// grows.
-func (e *Endpoint) admits(now time.Duration, chance uint64) bool {
-	age := now - time.Duration(e.ramp.Load())
+// share is the part of its share that one has whose share grows since then.
+func share(since int64, now time.Duration) float64 {
+	age := now - time.Duration(since)
 	if age >= rampFor {
-		return true
+		return 1
 	}
-	share := max(rampFrom, float64(age)/float64(rampFor))
-	return float64(chance>>11)/(1<<53) < share
+	return max(rampFrom, float64(age)/float64(rampFor))
 }
 
 // expects is the latency to be expected: what was seen fades, so that whoever was

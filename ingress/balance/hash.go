@@ -59,7 +59,7 @@ func (p *Pool) hashed(a *Ask) int {
 		if some < 0 {
 			some = i
 		}
-		if !e.admits(a.Now, key<<16) {
+		if !p.near.admits(e, a.Now, key<<16) {
 			continue
 		}
 		busy := float64(e.InFlight())

@@ -82,7 +82,7 @@ func (p *Pool) ofTwo(t *tier, a *Ask) int {
 	}
 	i, j := int(t.list[first]), int(t.list[second])
 	x, y := p.members[i].Endpoint, p.members[j].Endpoint
-	switch goodX, goodY := x.open(a) && x.admits(a.Now, maglev.Mix(a.Random)), y.open(a) && y.admits(a.Now, maglev.Mix(^a.Random)); {
+	switch goodX, goodY := x.open(a) && t.admits(x, a.Now, maglev.Mix(a.Random)), y.open(a) && t.admits(y, a.Now, maglev.Mix(^a.Random)); {
 	case goodX && goodY && y.earlier(x, a.Now):
 		return j
 	case goodX:
@@ -119,7 +119,7 @@ func (p *Pool) inTurn(t *tier, a *Ask) int {
 	for k := range draws + n {
 		i := int(t.list[at])
 		if e := p.members[i].Endpoint; e.open(a) {
-			if e.admits(a.Now, chance) {
+			if t.admits(e, a.Now, chance) {
 				return i
 			}
 			if some < 0 {

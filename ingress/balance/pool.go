@@ -1,6 +1,9 @@
 package balance
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Policy is how one of several endpoints is chosen that are as good as each other
 // by all else.
@@ -48,8 +51,16 @@ type Pool struct {
 
 // tier is members that are as good as each other.
 type tier struct {
-	list []uint16
-	next atomic.Uint32
+	list  []uint16
+	next  atomic.Uint32
+	since int64 // when the share of the oldest one began to grow
+}
+
+// admits tells whether one of the tier takes one more request, by chance as long as
+// its share grows. If they are all as new, nobody is held back.
+func (t *tier) admits(e *Endpoint, now time.Duration, chance uint64) bool {
+	mine := share(e.ramp.Load(), now)
+	return mine == 1 || float64(chance>>11)/(1<<53) < mine/share(t.since, now)
 }
 
 // New makes a Pool. Two pools of the same members need not begin with the same one:
@@ -63,6 +74,9 @@ func New(spec Spec, start uint32) *Pool {
 			t = &p.leaving
 		case m.Far && spec.Policy != Hash:
 			t = &p.far
+		}
+		if ramp := m.Endpoint.ramp.Load(); len(t.list) == 0 || ramp < t.since {
+			t.since = ramp
 		}
 		t.list = append(t.list, uint16(i))
 	}

@@ -1,6 +1,10 @@
 package engine
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/steelyard-lb/steelyard/ingress/balance"
+)
 
 // Router says who serves a request: the index of a pool of the same [Config].
 // host is as the client wrote it, perhaps with a port; path is in the normal form
@@ -27,6 +31,7 @@ type Config struct {
 // Pool is who can serve what routes lead to it.
 type Pool struct {
 	Endpoints []netip.AddrPort
+	Policy    balance.Policy
 	// Fault says to a client why there is no endpoint; "": none is ready.
 	Fault string
 }

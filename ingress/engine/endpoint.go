@@ -6,17 +6,16 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/steelyard-lb/steelyard/ingress/balance"
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
 // endpoint is one address that answers requests.
 type endpoint struct {
-	addr     string
-	inFlight atomic.Int64
-	downTill atomic.Int64 // in nanoseconds since epoch: it took no connection lately
+	*balance.Endpoint // what its share of the requests depends on
+	addr              string
 
 	mu      sync.Mutex
 	idle    []*backend // the one used last is at the end
@@ -31,11 +30,8 @@ type backend struct {
 	free   time.Time // when it became idle
 }
 
-func (e *endpoint) up(now time.Time) bool { return e.downTill.Load() <= now.Sub(epoch).Nanoseconds() }
-
-func (e *endpoint) eject(now time.Time) {
-	e.downTill.Store(now.Add(ejectFor).Sub(epoch).Nanoseconds())
-}
+// eject notes that it took no connection.
+func (e *endpoint) eject(now time.Time) { e.Fail(now.Sub(epoch)) }
 
 // epoch is what times are counted from where they must fit a number: the clock of
 // the wall may jump.

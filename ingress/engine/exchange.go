@@ -21,6 +21,7 @@ type exchange struct {
 	pool     *pool
 	target   []byte    // the path in normal form
 	endpoint *endpoint // the one asked last
+	asked    time.Time // when
 	backend  *backend  // the connection to it; nil if there is none
 
 	safe     bool        // the request may be sent again
@@ -195,10 +196,11 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 // choose counts the request at an endpoint.
 func (x *exchange) choose(avoid *endpoint) {
 	if x.endpoint != nil {
-		x.endpoint.inFlight.Add(-1)
+		x.endpoint.End()
 	}
-	x.endpoint = x.pool.pick(avoid, time.Now())
-	x.endpoint.inFlight.Add(1)
+	x.asked = time.Now()
+	x.endpoint = x.pool.pick(avoid, x.asked)
+	x.endpoint.Begin()
 }
 
 // connect takes an idle connection if it may, else opens one.
@@ -264,6 +266,6 @@ func (x *exchange) release(sound bool) {
 	}
 	x.drop()
 	if x.endpoint != nil {
-		x.endpoint.inFlight.Add(-1)
+		x.endpoint.End()
 	}
 }

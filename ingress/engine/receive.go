@@ -67,6 +67,7 @@ func (x *exchange) passHead() error {
 		return nil
 	}
 	x.answered = true
+	x.endpoint.Answer(time.Since(epoch), time.Since(x.asked))
 	if x.c.e.leaving.Load() || !x.ended.Load() { // what is left of the request would be taken for the next one
 		server.Close()
 	}

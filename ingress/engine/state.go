@@ -3,8 +3,9 @@ package engine
 import (
 	"math/rand/v2"
 	"net/netip"
-	"sync/atomic"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/ingress/balance"
 )
 
 // state is a Config with the live side of its endpoints.
@@ -16,7 +17,7 @@ type state struct {
 
 type pool struct {
 	endpoints []*endpoint
-	next      atomic.Uint32
+	balance   *balance.Pool // of the same, in the same order
 }
 
 // newState makes a state that shares the endpoints that both have with the one
@@ -24,10 +25,13 @@ type pool struct {
 func newState(cfg Config, before *state) *state {
 	s := &state{Config: cfg, pools: make([]pool, len(cfg.Pools)), endpoints: map[netip.AddrPort]*endpoint{}}
 	for i := range cfg.Pools {
-		s.pools[i].next.Store(rand.Uint32()) // not every swap begins with the same one
+		spec := balance.Spec{Policy: cfg.Pools[i].Policy}
 		for _, addr := range cfg.Pools[i].Endpoints {
-			s.pools[i].endpoints = append(s.pools[i].endpoints, s.endpoint(addr, before))
+			e := s.endpoint(addr, before)
+			s.pools[i].endpoints = append(s.pools[i].endpoints, e)
+			spec.Members = append(spec.Members, balance.Member{Endpoint: e.Endpoint})
 		}
+		s.pools[i].balance = balance.New(spec, rand.Uint32()) // not every swap begins with the same one
 	}
 	return s
 }
@@ -38,7 +42,7 @@ func (s *state) endpoint(addr netip.AddrPort, before *state) *endpoint {
 		e = before.endpoints[addr]
 	}
 	if e == nil {
-		e = &endpoint{addr: addr.String()}
+		e = &endpoint{addr: addr.String(), Endpoint: balance.NewEndpoint(addr, time.Since(epoch))}
 	}
 	s.endpoints[addr] = e
 	return e
@@ -54,27 +58,12 @@ func (s *state) trusts(peer netip.Addr) bool {
 	return false
 }
 
-// pick chooses an endpoint: the next one in turn, or a random other with fewer
-// requests under way. Those that took no connection lately, and avoid, come
-// last. The pool must not be empty.
+// pick chooses an endpoint, not avoid if there is another. The pool must not be
+// empty.
 func (p *pool) pick(avoid *endpoint, now time.Time) *endpoint {
-	n := len(p.endpoints)
-	start := int(p.next.Add(1) % uint32(n))
-	var best *endpoint
-	for i := range n {
-		if e := p.endpoints[(start+i)%n]; e != avoid && e.up(now) {
-			best = e
-			break
-		}
+	ask := balance.Ask{Now: now.Sub(epoch), Random: rand.Uint64()}
+	if avoid != nil {
+		ask.Avoid = avoid.Endpoint
 	}
-	if best == nil {
-		if best = p.endpoints[start]; best == avoid {
-			best = p.endpoints[(start+1)%n]
-		}
-		return best
-	}
-	if other := p.endpoints[rand.IntN(n)]; other != avoid && other.up(now) && other.inFlight.Load() < best.inFlight.Load() {
-		return other
-	}
-	return best
+	return p.endpoints[p.balance.Pick(ask)]
 }
