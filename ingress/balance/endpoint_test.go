@@ -71,6 +71,63 @@ func TestAllAreNew(t *testing.T) {
 	})
 }
 
+// TestSomeAreNew: those who are new have as much as each other, and so have those who
+// are old; also when only new ones are left.
+func TestSomeAreNew(t *testing.T) {
+	const now = old + rampFor/5
+	each(t, func(t *testing.T, p Policy) {
+		list := members(8)
+		for i := range list[4:] {
+			list[4+i].Endpoint = NewEndpoint(address(4+i), old)
+		}
+		w := newWorld(t, Spec{Policy: p, Members: list})
+		part := 0.15
+		if p == Hash {
+			part = 0.4 // what is not given to new ones goes to those after them in the table
+		}
+		even := func(counts []int) {
+			t.Helper()
+			sum := 0
+			for _, n := range counts {
+				sum += n
+			}
+			for _, n := range counts {
+				if !near(n, float64(sum)/float64(len(counts)), part) {
+					t.Errorf("%v", counts)
+					return
+				}
+			}
+		}
+		got := w.counts(now, 40_000)
+		even(got[:4])
+		even(got[4:])
+		for _, m := range list[:4] {
+			m.Endpoint.Fail(now - 1)
+		}
+		even(w.counts(now, 40_000)[4:])
+	})
+}
+
+// TestNewOnesKeepTheirKeys: a key that was led to one goes on being.
+func TestNewOnesKeepTheirKeys(t *testing.T) {
+	list := members(3)
+	list[1].Endpoint = NewEndpoint(address(1), old)
+	w := newWorld(t, Spec{Policy: Hash, Members: list})
+	for key := range uint64(2000) {
+		newcomer := false
+		for now := old; now <= old+rampFor; now += rampFor / 4 {
+			a := w.ask(now)
+			a.Key = key
+			switch i := w.Pick(a); {
+			case i == 1:
+				newcomer = true
+			case newcomer:
+				t.Fatalf("key %d leaves the new one after %v", key, now-old)
+			}
+		}
+	}
+}
+
 func TestFade(t *testing.T) {
 	last := 1.0
 	for age := time.Duration(0); age < 100*halfLife; age += halfLife / 16 {

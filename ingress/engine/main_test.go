@@ -49,7 +49,6 @@ func alone(ctx context.Context, args []string) error {
 		return err
 	})
 	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
-	flags.IntVar(&opts.KeepIdle, "keep-idle", 0, "idle connections to keep to each endpoint; 0: the default")
 	hosts := flags.Int("hosts", 0, "know so many hosts of 10 paths each, host-0.test/1024 and so on, anew at each SIGHUP; 0: everything goes to the backends")
 	flags.DurationVar(&opts.Drain, "drain", 0, "go on accepting so long after SIGTERM")
 	flags.DurationVar(&opts.Grace, "grace", 20*time.Second, "then wait so long for what is under way")

@@ -71,7 +71,7 @@ func engineWith(dir string, tls bool, more ...string) (*proxy, error) {
 	if tls {
 		listen = "-listen-tls"
 	}
-	flags := []string{listen, engineAt, "-backend", origin1, "-backend", origin2, "-keep-idle", "512"}
+	flags := []string{listen, engineAt, "-backend", origin1, "-backend", origin2}
 	if knows("engine") {
 		flags = append(flags, "-engine", "loop")
 	}
