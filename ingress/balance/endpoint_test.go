@@ -77,8 +77,8 @@ func TestSomeAreNew(t *testing.T) {
 	const now = old + rampFor/5
 	each(t, func(t *testing.T, p Policy) {
 		list := members(8)
-		for i := range list[4:] {
-			list[4+i].Endpoint = NewEndpoint(address(4+i), old)
+		for i := range list[:4] {
+			list[i].Endpoint = NewEndpoint(address(i), old)
 		}
 		w := newWorld(t, Spec{Policy: p, Members: list})
 		part := 0.15
@@ -101,10 +101,10 @@ func TestSomeAreNew(t *testing.T) {
 		got := w.counts(now, 40_000)
 		even(got[:4])
 		even(got[4:])
-		for _, m := range list[:4] {
+		for _, m := range list[4:] {
 			m.Endpoint.Fail(now - 1)
 		}
-		even(w.counts(now, 40_000)[4:])
+		even(w.counts(now, 40_000)[:4])
 	})
 }
 
