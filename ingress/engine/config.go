@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net/netip"
+
+	"github.com/steelyard-lb/steelyard/ingress/balance"
 )
 
 // Router says who serves a request: the index of a pool of the same [Config].
@@ -35,6 +37,7 @@ type Pool struct {
 	Endpoints []netip.AddrPort
 	Protocol  Protocol    // that they speak
 	TLS       *BackendTLS // by which they are met; nil: none
+	Policy    balance.Policy
 	// Fault says to a client why there is no endpoint; "": none is ready.
 	Fault string
 }

@@ -9,19 +9,18 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/steelyard-lb/steelyard/ingress/balance"
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
 // endpoint is one address that answers requests.
 type endpoint struct {
-	addr     string
-	protocol Protocol
-	tls      *tls.Config // nil: none
-	inFlight atomic.Int64
-	downTill atomic.Int64 // in nanoseconds since epoch: it took no connection lately
+	*balance.Endpoint // what its share of the requests depends on
+	addr              string
+	protocol          Protocol
+	tls               *tls.Config // nil: none
 
 	mu      sync.Mutex
 	idle    []*backend // the one used last is at the end
@@ -33,7 +32,7 @@ type endpoint struct {
 }
 
 func newEndpoint(at place) *endpoint {
-	e := &endpoint{addr: at.addr.String(), protocol: at.protocol}
+	e := &endpoint{addr: at.addr.String(), protocol: at.protocol, Endpoint: balance.NewEndpoint(at.addr, time.Since(epoch))}
 	if !at.secure {
 		return e
 	}
@@ -64,11 +63,8 @@ type backend struct {
 	x      *exchange // whose it is for the time
 }
 
-func (e *endpoint) up(now time.Time) bool { return e.downTill.Load() <= now.Sub(epoch).Nanoseconds() }
-
-func (e *endpoint) eject(now time.Time) {
-	e.downTill.Store(now.Add(ejectFor).Sub(epoch).Nanoseconds())
-}
+// eject notes that it took no connection.
+func (e *endpoint) eject(now time.Time) { e.Fail(now.Sub(epoch)) }
 
 // epoch is what times are counted from where they must fit a number: the clock of
 // the wall may jump.

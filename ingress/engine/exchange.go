@@ -23,6 +23,7 @@ type exchange struct {
 	pool     *pool
 	target   []byte    // the path in normal form
 	endpoint *endpoint // the one asked last
+	asked    time.Time // when
 	backend  answerer  // there; nil if there is none
 
 	safe     bool        // the request may be sent again
@@ -201,10 +202,11 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 // choose counts the request at an endpoint.
 func (x *exchange) choose(avoid *endpoint) {
 	if x.endpoint != nil {
-		x.endpoint.inFlight.Add(-1)
+		x.endpoint.End()
 	}
-	x.endpoint = x.pool.pick(avoid, time.Now())
-	x.endpoint.inFlight.Add(1)
+	x.asked = time.Now()
+	x.endpoint = x.pool.pick(avoid, x.asked)
+	x.endpoint.Begin()
 }
 
 // connect takes an idle connection if it may, else opens one.
@@ -263,6 +265,6 @@ func (x *exchange) release(sound bool) {
 	x.endUpload()
 	x.drop(sound)
 	if x.endpoint != nil {
-		x.endpoint.inFlight.Add(-1)
+		x.endpoint.End()
 	}
 }

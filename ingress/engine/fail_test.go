@@ -85,9 +85,9 @@ func TestStaleConnection(t *testing.T) {
 func (r *rig) settled(idle bool) {
 	r.t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		busy, fit := int64(0), false
+		busy, fit := 0, false
 		for _, e := range r.state.Load().endpoints {
-			busy += e.inFlight.Load()
+			busy += e.InFlight()
 			e.mu.Lock()
 			for _, b := range e.idle {
 				fit = fit || peek(b.TCPConn) == silent
@@ -159,7 +159,7 @@ func TestTooLargeInPieces(t *testing.T) {
 			conn.say(head + rest)
 		} else {
 			conn.say(head)
-			for r.state.Load().pools[0].endpoints[0].inFlight.Load() == 0 {
+			for r.state.Load().pools[0].endpoints[0].InFlight() == 0 {
 				time.Sleep(time.Millisecond) // until the head was taken without a body
 			}
 			conn.say(rest)

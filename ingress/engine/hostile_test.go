@@ -186,7 +186,7 @@ func TestUnreadOverHTTP2(t *testing.T) {
 	for i := range uint32(streams) {
 		f.head(2*i+1, true, request("GET", "/")...)
 	}
-	for r.state.Load().pools[0].endpoints[0].inFlight.Load() < streams {
+	for r.state.Load().pools[0].endpoints[0].InFlight() < streams {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(200 * time.Millisecond) // for as much to gather as would

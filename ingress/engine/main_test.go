@@ -68,6 +68,7 @@ func alone(ctx context.Context, args []string) error {
 		return nil
 	})
 	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
+	hosts := flags.Int("hosts", 0, "know so many hosts of 10 paths each, host-0.test/1024 and so on, anew at each SIGHUP; 0: everything goes to the backends")
 	flags.DurationVar(&opts.Drain, "drain", 0, "go on accepting so long after SIGTERM")
 	flags.DurationVar(&opts.Grace, "grace", 20*time.Second, "then wait so long for what is under way")
 	if err := flags.Parse(args); err != nil {
@@ -82,6 +83,9 @@ func alone(ctx context.Context, args []string) error {
 		return err
 	}
 	e.Apply(Config{Router: toAll{}, Pools: []Pool{pool}, MaxBody: maxBody, TLS: TLS{Certificates: (*one)(made)}})
+	if *hosts > 0 {
+		go swapWhenTold(ctx, e, *hosts, pool)
+	}
 	fmt.Println("listening on", strings.Join(e.Addrs(), " "))
 	return e.Run(ctx)
 }

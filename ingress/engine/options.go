@@ -64,8 +64,6 @@ func (o Options) withDefaults() Options {
 const (
 	// attempts bounds how many connections a request is tried on.
 	attempts = 3
-	// ejectFor is how long an endpoint that took no connection is passed over.
-	ejectFor = 2 * time.Second
 	// lookEvery is how often a client whose backend is silent is looked after.
 	lookEvery = 2 * time.Second
 	// lastWait is what is left of the patience with idle connections at the end.

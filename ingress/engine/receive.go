@@ -68,6 +68,7 @@ func (x *exchange) passHead() error {
 	case x.res.Interim():
 		return x.client.interim(&x.res)
 	}
+	x.endpoint.Answer(time.Since(epoch), time.Since(x.asked))
 	err := x.client.head(&x.res, x.ended.Load())
 	x.answered = err == nil
 	return err

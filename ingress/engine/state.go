@@ -4,8 +4,9 @@ import (
 	"crypto/tls"
 	"math/rand/v2"
 	"net/netip"
-	"sync/atomic"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/ingress/balance"
 )
 
 // state is a Config with the live side of its endpoints.
@@ -26,7 +27,7 @@ type place struct {
 
 type pool struct {
 	endpoints []*endpoint
-	next      atomic.Uint32
+	balance   *balance.Pool // of the same, in the same order
 }
 
 // newState makes a state that shares the endpoints that both have with the one
@@ -34,14 +35,17 @@ type pool struct {
 func newState(cfg Config, before *state) *state {
 	s := &state{Config: cfg, pools: make([]pool, len(cfg.Pools)), tls: cfg.TLS.config(), endpoints: map[place]*endpoint{}}
 	for i := range cfg.Pools {
-		s.pools[i].next.Store(rand.Uint32()) // not every swap begins with the same one
 		at := place{protocol: cfg.Pools[i].Protocol}
 		if t := cfg.Pools[i].TLS; t != nil {
 			at.secure, at.tls = true, *t
 		}
+		spec := balance.Spec{Policy: cfg.Pools[i].Policy}
 		for _, at.addr = range cfg.Pools[i].Endpoints {
-			s.pools[i].endpoints = append(s.pools[i].endpoints, s.endpoint(at, before))
+			e := s.endpoint(at, before)
+			s.pools[i].endpoints = append(s.pools[i].endpoints, e)
+			spec.Members = append(spec.Members, balance.Member{Endpoint: e.Endpoint})
 		}
+		s.pools[i].balance = balance.New(spec, rand.Uint32()) // not every swap begins with the same one
 	}
 	return s
 }
@@ -68,27 +72,12 @@ func (s *state) trusts(peer netip.Addr) bool {
 	return false
 }
 
-// pick chooses an endpoint: the next one in turn, or a random other with fewer
-// requests under way. Those that took no connection lately, and avoid, come
-// last. The pool must not be empty.
+// pick chooses an endpoint, not avoid if there is another. The pool must not be
+// empty.
 func (p *pool) pick(avoid *endpoint, now time.Time) *endpoint {
-	n := len(p.endpoints)
-	start := int(p.next.Add(1) % uint32(n))
-	var best *endpoint
-	for i := range n {
-		if e := p.endpoints[(start+i)%n]; e != avoid && e.up(now) {
-			best = e
-			break
-		}
+	ask := balance.Ask{Now: now.Sub(epoch), Random: rand.Uint64()}
+	if avoid != nil {
+		ask.Avoid = avoid.Endpoint
 	}
-	if best == nil {
-		if best = p.endpoints[start]; best == avoid {
-			best = p.endpoints[(start+1)%n]
-		}
-		return best
-	}
-	if other := p.endpoints[rand.IntN(n)]; other != avoid && other.up(now) && other.inFlight.Load() < best.inFlight.Load() {
-		return other
-	}
-	return best
+	return p.endpoints[p.balance.Pick(ask)]
 }
