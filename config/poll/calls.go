@@ -22,6 +22,17 @@ func Read(fd int, b []byte) (int, unix.Errno) {
 	}
 }
 
+// Peek looks for a byte to read and leaves it where it is: 0 of them is the end.
+func Peek(fd int) (int, unix.Errno) {
+	var one [1]byte
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&one[0])), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
 // Send writes b, which is not empty, to a socket.
 func Send(fd int, b []byte) (int, unix.Errno) {
 	for {

@@ -96,7 +96,7 @@ func (f *flow) finish() unix.Errno {
 	f.done = true
 	f.free()
 	if err := unix.Shutdown(f.to.fd, unix.SHUT_WR); err != nil {
-		return errnoOf(err)
+		return poll.ErrnoOf(err)
 	}
 	return 0
 }
