@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -17,10 +16,8 @@ import (
 // conn is a client's connection. But for hurry and cut, it is its goroutine's own.
 type conn struct {
 	*net.TCPConn
+	asker
 	e      *Engine
-	peer   netip.Addr
-	from   string // peer
-	port   string // that the client connected to
 	server http.Server
 	req    http.Request
 	in     buffer

@@ -99,26 +99,9 @@ func (x *exchange) run() error {
 // decide finds the pool, and makes the request ready to be sent.
 func (x *exchange) decide() error {
 	r := &x.c.req
-	if x.state == nil {
-		return errStarting
-	}
-	if m := x.state.MaxBody; m > 0 && r.Length > m {
-		return errTooLarge
-	}
 	var err error
-	if x.target, err = http.CleanPath(nil, r.Path); err != nil {
+	if x.pool, x.target, err = x.state.lead(r, nil); err != nil {
 		return err
-	}
-	i, ok := x.state.Router.Route(string(r.Authority), string(x.target))
-	if !ok {
-		return errNoRoute
-	}
-	x.pool = &x.state.pools[i]
-	if len(x.pool.endpoints) == 0 {
-		if fault := x.state.Pools[i].Fault; fault != "" {
-			return &http.Error{Status: errNoneReady.Status, Reason: fault}
-		}
-		return errNoneReady
 	}
 	x.safe = r.Safe()
 	if err := x.collect(); err != nil {
@@ -155,10 +138,7 @@ func (x *exchange) collect() error {
 // weigh holds the body against its bound.
 func (x *exchange) weigh(data []byte) error {
 	x.size += int64(len(data))
-	if x.state != nil && x.state.MaxBody > 0 && x.size > x.state.MaxBody {
-		return errTooLarge
-	}
-	return nil
+	return x.state.bound(x.size)
 }
 
 // try asks one endpoint, not avoid if there is another. It tells whether one more
@@ -171,7 +151,7 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 	}
 	x.c.asks.Store(x.backend)
 	whole := x.ended.Load()
-	x.up = x.appendRequest(x.up[:0], &x.backend.client)
+	x.up = x.c.appendRequest(x.up[:0], &x.backend.client, &x.c.req, x.target, x.state.trusts(x.c.peer))
 	x.up = x.backend.client.AppendData(x.up, x.body)
 	if whole {
 		x.up = x.backend.client.AppendEnd(x.up, x.c.req.Trailers)

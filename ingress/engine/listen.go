@@ -87,16 +87,21 @@ func refuseNew(l *net.TCPListener) error {
 // begin serves a new connection.
 func (e *Engine) begin(tcp *net.TCPConn) {
 	c := newConn(e, tcp)
+	e.own(c, c.serve)
+}
+
+// own has a goroutine serve a connection, which is closed then.
+func (e *Engine) own(c *conn, serve func()) {
 	e.mu.Lock()
 	e.conns[c] = struct{}{}
 	e.mu.Unlock()
 	e.ended.Go(func() {
 		defer func() {
-			_ = tcp.Close()
+			_ = c.Close()
 			e.mu.Lock()
 			delete(e.conns, c)
 			e.mu.Unlock()
 		}()
-		c.serve()
+		serve()
 	})
 }

@@ -5,6 +5,9 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+	"unsafe"
+
+	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
 // state is a Config with the live side of its endpoints.
@@ -42,6 +45,44 @@ func (s *state) endpoint(addr netip.AddrPort, before *state) *endpoint {
 	}
 	s.endpoints[addr] = e
 	return e
+}
+
+// lead finds who serves a request, and the path that they are asked for, for which
+// dst is memory if it takes any.
+func (s *state) lead(r *http.Request, dst []byte) (*pool, []byte, error) {
+	if s == nil {
+		return nil, nil, errStarting
+	}
+	if err := s.bound(r.Length); err != nil {
+		return nil, nil, err
+	}
+	target, err := http.CleanPath(dst, r.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	i, ok := s.Router.Route(view(r.Authority), view(target))
+	if !ok {
+		return nil, nil, errNoRoute
+	}
+	p := &s.pools[i]
+	if len(p.endpoints) == 0 {
+		if fault := s.Pools[i].Fault; fault != "" {
+			return nil, nil, &http.Error{Status: errNoneReady.Status, Reason: fault}
+		}
+		return nil, nil, errNoneReady
+	}
+	return p, target, nil
+}
+
+// view is b as a string, for those who do not keep it.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// bound holds the size of a request's body against its bound.
+func (s *state) bound(size int64) error {
+	if s != nil && s.MaxBody > 0 && size > s.MaxBody {
+		return errTooLarge
+	}
+	return nil
 }
 
 // trusts tells whether a peer's word about the client is taken.
