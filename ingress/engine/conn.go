@@ -73,7 +73,7 @@ func (c *conn) next(patience time.Duration) bool {
 		case !errors.Is(err, os.ErrDeadlineExceeded), c.waiting.Load():
 			return false
 		case time.Now().After(deadline):
-			c.refuse(&http.Error{Status: 408, Reason: "the head of the request did not come in time"})
+			c.refuse(errSlowHead)
 			return false
 		}
 	}

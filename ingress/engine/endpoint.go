@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,13 +15,16 @@ import (
 
 // endpoint is one address that answers requests.
 type endpoint struct {
-	addr     string
+	addr     string // to
+	to       netip.AddrPort
 	inFlight atomic.Int64
 	downTill atomic.Int64 // in nanoseconds since epoch: it took no connection lately
 
 	mu      sync.Mutex
 	idle    []*backend // the one used last is at the end
 	retired bool       // no Config names it any more: nothing is kept
+
+	stocks []stock // for each loop, which alone has it
 }
 
 // backend is a connection to an endpoint.

@@ -18,6 +18,8 @@ type Engine struct {
 	opts      Options
 	room      int // most that a buffer grows to: all that may have to be in one at once
 	listeners []*net.TCPListener
+	workers   []*worker  // none if the driver is by goroutines
+	faults    chan error // why the workers cannot go on
 	applying  sync.Mutex
 	state     atomic.Pointer[state] // nil until the first Apply
 	leaving   atomic.Bool           // answers close their connections
@@ -35,14 +37,19 @@ type Engine struct {
 func New(opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
 	lim := opts.Limits
-	e := &Engine{opts: opts, conns: map[*conn]struct{}{}, room: max(lim.Head, lim.Trailer+2, lim.Extension+64, largeBuffer)}
+	e := &Engine{opts: opts, conns: map[*conn]struct{}{}, faults: make(chan error, 1), room: max(lim.Head, lim.Trailer+2, lim.Extension+64, largeBuffer)}
 	e.work.New = func() any { return new(work) }
 	for _, addr := range opts.Listen {
-		l, err := listen(addr)
+		l, err := listen(addr, opts.Driver == Loops)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listener %s: %w", addr, err), e.Close())
 		}
-		e.listeners = append(e.listeners, l.(*net.TCPListener))
+		e.listeners = append(e.listeners, l)
+	}
+	if opts.Driver == Loops {
+		if err := e.makeLoops(); err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
 	}
 	return e, nil
 }
@@ -51,7 +58,12 @@ func New(opts Options) (*Engine, error) {
 func (e *Engine) Close() error {
 	var errs []error
 	for _, l := range e.listeners {
-		errs = append(errs, l.Close())
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) { // a loop took it over
+			errs = append(errs, err)
+		}
+	}
+	for _, w := range e.workers {
+		errs = append(errs, w.close())
 	}
 	return errors.Join(errs...)
 }
@@ -70,7 +82,7 @@ func (e *Engine) Apply(cfg Config) {
 	e.applying.Lock()
 	defer e.applying.Unlock()
 	before := e.state.Load()
-	now := newState(cfg, before)
+	now := newState(cfg, before, len(e.workers))
 	e.state.Store(now)
 	if before == nil {
 		return
@@ -80,11 +92,15 @@ func (e *Engine) Apply(cfg Config) {
 			old.retire()
 		}
 	}
+	e.inLoops(func(w *worker) { w.retire(before, now) })
 }
 
 // Run serves until ctx ends and the requests under way have, or until a listener
 // fails. See [Options] for how it leaves.
 func (e *Engine) Run(ctx context.Context) error {
+	if e.opts.Driver == Loops {
+		return e.runLoops(ctx)
+	}
 	accepting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	failed := make(chan error, len(e.listeners))
@@ -102,11 +118,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	level.Info(e.opts.Logger).Log("msg", "draining", "for", e.opts.Drain)
-	e.leaving.Store(true)
-	if err == nil {
-		time.Sleep(e.opts.Drain)
-	}
+	e.leave(err)
 	stop()
 	serving.Wait() // all that was accepted by the kernel is in conns now
 	e.finish()
@@ -117,12 +129,26 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
+// leave has answers close their connections, for the drain time unless an error
+// leaves none.
+func (e *Engine) leave(err error) {
+	level.Info(e.opts.Logger).Log("msg", "draining", "for", e.opts.Drain)
+	e.leaving.Store(true)
+	if err == nil {
+		time.Sleep(e.opts.Drain)
+	}
+}
+
 // finish waits for the requests under way, for the grace time, and cuts the rest.
 func (e *Engine) finish() {
 	e.finishing.Store(true)
 	e.each((*conn).hurry)
+	e.inLoops((*worker).hurry)
 	cut := time.AfterFunc(e.opts.Grace, func() {
-		level.Info(e.opts.Logger).Log("msg", "cutting connections that did not end in time", "open", e.each((*conn).cut))
+		if n := e.each((*conn).cut); n > 0 {
+			level.Info(e.opts.Logger).Log("msg", "cutting connections that did not end in time", "open", n)
+		}
+		e.inLoops((*worker).cut)
 	})
 	e.ended.Wait()
 	cut.Stop()

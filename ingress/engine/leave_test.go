@@ -132,7 +132,7 @@ func TestSwap(t *testing.T) {
 		t.Errorf("%d %q", status, body)
 	}
 	for _, e := range old.endpoints {
-		if e.pop() != nil {
+		if r.fit(e) > 0 {
 			t.Error("a connection to an endpoint that is gone was kept")
 		}
 	}

@@ -8,17 +8,26 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/config/poll"
 )
 
 // listen opens a listener of plain TCP. One of MPTCP, which Go makes by default,
-// takes no filter, so that it could not end without resetting clients.
-func listen(addr string) (net.Listener, error) {
+// takes no filter, so that it could not end without resetting clients. Others may be
+// opened beside one that is shared.
+func listen(addr string, shared bool) (*net.TCPListener, error) {
 	var plain net.ListenConfig
 	plain.SetMultipathTCP(false)
-	return plain.Listen(context.Background(), "tcp", addr)
+	if shared {
+		plain.Control = share
+	}
+	l, err := plain.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
 }
 
 // accept serves the clients of one listener until ctx ends, those included that
@@ -52,7 +61,7 @@ const settleFor = 200 * time.Millisecond
 func (e *Engine) lastOnes(l *net.TCPListener) error {
 	open := refuseNew(l)
 	if open != nil {
-		level.Warn(e.opts.Logger).Log("msg", "the kernel goes on taking clients, some of which may be reset", "addr", l.Addr(), "err", open)
+		warnOpen(e.opts.Logger, l.Addr(), open)
 	}
 	for end := time.Now().Add(settleFor); ; {
 		_ = l.SetDeadline(end)
@@ -71,6 +80,10 @@ func (e *Engine) lastOnes(l *net.TCPListener) error {
 			return fmt.Errorf("listener %v: %w", l.Addr(), err)
 		}
 	}
+}
+
+func warnOpen(logger log.Logger, addr net.Addr, err error) {
+	level.Warn(logger).Log("msg", "the kernel goes on taking clients, some of which may be reset", "addr", addr, "err", err)
 }
 
 // refuseNew has the kernel begin no more handshakes for a listener.

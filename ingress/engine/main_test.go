@@ -22,7 +22,7 @@ const aloneVar = "STEELYARD_ENGINE_ALONE"
 func TestMain(m *testing.M) {
 	text, ok := os.LookupEnv(aloneVar)
 	if !ok {
-		os.Exit(m.Run())
+		os.Exit(withEach(m.Run))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	err := alone(ctx, strings.Fields(text))
@@ -31,6 +31,23 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "engine:", err)
 		os.Exit(1)
 	}
+}
+
+// driver is the one that tests run engines by: each in turn, or that of the flag.
+var (
+	driver  Driver
+	drivers = flag.String("engine", "loop,goroutine", "drivers to test")
+)
+
+// withEach runs all tests with each driver.
+func withEach(run func() int) (worst int) {
+	flag.Parse()
+	for name := range strings.SplitSeq(*drivers, ",") {
+		driver = Driver(name)
+		fmt.Println("driver:", driver)
+		worst = max(worst, run())
+	}
+	return worst
 }
 
 // alone runs an engine that leads everything to the backends.
@@ -48,6 +65,7 @@ func alone(ctx context.Context, args []string) error {
 		pool.Endpoints = append(pool.Endpoints, addr)
 		return err
 	})
+	flags.StringVar((*string)(&opts.Driver), "engine", string(Goroutines), "driver: loop or goroutine")
 	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
 	flags.DurationVar(&opts.Drain, "drain", 0, "go on accepting so long after SIGTERM")
 	flags.DurationVar(&opts.Grace, "grace", 20*time.Second, "then wait so long for what is under way")

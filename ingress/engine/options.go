@@ -9,8 +9,18 @@ import (
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
+// Driver is a way to drive the machines of package ingress/http.
+type Driver string
+
+// The drivers do the same, in the eyes of others.
+const (
+	Goroutines Driver = "goroutine" // one, or two, for each connection
+	Loops      Driver = "loop"      // event loops, one for each processor
+)
+
 // Options say how to serve. Zero values mean the defaults given.
 type Options struct {
+	Driver Driver   // default [Goroutines]
 	Listen []string // addresses; ":8080" is every address, both families
 	Logger log.Logger
 	Limits http.Limits // of heads; default [http.DefaultLimits]
@@ -38,6 +48,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
+	o.Driver = cmp.Or(o.Driver, Goroutines)
 	o.Limits = cmp.Or(o.Limits, http.DefaultLimits())
 	o.Grace = cmp.Or(o.Grace, 20*time.Second)
 	o.Header = cmp.Or(o.Header, 15*time.Second)

@@ -70,11 +70,7 @@ func (x *exchange) passHead() error {
 	if x.c.e.leaving.Load() || !x.ended.Load() { // what is left of the request would be taken for the next one
 		server.Close()
 	}
-	x.down = server.AppendResponse(x.down, &x.res, 0)
-	if x.res.Get(http.ServerName) == nil {
-		x.down = append(x.down, serverField...)
-	}
-	x.down = http.EndHead(x.down)
+	x.down = appendResponse(x.down, server, &x.res)
 	return nil
 }
 

@@ -31,7 +31,7 @@ type rig struct {
 // start runs an engine with one pool, on a port of the loopback of either family.
 func start(t *testing.T, opts Options, endpoints ...string) *rig {
 	t.Helper()
-	opts.Listen = []string{"127.0.0.1:0", "[::1]:0"}
+	opts.Listen, opts.Driver = []string{"127.0.0.1:0", "[::1]:0"}, driver
 	e, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +56,27 @@ func (r *rig) serve(endpoints ...string) {
 		addrs = append(addrs, netip.MustParseAddrPort(e))
 	}
 	r.Apply(Config{Router: toAll{}, Pools: []Pool{{Endpoints: addrs}}, MaxBody: 8 << 20})
+}
+
+// fit counts the idle connections to an endpoint that look fit for use.
+func (r *rig) fit(e *endpoint) (n int) {
+	e.mu.Lock()
+	for _, b := range e.idle {
+		if peek(b.TCPConn) == silent {
+			n++
+		}
+	}
+	e.mu.Unlock()
+	for _, w := range r.workers {
+		w.loop.Call(r.t.Context(), func() {
+			for _, u := range e.stocks[w.number].idle {
+				if look(u.fd) == silent {
+					n++
+				}
+			}
+		})
+	}
+	return n
 }
 
 // ended waits for Run.

@@ -22,26 +22,26 @@ type pool struct {
 	next      atomic.Uint32
 }
 
-// newState makes a state that shares the endpoints that both have with the one
-// before.
-func newState(cfg Config, before *state) *state {
+// newState makes a state for so many loops that shares the endpoints that both have
+// with the one before.
+func newState(cfg Config, before *state, loops int) *state {
 	s := &state{Config: cfg, pools: make([]pool, len(cfg.Pools)), endpoints: map[netip.AddrPort]*endpoint{}}
 	for i := range cfg.Pools {
 		s.pools[i].next.Store(rand.Uint32()) // not every swap begins with the same one
 		for _, addr := range cfg.Pools[i].Endpoints {
-			s.pools[i].endpoints = append(s.pools[i].endpoints, s.endpoint(addr, before))
+			s.pools[i].endpoints = append(s.pools[i].endpoints, s.endpoint(addr, before, loops))
 		}
 	}
 	return s
 }
 
-func (s *state) endpoint(addr netip.AddrPort, before *state) *endpoint {
+func (s *state) endpoint(addr netip.AddrPort, before *state, loops int) *endpoint {
 	e := s.endpoints[addr]
 	if e == nil && before != nil {
 		e = before.endpoints[addr]
 	}
 	if e == nil {
-		e = &endpoint{addr: addr.String()}
+		e = &endpoint{addr: addr.String(), to: addr, stocks: make([]stock, loops)}
 	}
 	s.endpoints[addr] = e
 	return e

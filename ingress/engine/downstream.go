@@ -1,0 +1,328 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/go-kit/log/level"
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/poll"
+	"github.com/steelyard-lb/steelyard/ingress/http"
+)
+
+// downstream is a client's connection in a loop. An idle one has no memory but this.
+type downstream struct {
+	link
+	asker
+	server http.Server
+	in     buffer
+	x      *passage // the request under way; nil between requests
+	begun  bool     // a part of the next request is there
+	phase  phase
+	queued bool // it has its turn later
+
+	alarm
+	until [waits]time.Duration // since epoch, when a wait is over; 0: there is none
+}
+
+// phase is how far a client's connection is.
+type phase uint8
+
+const (
+	serving   phase = iota
+	leaving         // what is pending is the last
+	lingering       // what still comes is thrown away
+)
+
+// wait is what a client's connection may wait for.
+type wait uint8
+
+const (
+	forRequest  wait = iota // its first byte, and then its whole head
+	forClient               // to take what is pending
+	forBody                 // of the request
+	forConnect              // to the endpoint
+	forBackend              // to take what is pending
+	forAnswer               // or its next piece
+	forContinue             // the backend's word on it
+	forGone                 // to look whether a client that sends no more is there
+	forLinger
+	waits
+)
+
+// begin serves a new client.
+func (w *worker) begin(fd int, peer netip.AddrPort, port string) {
+	d := &downstream{link: link{w: w, fd: fd}, asker: asker{peer: peer.Addr(), from: peer.Addr().String(), port: port}, server: http.NewServer(w.e.opts.Limits)}
+	d.alarm.Owner = d
+	if err := w.loop.Add(fd, d); err != nil {
+		_ = unix.Close(fd)
+		return
+	}
+	w.clients[d] = struct{}{}
+	w.came = true
+	w.e.ended.Add(1)
+	d.await(forRequest, w.e.opts.Header)
+	if w.e.finishing.Load() {
+		d.hurry()
+	}
+}
+
+// Ready goes on with what happened to the client.
+func (d *downstream) Ready(ev poll.Events) {
+	if ev == 0 {
+		d.queued = false
+	}
+	d.note(ev)
+	if ev.Ended() && d.x != nil {
+		d.x.mayBeGone()
+	}
+	d.run()
+}
+
+// run goes on as far as it goes.
+func (d *downstream) run() {
+	for range turns {
+		if d.fd < 0 || !d.step() {
+			return
+		}
+	}
+	if d.fd >= 0 && !d.queued {
+		d.queued = true
+		d.w.loop.Later(d)
+	}
+}
+
+// step does one thing, and tells whether it may be followed by another.
+func (d *downstream) step() (again bool) {
+	switch {
+	case d.x != nil:
+		return d.x.step()
+	case d.push() != nil:
+		d.close()
+		return false
+	case d.pending() > 0: // first things first
+		return false
+	case d.phase == serving:
+		return d.next()
+	}
+	return d.linger()
+}
+
+// next reads the head of the next request.
+func (d *downstream) next() (again bool) {
+	if len(d.in.bytes()) > 0 {
+		x := d.w.borrow()
+		p, err := d.server.Next(d.in.bytes(), &x.req)
+		d.in.use(p.Used)
+		if p.Kind == http.GotHead {
+			d.begun, d.x, x.d = false, x, d
+			d.until[forRequest] = 0
+			x.begin()
+			return true
+		}
+		d.w.give(x)
+		if err != nil {
+			d.refuse(err)
+			return true
+		}
+	}
+	if !d.readable {
+		d.rest()
+		return false
+	}
+	d.w.lendBuffer(&d.in)
+	n, err := d.read(d.in.room(smallBuffer, d.w.e.room))
+	d.in.w += n
+	if err != nil {
+		d.close()
+		return false
+	}
+	return true
+}
+
+// rest waits for more of a request.
+func (d *downstream) rest() {
+	switch {
+	case len(d.in.bytes()) == 0:
+		d.w.reclaimBuffer(&d.in)
+	case !d.begun:
+		d.begun = true
+		d.await(forRequest, d.w.e.opts.Header)
+	}
+}
+
+// finished goes on after an answer that is complete.
+func (d *downstream) finished() {
+	if !d.server.Finish() {
+		d.phase = leaving
+		return
+	}
+	d.await(forRequest, d.w.e.opts.Idle)
+	if d.w.e.finishing.Load() {
+		d.hurry()
+	}
+}
+
+// refuse answers what is no valid request.
+func (d *downstream) refuse(err error) {
+	level.Debug(d.w.e.opts.Logger).Log("msg", "request refused", "peer", d.from, "err", err)
+	d.until[forRequest] = 0
+	d.server.Close()
+	d.phase = leaving
+	status, text := verdict(err)
+	if d.say(d.server.AppendAnswer(d.w.out[:0], status, text, serverField)) != nil {
+		d.close()
+	}
+}
+
+// say sends to the client.
+func (d *downstream) say(b []byte) error {
+	_, err := d.send(b)
+	d.watch()
+	return err
+}
+
+// push sends what is pending.
+func (d *downstream) push() error {
+	err := d.flush()
+	d.watch()
+	return err
+}
+
+// watch bounds the time in which the client has to take what is pending.
+func (d *downstream) watch() {
+	switch {
+	case d.pending() == 0:
+		d.until[forClient] = 0
+	case d.until[forClient] == 0:
+		d.await(forClient, d.w.e.opts.Client)
+	}
+}
+
+// linger ends a connection in order: with unread bytes in our kernel, closing it
+// would reset it, and the client might never see the answer.
+func (d *downstream) linger() (again bool) {
+	if d.phase == leaving {
+		if unix.Shutdown(d.fd, unix.SHUT_WR) != nil {
+			d.close()
+			return false
+		}
+		d.phase = lingering
+		d.w.reclaimBuffer(&d.in)
+		d.await(forLinger, lingerFor)
+	}
+	if !d.readable {
+		return false
+	}
+	if _, err := d.read(d.w.in); err != nil {
+		d.close()
+		return false
+	}
+	return true
+}
+
+// hurry has a connection on which nothing is under way end soon. What a client sent
+// in the last moment is served.
+func (d *downstream) hurry() {
+	if at := &d.until[forRequest]; *at != 0 && !d.begun {
+		*at = min(*at, d.w.now()+lastWait)
+		d.w.arm(&d.alarm, *at)
+	}
+}
+
+// await bounds a wait.
+func (d *downstream) await(what wait, for_ time.Duration) {
+	d.until[what] = d.w.now() + for_
+	d.w.arm(&d.alarm, d.until[what])
+}
+
+// endWaits ends those for a request.
+func (d *downstream) endWaits() { clear(d.until[forBody:forLinger]) }
+
+// Expire ends the waits whose time has come.
+func (d *downstream) Expire() {
+	d.rings = 0
+	for what := range d.until {
+		if at := d.until[what]; at != 0 && at <= d.w.now() {
+			d.until[what] = 0
+			d.late(wait(what))
+		}
+		if d.fd < 0 {
+			return
+		}
+	}
+	d.run()
+	if d.fd < 0 {
+		return
+	}
+	for _, at := range d.until {
+		if at != 0 {
+			d.w.arm(&d.alarm, at)
+		}
+	}
+}
+
+// late ends a wait.
+func (d *downstream) late(what wait) {
+	switch {
+	case what == forClient:
+		d.reset()
+	case d.x != nil:
+		d.x.late(what)
+	case what == forRequest && len(d.in.bytes()) > 0:
+		d.refuse(errSlowHead)
+	default:
+		d.close()
+	}
+}
+
+// reset ends a connection so that the client notices that it did not get all.
+func (d *downstream) reset() {
+	if d.fd >= 0 {
+		poll.ResetOnClose(d.fd)
+		d.close()
+	}
+}
+
+func (d *downstream) close() {
+	if x := d.x; x != nil {
+		d.x = nil
+		x.release(false)
+		d.w.give(x)
+	}
+	d.forget()
+	d.shut()
+}
+
+// forget is for a connection that the loop has no more.
+func (d *downstream) forget() {
+	d.w.loop.Stop(&d.Timer)
+	d.w.reclaimBuffer(&d.in)
+	delete(d.w.clients, d)
+	d.w.e.ended.Done()
+}
+
+// readBody reads on within a body.
+func (d *downstream) readBody() (b []byte, n int, err error) {
+	if !d.readable {
+		return d.in.bytes(), 0, nil
+	}
+	most := pieceSize
+	if d.server.Bulk() >= streamSize { // nothing that follows it is read
+		most = streamSize
+	}
+	return d.readOn(d.in.bytes(), most)
+}
+
+// take puts the rest of what was read elsewhere into the buffer.
+func (d *downstream) take(rest []byte) {
+	d.in.use(len(d.in.bytes()))
+	if len(rest) > 0 {
+		d.w.lendBuffer(&d.in)
+		if len(d.in.b) < len(rest) {
+			d.in.b = make([]byte, max(len(rest), smallBuffer))
+		}
+		d.in.w = copy(d.in.b, rest)
+	}
+}

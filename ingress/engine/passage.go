@@ -1,0 +1,309 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/go-kit/log/level"
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/poll"
+	"github.com/steelyard-lb/steelyard/ingress/http"
+)
+
+// passage is one request on its way through a loop.
+type passage struct {
+	d        *downstream
+	req      http.Request
+	state    *state
+	pool     *pool
+	form     []byte    // memory for target
+	target   []byte    // the path in normal form
+	body     []byte    // as far as it came with the head
+	endpoint *endpoint // the one asked last
+	up       *upstream // the connection to it; nil if there is none
+	tries    int       // connections that failed
+
+	safe     bool  // the request may be sent again
+	whole    bool  // all of it came with the head
+	waits    bool  // the client waits for 100 Continue
+	size     int64 // of the body so far
+	ended    bool  // the request was read to its end
+	begun    bool  // its head was written
+	sent     bool  // the kernel took some of it
+	asked    bool  // the kernel took all of it, or will not
+	unwanted bool  // the backend takes no more
+	heard    bool  // something came back
+	answered bool  // the head of the final answer was written
+	over     bool  // and all of the answer
+}
+
+// begin makes the request whose head was read ready to be sent.
+func (x *passage) begin() {
+	w := x.d.w
+	x.state = w.e.state.Load()
+	if err := x.decide(); err != nil {
+		x.end(err)
+		return
+	}
+	if x.d.wary {
+		x.mayBeGone()
+	}
+}
+
+func (x *passage) decide() (err error) {
+	if x.pool, x.target, err = x.state.lead(&x.req, x.form[:0]); err != nil {
+		return err
+	}
+	x.safe = x.req.Safe()
+	if err := x.collect(); err != nil {
+		return err
+	}
+	x.whole = x.ended
+	x.waits = x.d.server.Waits() && x.size == 0
+	return nil
+}
+
+// collect takes in as much of the body as came with the head.
+func (x *passage) collect() error {
+	for !x.ended {
+		p, err := x.d.server.Next(x.d.in.bytes(), &x.req)
+		if err != nil {
+			return err
+		}
+		x.d.in.use(p.Used)
+		switch p.Kind {
+		case http.More:
+			return nil
+		case http.Data:
+			if err := x.weigh(len(p.Data)); err != nil {
+				return err
+			}
+			x.body = append(x.body, p.Data...)
+		case http.End:
+			x.ended = true
+		}
+	}
+	return nil
+}
+
+// weigh holds the body against its bound.
+func (x *passage) weigh(n int) error {
+	x.size += int64(n)
+	return x.state.bound(x.size)
+}
+
+// step goes on with the request, and tells whether more may be done at once.
+func (x *passage) step() (again bool) {
+	again, err := x.move()
+	switch {
+	case err == errSwitched:
+		x.handOver()
+	case err != nil || x.over:
+		x.conclude(err)
+		return true
+	}
+	return again
+}
+
+func (x *passage) move() (again bool, err error) {
+	switch {
+	case x.up == nil:
+		return true, x.connect()
+	case x.up.opening:
+		return x.opened()
+	}
+	return x.carry()
+}
+
+// carry moves what there is both ways, once. Answers come first: a backend that says
+// why it takes no more is heard.
+func (x *passage) carry() (again bool, err error) {
+	if x.d.failed {
+		return false, errClient
+	}
+	if err := x.d.push(); err != nil {
+		return false, fmt.Errorf("%w: %w", errClient, err)
+	}
+	down, err := x.download()
+	if err != nil || x.over {
+		return false, err
+	}
+	up, err := x.upload()
+	return down || up, err
+}
+
+// connect takes an idle connection if it may, else begins to open one.
+func (x *passage) connect() error {
+	w := x.d.w
+	x.choose()
+	if x.tries == 0 {
+		if x.up = x.endpoint.stocks[w.number].take(w.loop.Now(), x.safe, &w.e.opts); x.up != nil {
+			x.up.x = x
+			return nil
+		}
+	}
+	up, errno := w.dial(x.endpoint)
+	if errno != 0 {
+		return x.refused(errno)
+	}
+	x.up, up.x = up, x
+	x.d.await(forConnect, w.e.opts.Connect)
+	return nil
+}
+
+// choose counts the request at an endpoint, another one than before if there is one.
+func (x *passage) choose() {
+	before := x.endpoint
+	if before != nil {
+		before.inFlight.Add(-1)
+	}
+	x.endpoint = x.pool.pick(before, x.d.w.loop.Now())
+	x.endpoint.inFlight.Add(1)
+}
+
+// opened goes on once it is known whether a connection was opened.
+func (x *passage) opened() (again bool, err error) {
+	if !x.up.writable {
+		return false, nil
+	}
+	if errno := poll.Failure(x.up.fd); errno != 0 {
+		return false, x.refused(errno)
+	}
+	x.d.until[forConnect] = 0
+	x.up.opening = false
+	return true, nil
+}
+
+// refused passes over an endpoint that takes no connection for a while.
+func (x *passage) refused(errno unix.Errno) error {
+	if !ours(errno) {
+		x.endpoint.eject(x.d.w.loop.Now())
+	}
+	f := &failure{errRefused, fmt.Errorf("connect to endpoint: %w", errno)}
+	if errno.Timeout() {
+		f.says = errNoConnect
+	}
+	return f
+}
+
+// mayTryAgain tells whether another connection may be tried after an error: only if
+// nothing was sent, or the method is safe and no byte came back.
+func (x *passage) mayTryAgain(err error) bool {
+	if x.tries+1 >= attempts || x.heard || errors.Is(err, errClient) || errors.Is(err, errNoAnswer) {
+		return false
+	}
+	return !x.sent || x.safe && x.whole
+}
+
+// mayBeGone has a client that sends no more looked after.
+func (x *passage) mayBeGone() {
+	if x.d.until[forGone] == 0 {
+		x.d.await(forGone, lookEvery)
+	}
+}
+
+// late ends a wait.
+func (x *passage) late(what wait) {
+	var err error
+	switch what {
+	case forBody:
+		err = errSlowBody
+	case forConnect:
+		err = x.refused(unix.ETIMEDOUT)
+	case forBackend:
+		x.giveUp()
+	case forAnswer:
+		if x.d.pending() > 0 { // it is the client who is waited for
+			x.awaitAnswer()
+			return
+		}
+		err = errNoAnswer
+	case forContinue:
+		err = x.d.say(x.appendContinue(x.d.w.out[:0]))
+	case forGone:
+		if look(x.d.fd) == gone {
+			err = errClient
+		}
+	}
+	if err != nil {
+		x.conclude(err)
+	}
+}
+
+// conclude ends the request, or has it tried again after an error.
+func (x *passage) conclude(err error) {
+	if err == nil || !x.mayTryAgain(err) {
+		x.end(err)
+		return
+	}
+	level.Debug(x.d.w.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
+	x.drop()
+	x.d.endWaits()
+	x.tries++
+	x.begun, x.sent, x.asked, x.unwanted = false, false, false, false
+}
+
+// end ends the request, and answers it if nobody else did.
+func (x *passage) end(err error) {
+	d := x.d
+	x.release(err == nil)
+	d.x = nil
+	defer d.w.give(x)
+	if err != nil {
+		level.Debug(d.w.e.opts.Logger).Log("msg", "request failed", "peer", d.from, "addr", x.addr(), "err", err)
+	}
+	switch {
+	case err == nil:
+		d.finished()
+	case x.answered: // it is too late to say so
+		d.reset()
+	case errors.Is(err, errClient):
+		d.close()
+	case x.fail(err) != nil:
+		d.close()
+	default:
+		d.finished()
+	}
+}
+
+// fail answers a request that no backend answered. If its body is not all there,
+// the connection ends.
+func (x *passage) fail(err error) error {
+	_ = x.collect()
+	server := &x.d.server
+	if x.d.w.e.leaving.Load() || !x.ended {
+		server.Close()
+	}
+	status, text := verdict(err)
+	return x.d.say(server.AppendAnswer(x.d.w.out[:0], status, text, serverField))
+}
+
+func (x *passage) addr() string {
+	if x.endpoint == nil {
+		return ""
+	}
+	return x.endpoint.addr
+}
+
+// release ends what the request began, and keeps the connection to the backend if
+// another request may follow on it.
+func (x *passage) release(sound bool) {
+	x.d.endWaits()
+	if u := x.up; u != nil && sound && !x.unwanted && u.reusable() {
+		x.up, u.x = nil, nil
+		x.d.w.keep(u)
+	}
+	x.drop()
+	if x.endpoint != nil {
+		x.endpoint.inFlight.Add(-1)
+	}
+}
+
+// drop closes the connection to the backend.
+func (x *passage) drop() {
+	if x.up != nil {
+		x.up.shut()
+		x.up = nil
+	}
+}
