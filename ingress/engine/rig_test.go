@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -22,16 +23,16 @@ func (toAll) Route(host, _ string) (int, bool) { return 0, host != "nobody.test"
 // rig is an engine that runs, and what tests ask of it.
 type rig struct {
 	*Engine
-	t    *testing.T
+	t    testing.TB
 	addr string
 	stop context.CancelFunc
 	over chan error
 }
 
 // start runs an engine with one pool, on a port of the loopback of either family.
-func start(t *testing.T, opts Options, endpoints ...string) *rig {
+func start(t testing.TB, opts Options, endpoints ...string) *rig {
 	t.Helper()
-	opts.Listen, opts.Driver = []string{"127.0.0.1:0", "[::1]:0"}, driver
+	opts.Listen, opts.Driver = []string{"127.0.0.1:0", "[::1]:0"}, cmp.Or(opts.Driver, driver)
 	e, err := New(opts)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"testing"
+)
+
+const browserAsks = "GET /shop/cart?item=1 HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36\r\n" +
+	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.5\r\nCookie: session=0123456789abcdef\r\n\r\n"
+
+// constant is an origin that answers every head with the same bytes, and makes no
+// garbage.
+func constant(t testing.TB, answer string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go repeat(c, []byte(answer))
+		}
+	}()
+	return l.Addr().String()
+}
+
+func repeat(c net.Conn, answer []byte) {
+	defer c.Close()
+	in, n := make([]byte, 8<<10), 0
+	for {
+		m, err := c.Read(in[n:])
+		if err != nil {
+			return
+		}
+		if n += m; bytes.HasSuffix(in[:n], []byte("\r\n\r\n")) {
+			n = 0
+			if _, err := c.Write(answer); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// asking is a client that sends what a browser does, and makes no garbage either.
+func asking(t testing.TB, addr string, size int) (ask func()) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	question, answer := []byte(browserAsks), make([]byte, size)
+	return func() {
+		if _, err := c.Write(question); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// page is an answer of 1 KiB, and how long it is when it was passed on.
+func page() (answer string, size int) {
+	answer = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Type: text/html\r\nContent-Length: 1024\r\n\r\n" + strings.Repeat("x", 1024)
+	return answer, len(answer)
+}
+
+// TestNoAllocations: loops make no garbage of a request on connections that are open.
+func TestNoAllocations(t *testing.T) {
+	answer, size := page()
+	ask := asking(t, start(t, Options{Driver: Loops}, constant(t, answer)).addr, size)
+	for range 100 {
+		ask() // until there is all the memory that it takes
+	}
+	if n := testing.AllocsPerRun(1000, ask); n != 0 {
+		t.Errorf("%v allocations for each request", n)
+	}
+}
+
+// BenchmarkRequest is one request after the other, of a browser, with client and
+// backend in the same process.
+func BenchmarkRequest(b *testing.B) {
+	answer, size := page()
+	ask := asking(b, start(b, Options{}, constant(b, answer)).addr, size)
+	for range 100 {
+		ask()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		ask()
+	}
+}
