@@ -4,8 +4,14 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/poll"
 )
 
 const browserAsks = "GET /shop/cart?item=1 HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36\r\n" +
@@ -97,5 +103,70 @@ func BenchmarkRequest(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		ask()
+	}
+}
+
+// TestIdleConnections: an idle connection of a loop takes less than 1 KiB.
+func TestIdleConnections(t *testing.T) {
+	const conns = 500
+	answer, size := page()
+	r := start(t, Options{Driver: Loops}, constant(t, answer))
+	addr := netip.MustParseAddrPort(r.addr)
+	got, fds := make([]byte, size), make([]int, 0, conns+1)
+	defer func() {
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+	}()
+	// begin opens a connection that takes no memory of this side but its socket, and
+	// asks once.
+	begin := func() {
+		fd, errno := poll.Dial(addr)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		fds = append(fds, fd)
+		await(t, fd, unix.POLLOUT)
+		if n, errno := poll.Send(fd, []byte(browserAsks)); n != len(browserAsks) || errno != 0 {
+			t.Fatal(n, errno)
+		}
+		for n := 0; n < size; {
+			await(t, fd, unix.POLLIN)
+			m, errno := poll.Read(fd, got[n:])
+			if errno != 0 || m == 0 {
+				t.Fatal(m, errno)
+			}
+			n += m
+		}
+	}
+	used := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	begin()
+	before := used()
+	for range conns {
+		begin()
+	}
+	if each := (int64(used()) - int64(before)) / conns; each > 1<<10 {
+		t.Errorf("%d bytes for each idle connection", each)
+	}
+}
+
+// await waits for a socket to be ready.
+func await(t *testing.T, fd int, events int16) {
+	t.Helper()
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 60_000)
+		switch {
+		case err == unix.EINTR:
+		case n != 1 || err != nil:
+			t.Fatal("the socket does not become ready", err)
+		default:
+			return
+		}
 	}
 }
