@@ -53,7 +53,7 @@ func (x *passage) sendHead() (again bool) {
 // sendMore sends what came after the head.
 func (x *passage) sendMore() (again bool, err error) {
 	d, until := x.d, &x.d.until[forBody]
-	b, n, err := d.readBody()
+	b, n, err := x.readBody()
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("%w: %w", errClient, err)
@@ -85,6 +85,28 @@ func (x *passage) sendMore() (again bool, err error) {
 		d.await(forBody, d.w.e.opts.Client)
 	}
 	return n > 0, nil
+}
+
+// readBody takes more of the body, unless the kernel moves it.
+func (x *passage) readBody() (b []byte, n int, err error) {
+	d, u := x.d, x.up
+	rest, bulk, most := d.in.bytes(), d.server.Bulk(), pieceSize
+	switch {
+	case !d.readable:
+		return rest, 0, nil
+	case len(rest) == 0 && d.w.pours(bulk, u.client.Plain()):
+		n, err, failed := d.w.pour(&d.link, &u.link, bulk)
+		d.server.Skip(int64(n))
+		u.client.Passed(int64(n))
+		if failed != nil {
+			x.giveUp()
+		}
+		x.size += int64(n) // which was weighed by what the head says
+		return nil, n, err
+	case bulk >= streamSize: // nothing that follows it is read
+		most = streamSize
+	}
+	return d.readOn(rest, most)
 }
 
 // ask sends to the backend.
@@ -125,6 +147,9 @@ func (x *passage) download() (again bool, err error) {
 	if x.d.pending() > 0 || !u.readable {
 		return false, nil
 	}
+	if n := u.client.Bulk(); len(u.rest) == 0 && x.d.w.pours(n, x.d.server.Plain()) {
+		return x.pourDown(n)
+	}
 	most := pieceSize
 	if x.answered {
 		most = streamSize
@@ -139,6 +164,23 @@ func (x *passage) download() (again bool, err error) {
 	}
 	x.heard = x.heard || n > 0
 	return true, x.digest(b, ended)
+}
+
+// pourDown passes on what is left of a body, which is n bytes at most.
+func (x *passage) pourDown(n int64) (again bool, err error) {
+	d, u := x.d, x.up
+	moved, err, failed := d.w.pour(&u.link, &d.link, n)
+	u.client.Skip(int64(moved))
+	d.server.Passed(int64(moved))
+	switch {
+	case failed != nil:
+		return false, fmt.Errorf("%w: %w", errClient, failed)
+	case err != nil && err != io.EOF:
+		return false, &failure{errBrokeOff, err}
+	case err == nil && moved == 0:
+		return false, nil
+	}
+	return true, x.digest(nil, err == io.EOF)
 }
 
 // digest passes on what was read of an answer, which may be the last of it.

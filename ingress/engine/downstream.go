@@ -303,18 +303,6 @@ func (d *downstream) forget() {
 	d.w.e.ended.Done()
 }
 
-// readBody reads on within a body.
-func (d *downstream) readBody() (b []byte, n int, err error) {
-	if !d.readable {
-		return d.in.bytes(), 0, nil
-	}
-	most := pieceSize
-	if d.server.Bulk() >= streamSize { // nothing that follows it is read
-		most = streamSize
-	}
-	return d.readOn(d.in.bytes(), most)
-}
-
 // take puts the rest of what was read elsewhere into the buffer.
 func (d *downstream) take(rest []byte) {
 	d.in.use(len(d.in.bytes()))

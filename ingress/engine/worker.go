@@ -33,6 +33,7 @@ type worker struct {
 	// Memory of whoever has his turn; nothing stays in it.
 	in, out []byte
 	res     http.Response
+	pipe    poll.Pipe // none: see newPipe
 
 	// Memory for whoever needs it for a while.
 	passages []*passage
@@ -47,6 +48,7 @@ func newWorker(e *Engine, number int) (*worker, error) {
 	}
 	w := &worker{e: e, number: number, loop: loop, clients: map[*downstream]struct{}{}, in: make([]byte, e.room+streamSize)}
 	w.sweeper.Owner = w
+	w.newPipe()
 	return w, nil
 }
 
@@ -132,6 +134,7 @@ func (w *worker) close() error {
 	if s := w.e.state.Load(); s != nil {
 		w.retire(s, nil)
 	}
+	w.closePipe()
 	return w.loop.Close()
 }
 
