@@ -25,7 +25,7 @@ func (w *worker) pours(bulk int64, plain bool) bool {
 // the loop's pipe. What the other does not take now waits to be sent to it: the pipe is
 // left empty, for others use it, too. Errors are those of reading and of writing.
 func (w *worker) pour(from, to *link, most int64) (n int, read, written error) {
-	n, errno := poll.Splice(from.fd, w.pipe.In, int(min(most, streamSize)))
+	n, errno := poll.Splice(from.fd, w.pipe.In, int(min(most, pipeSize/2)))
 	switch {
 	case errno == unix.EAGAIN:
 		from.readable = false
