@@ -36,6 +36,9 @@ type Engine struct {
 // clients wait in the kernel's queue.
 func New(opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
+	if opts.Driver != Goroutines && opts.Driver != Loops {
+		return nil, fmt.Errorf("driver %q: there are %s and %s", opts.Driver, Goroutines, Loops)
+	}
 	lim := opts.Limits
 	e := &Engine{opts: opts, conns: map[*conn]struct{}{}, faults: make(chan error, 1), room: max(lim.Head, lim.Trailer+2, lim.Extension+64, largeBuffer)}
 	e.work.New = func() any { return new(work) }

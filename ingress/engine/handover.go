@@ -20,6 +20,7 @@ func (x *passage) handOver() {
 	down, up := slices.Concat(d.out[d.sent:], x.up.rest), slices.Concat(x.up.out[x.up.sent:], d.in.bytes())
 	client, err := d.detach()
 	server, failed := x.up.detach()
+	delete(d.w.servers, x.up)
 	d.x = nil
 	d.w.give(x)
 	if err := errors.Join(err, failed); err != nil {

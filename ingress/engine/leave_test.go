@@ -138,6 +138,13 @@ func TestSwap(t *testing.T) {
 	}
 }
 
+// TestUnknownDriver: a driver that is none is named.
+func TestUnknownDriver(t *testing.T) {
+	if _, err := New(Options{Driver: "threads"}); err == nil || !strings.Contains(err.Error(), "threads") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestListenFails: an address that cannot be had is named.
 func TestListenFails(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -42,7 +42,7 @@ type Options struct {
 
 	// Idle connections to endpoints: how many are kept for each, how long, and how
 	// old one may be that is used again.
-	KeepIdle int           // default 64
+	KeepIdle int           // default 512
 	IdleFor  time.Duration // default 60s
 	MaxAge   time.Duration // default 1h
 }
@@ -58,7 +58,7 @@ func (o Options) withDefaults() Options {
 	o.Response = cmp.Or(o.Response, 60*time.Second)
 	o.Expect = cmp.Or(o.Expect, time.Second)
 	o.Between = cmp.Or(o.Between, 60*time.Second)
-	o.KeepIdle = cmp.Or(o.KeepIdle, 64)
+	o.KeepIdle = cmp.Or(o.KeepIdle, 512)
 	o.IdleFor = cmp.Or(o.IdleFor, 60*time.Second)
 	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)
 	if o.Logger == nil {

@@ -108,6 +108,8 @@ func (x *passage) step() (again bool) {
 
 func (x *passage) move() (again bool, err error) {
 	switch {
+	case x.d.failed:
+		return false, errClient
 	case x.up == nil:
 		return true, x.connect()
 	case x.up.opening:
@@ -119,9 +121,6 @@ func (x *passage) move() (again bool, err error) {
 // carry moves what there is both ways, once. Answers come first: a backend that says
 // why it takes no more is heard.
 func (x *passage) carry() (again bool, err error) {
-	if x.d.failed {
-		return false, errClient
-	}
 	if err := x.d.push(); err != nil {
 		return false, fmt.Errorf("%w: %w", errClient, err)
 	}
@@ -303,7 +302,7 @@ func (x *passage) release(sound bool) {
 // drop closes the connection to the backend.
 func (x *passage) drop() {
 	if x.up != nil {
-		x.up.shut()
+		x.up.close()
 		x.up = nil
 	}
 }

@@ -33,6 +33,7 @@ func (w *worker) dial(e *endpoint) (*upstream, unix.Errno) {
 		_ = unix.Close(fd)
 		return nil, poll.ErrnoOf(err)
 	}
+	w.servers[u] = struct{}{}
 	return u, 0
 }
 
@@ -46,6 +47,11 @@ func (u *upstream) Ready(ev poll.Events) {
 	case ev.Readable() && !u.sound():
 		u.endpoint.stocks[u.w.number].drop(u)
 	}
+}
+
+func (u *upstream) close() {
+	delete(u.w.servers, u)
+	u.shut()
 }
 
 // sound looks whether an idle connection is fit for a request: one with unread
@@ -64,7 +70,7 @@ func (u *upstream) reusable() bool {
 func (w *worker) keep(u *upstream) {
 	u.free = w.loop.Now()
 	if !u.endpoint.stocks[w.number].put(u, w.share(), &w.e.opts) {
-		u.shut()
+		u.close()
 		return
 	}
 	if w.sweeper.rings == 0 {
@@ -92,7 +98,7 @@ func (s *stock) take(now time.Time, safe bool, o *Options) *upstream {
 		if now.Sub(u.free) < o.IdleFor && (safe && !u.readable || u.sound()) {
 			return u
 		}
-		u.shut()
+		u.close()
 	}
 	return nil
 }
@@ -110,7 +116,7 @@ func (s *stock) drop(u *upstream) {
 	if i := slices.Index(s.idle, u); i >= 0 {
 		s.idle = slices.Delete(s.idle, i, i+1)
 	}
-	u.shut()
+	u.close()
 }
 
 // sweep closes those that were idle too long, which are at the front, and returns
@@ -118,7 +124,7 @@ func (s *stock) drop(u *upstream) {
 func (s *stock) sweep(now time.Time, o *Options) int {
 	n := 0
 	for n < len(s.idle) && now.Sub(s.idle[n].free) >= o.IdleFor {
-		s.idle[n].shut()
+		s.idle[n].close()
 		n++
 	}
 	s.idle = slices.Delete(s.idle, 0, n)
@@ -128,7 +134,7 @@ func (s *stock) sweep(now time.Time, o *Options) int {
 // retire closes them, and has nothing be kept from now on.
 func (s *stock) retire() {
 	for _, u := range s.idle {
-		u.shut()
+		u.close()
 	}
 	s.idle, s.retired = nil, true
 }

@@ -27,6 +27,7 @@ type worker struct {
 	loop    *poll.Loop
 	doors   []*door
 	clients map[*downstream]struct{}
+	servers map[*upstream]struct{}
 	sweeper alarm // while there are idle connections to endpoints
 	came    bool  // a client lately
 
@@ -46,7 +47,7 @@ func newWorker(e *Engine, number int) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{e: e, number: number, loop: loop, clients: map[*downstream]struct{}{}, in: make([]byte, e.room+streamSize)}
+	w := &worker{e: e, number: number, loop: loop, clients: map[*downstream]struct{}{}, servers: map[*upstream]struct{}{}, in: make([]byte, e.room+streamSize)}
 	w.sweeper.Owner = w
 	w.newPipe()
 	return w, nil
@@ -73,10 +74,10 @@ func (w *worker) Expire() {
 func (w *worker) sweepLater() { w.arm(&w.sweeper, w.now()+min(time.Second, w.e.opts.IdleFor)) }
 
 // retire closes idle connections to the endpoints of before that now has not, and
-// has nothing be kept of them from now on. now may be nil.
+// has nothing be kept of them from now on.
 func (w *worker) retire(before, now *state) {
 	for addr, e := range before.endpoints {
-		if now == nil || now.endpoints[addr] == nil {
+		if now.endpoints[addr] == nil {
 			e.stocks[w.number].retire()
 		}
 	}
@@ -131,8 +132,8 @@ func (w *worker) close() error {
 	for _, d := range w.doors {
 		d.close()
 	}
-	if s := w.e.state.Load(); s != nil {
-		w.retire(s, nil)
+	for u := range w.servers {
+		u.close()
 	}
 	w.closePipe()
 	return w.loop.Close()
