@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
@@ -56,7 +55,7 @@ func (x *passage) sendMore() (again bool, err error) {
 	b, n, err := x.readBody()
 	switch {
 	case err != nil:
-		return false, fmt.Errorf("%w: %w", errClient, err)
+		return false, lost(err)
 	case n > 0:
 		*until = 0
 	}
@@ -174,7 +173,7 @@ func (x *passage) pourDown(n int64) (again bool, err error) {
 	d.server.Passed(int64(moved))
 	switch {
 	case failed != nil:
-		return false, fmt.Errorf("%w: %w", errClient, failed)
+		return false, lost(failed)
 	case err != nil && err != io.EOF:
 		return false, &failure{errBrokeOff, err}
 	case err == nil && moved == 0:
@@ -215,7 +214,7 @@ func (x *passage) digest(b []byte, ended bool) error {
 	}
 	d.w.out = out[:0]
 	if err := d.say(out); err != nil {
-		return fmt.Errorf("%w: %w", errClient, err)
+		return err
 	}
 	if u.client.Switched() {
 		return errSwitched

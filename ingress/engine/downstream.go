@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -113,6 +114,7 @@ func (d *downstream) step() (again bool) {
 func (d *downstream) next() (again bool) {
 	if len(d.in.bytes()) > 0 {
 		x := d.w.borrow()
+		x.large = len(d.in.b) > smallBuffer
 		p, err := d.server.Next(d.in.bytes(), &x.req)
 		d.in.use(p.Used)
 		if p.Kind == http.GotHead {
@@ -180,14 +182,22 @@ func (d *downstream) refuse(err error) {
 func (d *downstream) say(b []byte) error {
 	_, err := d.send(b)
 	d.watch()
-	return err
+	return lost(err)
 }
 
 // push sends what is pending.
 func (d *downstream) push() error {
 	err := d.flush()
 	d.watch()
-	return err
+	return lost(err)
+}
+
+// lost is an error of a client's connection.
+func lost(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errClient, err)
 }
 
 // watch bounds the time in which the client has to take what is pending.
@@ -232,8 +242,8 @@ func (d *downstream) hurry() {
 }
 
 // await bounds a wait.
-func (d *downstream) await(what wait, for_ time.Duration) {
-	d.until[what] = d.w.now() + for_
+func (d *downstream) await(what wait, patience time.Duration) {
+	d.until[what] = d.w.now() + patience
 	d.w.arm(&d.alarm, d.until[what])
 }
 

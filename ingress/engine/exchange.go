@@ -100,7 +100,7 @@ func (x *exchange) run() error {
 func (x *exchange) decide() error {
 	r := &x.c.req
 	var err error
-	if x.pool, x.target, err = x.state.lead(r, nil); err != nil {
+	if x.pool, x.target, err = x.state.lead(r); err != nil {
 		return err
 	}
 	x.safe = r.Safe()

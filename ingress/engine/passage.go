@@ -17,13 +17,13 @@ type passage struct {
 	req      http.Request
 	state    *state
 	pool     *pool
-	form     []byte    // memory for target
 	target   []byte    // the path in normal form
 	body     []byte    // as far as it came with the head
 	endpoint *endpoint // the one asked last
 	up       *upstream // the connection to it; nil if there is none
 	tries    int       // connections that failed
 
+	large    bool  // the head takes more than a small buffer
 	safe     bool  // the request may be sent again
 	whole    bool  // all of it came with the head
 	waits    bool  // the client waits for 100 Continue
@@ -52,7 +52,7 @@ func (x *passage) begin() {
 }
 
 func (x *passage) decide() (err error) {
-	if x.pool, x.target, err = x.state.lead(&x.req, x.form[:0]); err != nil {
+	if x.pool, x.target, err = x.state.lead(&x.req); err != nil {
 		return err
 	}
 	x.safe = x.req.Safe()
@@ -122,7 +122,7 @@ func (x *passage) move() (again bool, err error) {
 // why it takes no more is heard.
 func (x *passage) carry() (again bool, err error) {
 	if err := x.d.push(); err != nil {
-		return false, fmt.Errorf("%w: %w", errClient, err)
+		return false, err
 	}
 	down, err := x.download()
 	if err != nil || x.over {

@@ -47,16 +47,15 @@ func (s *state) endpoint(addr netip.AddrPort, before *state, loops int) *endpoin
 	return e
 }
 
-// lead finds who serves a request, and the path that they are asked for, for which
-// dst is memory if it takes any.
-func (s *state) lead(r *http.Request, dst []byte) (*pool, []byte, error) {
+// lead finds who serves a request, and the path that they are asked for.
+func (s *state) lead(r *http.Request) (*pool, []byte, error) {
 	if s == nil {
 		return nil, nil, errStarting
 	}
 	if err := s.bound(r.Length); err != nil {
 		return nil, nil, err
 	}
-	target, err := http.CleanPath(dst, r.Path)
+	target, err := http.CleanPath(nil, r.Path)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -164,12 +164,15 @@ func (w *worker) borrow() *passage {
 	return new(passage)
 }
 
-// give returns it, unless the request made it grow beyond measure.
+// give returns it, without what a large request made of it.
 func (w *worker) give(x *passage) {
-	if len(w.passages) == mostSpare || cap(x.body)+cap(x.form) > keptMemory {
+	if len(w.passages) == mostSpare {
 		return
 	}
-	*x = passage{req: x.req, body: x.body[:0], form: x.form[:0]}
+	if x.large { // its head, which was given up, and what is made from that
+		x.req, x.body = http.Request{}, nil
+	}
+	*x = passage{req: x.req, body: x.body[:0]}
 	w.passages = append(w.passages, x)
 }
 
