@@ -38,12 +38,12 @@ func (w *worker) takeOver(l *net.TCPListener) error {
 	}
 	d := &door{w: w, addr: l.Addr(), port: strconv.Itoa(l.Addr().(*net.TCPAddr).Port), fd: -1}
 	d.retry.Owner = d
+	w.doors = append(w.doors, d)
 	var failed error
 	err = raw.Control(func(fd uintptr) { d.fd, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
 	if err := errors.Join(err, failed, l.Close()); err != nil {
 		return fmt.Errorf("listener %v: %w", d.addr, err)
 	}
-	w.doors = append(w.doors, d)
 	return w.loop.Add(d.fd, d)
 }
 
