@@ -36,22 +36,6 @@ const (
 	lingering       // what still comes is thrown away
 )
 
-// wait is what a client's connection may wait for.
-type wait uint8
-
-const (
-	forRequest  wait = iota // its first byte, and then its whole head
-	forClient               // to take what is pending
-	forBody                 // of the request
-	forConnect              // to the endpoint
-	forBackend              // to take what is pending
-	forAnswer               // or its next piece
-	forContinue             // the backend's word on it
-	forGone                 // to look whether a client that sends no more is there
-	forLinger
-	waits
-)
-
 // begin serves a new client.
 func (w *worker) begin(fd int, peer netip.AddrPort, port string) {
 	d := &downstream{link: link{w: w, fd: fd}, asker: asker{peer: peer.Addr(), from: peer.Addr().String(), port: port}, server: http.NewServer(w.e.opts.Limits)}
@@ -200,16 +184,6 @@ func lost(err error) error {
 	return fmt.Errorf("%w: %w", errClient, err)
 }
 
-// watch bounds the time in which the client has to take what is pending.
-func (d *downstream) watch() {
-	switch {
-	case d.pending() == 0:
-		d.until[forClient] = 0
-	case d.until[forClient] == 0:
-		d.await(forClient, d.w.e.opts.Client)
-	}
-}
-
 // linger ends a connection in order: with unread bytes in our kernel, closing it
 // would reset it, and the client might never see the answer.
 func (d *downstream) linger() (again bool) {
@@ -238,52 +212,6 @@ func (d *downstream) hurry() {
 	if at := &d.until[forRequest]; *at != 0 && !d.begun {
 		*at = min(*at, d.w.now()+lastWait)
 		d.w.arm(&d.alarm, *at)
-	}
-}
-
-// await bounds a wait.
-func (d *downstream) await(what wait, patience time.Duration) {
-	d.until[what] = d.w.now() + patience
-	d.w.arm(&d.alarm, d.until[what])
-}
-
-// endWaits ends those for a request.
-func (d *downstream) endWaits() { clear(d.until[forBody:forLinger]) }
-
-// Expire ends the waits whose time has come.
-func (d *downstream) Expire() {
-	d.rings = 0
-	for what := range d.until {
-		if at := d.until[what]; at != 0 && at <= d.w.now() {
-			d.until[what] = 0
-			d.late(wait(what))
-		}
-		if d.fd < 0 {
-			return
-		}
-	}
-	d.run()
-	if d.fd < 0 {
-		return
-	}
-	for _, at := range d.until {
-		if at != 0 {
-			d.w.arm(&d.alarm, at)
-		}
-	}
-}
-
-// late ends a wait.
-func (d *downstream) late(what wait) {
-	switch {
-	case what == forClient:
-		d.reset()
-	case d.x != nil:
-		d.x.late(what)
-	case what == forRequest && len(d.in.bytes()) > 0:
-		d.refuse(errSlowHead)
-	default:
-		d.close()
 	}
 }
 

@@ -2,12 +2,10 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/go-kit/log/level"
 	"golang.org/x/sys/unix"
 
-	"github.com/steelyard-lb/steelyard/config/poll"
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
@@ -130,60 +128,6 @@ func (x *passage) carry() (again bool, err error) {
 	}
 	up, err := x.upload()
 	return down || up, err
-}
-
-// connect takes an idle connection if it may, else begins to open one.
-func (x *passage) connect() error {
-	w := x.d.w
-	x.choose()
-	if x.tries == 0 {
-		if x.up = x.endpoint.stocks[w.number].take(w.loop.Now(), x.safe, &w.e.opts); x.up != nil {
-			x.up.x = x
-			return nil
-		}
-	}
-	up, errno := w.dial(x.endpoint)
-	if errno != 0 {
-		return x.refused(errno)
-	}
-	x.up, up.x = up, x
-	x.d.await(forConnect, w.e.opts.Connect)
-	return nil
-}
-
-// choose counts the request at an endpoint, another one than before if there is one.
-func (x *passage) choose() {
-	before := x.endpoint
-	if before != nil {
-		before.inFlight.Add(-1)
-	}
-	x.endpoint = x.pool.pick(before, x.d.w.loop.Now())
-	x.endpoint.inFlight.Add(1)
-}
-
-// opened goes on once it is known whether a connection was opened.
-func (x *passage) opened() (again bool, err error) {
-	if !x.up.writable {
-		return false, nil
-	}
-	if errno := poll.Failure(x.up.fd); errno != 0 {
-		return false, x.refused(errno)
-	}
-	x.d.until[forConnect] = 0
-	x.up.opening = false
-	return true, nil
-}
-
-// refused passes over an endpoint that takes no connection for a while.
-func (x *passage) refused(errno unix.Errno) error {
-	if !ours(errno) {
-		x.endpoint.eject(x.d.w.loop.Now())
-	}
-	f := &failure{errRefused, fmt.Errorf("connect to endpoint: %w", errno)}
-	if errno.Timeout() {
-		f.says = errNoConnect
-	}
-	return f
 }
 
 // mayTryAgain tells whether another connection may be tried after an error: only if
