@@ -31,7 +31,7 @@ func (l *link) note(ev poll.Events) {
 
 // read reads once into b. No bytes and no error mean that there are none now.
 func (l *link) read(b []byte) (int, error) {
-	n, errno := poll.Read(l.fd, b)
+	n, errno := poll.Receive(l.fd, b)
 	switch {
 	case errno == unix.EAGAIN:
 		l.readable = false
