@@ -95,15 +95,17 @@ func TestNoAllocations(t *testing.T) {
 // BenchmarkRequest is one request after the other, of a browser, with client and
 // backend in the same process.
 func BenchmarkRequest(b *testing.B) {
-	answer, size := page()
-	ask := asking(b, start(b, Options{}, constant(b, answer)).addr, size)
-	for range 100 {
-		ask()
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		ask()
-	}
+	b.Run(string(driver), func(b *testing.B) {
+		answer, size := page()
+		ask := asking(b, start(b, Options{}, constant(b, answer)).addr, size)
+		for range 100 {
+			ask()
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			ask()
+		}
+	})
 }
 
 // TestIdleConnections: an idle connection of a loop takes less than 1 KiB.
