@@ -21,7 +21,7 @@ func listen(addr string, shared bool) (*net.TCPListener, error) {
 	var plain net.ListenConfig
 	plain.SetMultipathTCP(false)
 	if shared {
-		plain.Control = share
+		plain.Control = shareAddress
 	}
 	l, err := plain.Listen(context.Background(), "tcp", addr)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// share has a listening socket share its address with those of other loops; the
+// shareAddress has a listening socket share its address with those of other loops; the
 // kernel spreads the clients. Connections have the other options from it.
-func share(_, _ string, raw syscall.RawConn) error {
+func shareAddress(_, _ string, raw syscall.RawConn) error {
 	var failed error
 	err := raw.Control(func(fd uintptr) {
 		for _, o := range []struct{ level, name, value int }{
@@ -80,6 +80,11 @@ func (e *Engine) runLoops(ctx context.Context) error {
 	e.finish()
 	stop()
 	loops.Wait()
+	select {
+	case late := <-e.faults:
+		err = errors.Join(err, late)
+	default:
+	}
 	return errors.Join(append(ends, err)...)
 }
 

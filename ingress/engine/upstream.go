@@ -69,7 +69,7 @@ func (u *upstream) reusable() bool {
 // keep keeps a connection for later, or closes it.
 func (w *worker) keep(u *upstream) {
 	u.free = w.loop.Now()
-	if !u.endpoint.stocks[w.number].put(u, w.share(), &w.e.opts) {
+	if !u.endpoint.stocks[w.number].put(u, w.mostIdle(), &w.e.opts) {
 		u.close()
 		return
 	}
@@ -78,9 +78,9 @@ func (w *worker) keep(u *upstream) {
 	}
 }
 
-// share is how many idle connections to each endpoint a loop keeps, so that all
+// mostIdle is how many idle connections to each endpoint a loop keeps, so that all
 // together keep no more than they may, but each one.
-func (w *worker) share() int { return max(1, w.e.opts.KeepIdle/len(w.e.workers)) }
+func (w *worker) mostIdle() int { return max(1, w.e.opts.KeepIdle/len(w.e.workers)) }
 
 // stock has the idle connections of one loop to one endpoint.
 type stock struct {
