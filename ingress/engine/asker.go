@@ -68,11 +68,7 @@ func (c *conn) interim(res *http.Response) error {
 
 func (c *conn) head(res *http.Response, whole bool) error {
 	c.closeAfter(whole)
-	c.down = c.server.AppendResponse(c.down, res, 0)
-	if res.Get(http.ServerName) == nil {
-		c.down = append(c.down, serverField...)
-	}
-	c.down = http.EndHead(c.down)
+	c.down = appendResponse(c.down, &c.server, res)
 	return nil
 }
 

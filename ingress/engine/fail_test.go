@@ -88,11 +88,7 @@ func (r *rig) settled(idle bool) {
 		busy, fit := 0, false
 		for _, e := range r.state.Load().endpoints {
 			busy += e.InFlight()
-			e.mu.Lock()
-			for _, b := range e.idle {
-				fit = fit || peek(b.TCPConn) == silent
-			}
-			e.mu.Unlock()
+			fit = fit || r.fit(e) > 0
 		}
 		if busy == 0 && fit == idle {
 			return
@@ -125,7 +121,7 @@ func TestReuse(t *testing.T) {
 		}
 		r.settled(true)
 	}
-	if n := opened.Load(); n != 1 {
+	if n := opened.Load(); n > int64(max(1, len(r.workers))) { // each loop has its own
 		t.Errorf("%d connections for requests one after the other", n)
 	}
 }
