@@ -219,7 +219,10 @@ func (a *asking) piece() (http.Piece, error) {
 	return p, nil
 }
 
-func (a *asking) await(*atomic.Bool) error {
+func (a *asking) await(unneeded *atomic.Bool) error {
+	if unneeded.Load() { // interrupt may have come before that
+		return errUnwanted
+	}
 	err := a.wait(a.readable, a.c.e.opts.Client)
 	if late(err) {
 		return errSlowBody
