@@ -292,6 +292,12 @@ func TestUpgrade(t *testing.T) {
 // TestRollingEndpoints: endpoints come and go under load, politely as pods do:
 // first out of the Config, then away. No request fails, of any method.
 func TestRollingEndpoints(t *testing.T) {
+	for _, protocol := range []Protocol{HTTP1, HTTP2} {
+		t.Run(fmt.Sprint("HTTP", protocol+1), func(t *testing.T) { rollEndpoints(t, protocol) })
+	}
+}
+
+func rollEndpoints(t *testing.T, protocol Protocol) {
 	type pod struct {
 		*http.Server
 		addr string
@@ -301,12 +307,15 @@ func TestRollingEndpoints(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &http.Server{Handler: http.HandlerFunc(echo)}
+		s := &http.Server{Handler: http.HandlerFunc(echo), Protocols: new(http.Protocols)}
+		s.Protocols.SetHTTP1(protocol == HTTP1)
+		s.Protocols.SetUnencryptedHTTP2(protocol == HTTP2)
 		go func() { _ = s.Serve(l) }()
 		return pod{s, l.Addr().String()}
 	}
 	pods := []pod{begin(), begin()}
-	r := start(t, Options{}, pods[0].addr, pods[1].addr)
+	r := start(t, Options{})
+	r.lead(Pool{Protocol: protocol}, pods[0].addr, pods[1].addr)
 	stop := make(chan struct{})
 	var load sync.WaitGroup
 	var done [8]atomic.Int64
@@ -342,7 +351,7 @@ func TestRollingEndpoints(t *testing.T) {
 	}
 	for range 40 {
 		fresh := begin()
-		r.serve(pods[1].addr, fresh.addr)
+		r.lead(Pool{Protocol: protocol}, pods[1].addr, fresh.addr)
 		served() // as a pod that is going serves on for a while
 		_ = pods[0].Shutdown(context.Background())
 		pods = []pod{pods[1], fresh}
