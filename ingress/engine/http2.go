@@ -118,7 +118,7 @@ func (st *stream) takeTrailers(ev h2.Event, lim *http.Limits) {
 	wake(st.readable)
 }
 
-// asking is a stream on which a client asks: the [asker] of an exchange.
+// asking is a stream on which a client asks: the [requester] of an exchange.
 type asking struct {
 	*stream
 	c       *conn
