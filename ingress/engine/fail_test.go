@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -103,8 +104,14 @@ func (r *rig) settled(idle bool) {
 	}
 }
 
-// TestReuse: requests of many clients share few connections.
+// TestReuse: requests of many clients share few connections, with TLS and without.
 func TestReuse(t *testing.T) {
+	for _, secure := range []*BackendTLS{nil, {Insecure: true}} {
+		reuse(t, secure)
+	}
+}
+
+func reuse(t *testing.T, secure *BackendTLS) {
 	var opened atomic.Int64
 	s := &http.Server{Handler: http.HandlerFunc(echo), ConnState: func(_ net.Conn, st http.ConnState) {
 		if st == http.StateNew {
@@ -115,9 +122,14 @@ func TestReuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if secure != nil {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*newAuthority(t).issue(t, "backend.test")}})
+	}
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(func() { _ = s.Close() })
-	r := start(t, Options{}, l.Addr().String())
+	r := start(t, Options{})
+	r.serve()
+	r.lead(Pool{TLS: secure}, l.Addr().String())
 	for range 5 {
 		c := client(t)
 		for range 5 {
