@@ -17,7 +17,7 @@ import (
 // conn is a client's connection. But for hurry and cut, it is its goroutine's own.
 type conn struct {
 	*net.TCPConn
-	sender
+	asker
 	wire   wire // the same, or TLS over it
 	two    bool // it speaks HTTP/2
 	fresh  bool // too little came without TLS to tell
@@ -35,7 +35,7 @@ type conn struct {
 }
 
 func newConn(e *Engine, tcp *net.TCPConn, secure bool) *conn {
-	c := &conn{TCPConn: tcp, sender: sender{proto: "http"}, wire: tcp, e: e, server: http.NewServer(e.opts.Limits)}
+	c := &conn{TCPConn: tcp, asker: asker{proto: "http"}, wire: tcp, e: e, server: http.NewServer(e.opts.Limits)}
 	if c.fresh = !secure; secure {
 		c.proto = "https"
 	}

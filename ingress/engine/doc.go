@@ -4,7 +4,7 @@
 // By goroutines: one for each client's connection, with HTTP/2 one for each of its
 // streams, and another while a request's body is on its way that did not come with
 // its head, so that a backend may answer before it has read everything. A request is
-// an exchange between an asker and an answerer.
+// an exchange between a requester and an answerer.
 //
 // By event loops, one for each processor, what is HTTP/1.1 without TLS on both sides:
 // a request is a passage between a downstream and an upstream of one worker, whose

@@ -16,7 +16,7 @@ import (
 // downstream is a client's connection in a loop. An idle one has no memory but this.
 type downstream struct {
 	link
-	sender
+	asker
 	server http.Server
 	in     buffer
 	x      *passage // the request under way; nil between requests
@@ -40,7 +40,7 @@ const (
 
 // begin serves a new client.
 func (w *worker) begin(fd int, peer netip.AddrPort, port string) {
-	d := &downstream{link: link{w: w, fd: fd}, sender: sender{peer: peer.Addr(), from: peer.Addr().String(), port: port, proto: "http"}, server: http.NewServer(w.e.opts.Limits), fresh: true}
+	d := &downstream{link: link{w: w, fd: fd}, asker: asker{peer: peer.Addr(), from: peer.Addr().String(), port: port, proto: "http"}, server: http.NewServer(w.e.opts.Limits), fresh: true}
 	d.alarm.Owner = d
 	if err := w.loop.Add(fd, d); err != nil {
 		_ = unix.Close(fd)

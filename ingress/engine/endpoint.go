@@ -147,6 +147,12 @@ func (e *endpoint) retire() {
 	}
 }
 
+func (e *endpoint) isRetired() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.retired
+}
+
 // cut ends all connections of HTTP/2.
 func (e *endpoint) cut() {
 	e.mu.Lock()

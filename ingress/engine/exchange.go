@@ -16,7 +16,7 @@ import (
 type exchange struct {
 	*work
 	c        *conn // that the request came on
-	client   asker
+	client   requester
 	req      *http.Request
 	asks     *hold
 	state    *state

@@ -16,8 +16,8 @@ var (
 	mine   = claims | http.SetOf(http.XForwardedFor, http.XRealIP, http.XRequestID)
 )
 
-// sender is who sends requests, as backends are told.
-type sender struct {
+// asker is who sends requests, as backends are told.
+type asker struct {
 	peer  netip.Addr
 	from  string // peer
 	port  string // that it connected to
@@ -26,7 +26,7 @@ type sender struct {
 
 // appendRequest appends the head of a request for target, with what the backend is
 // to know of the one who asked, whose word about that may be trusted.
-func (s *sender) appendRequest(dst []byte, client *http.Client, r *http.Request, target []byte, trusted bool) []byte {
+func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, target []byte, trusted bool) []byte {
 	drop := mine
 	if trusted {
 		drop &^= claims
@@ -36,10 +36,10 @@ func (s *sender) appendRequest(dst []byte, client *http.Client, r *http.Request,
 	if trusted {
 		dst = r.AppendItems(dst, http.XForwardedFor) // all: some proxies add theirs as a field of its own
 	}
-	dst = append(dst, s.from...)
+	dst = append(dst, a.from...)
 	dst = append(dst, "\r\n"...)
 	if !trusted || r.Get(http.XForwardedProto) == nil {
-		dst = http.AppendField(dst, "X-Forwarded-Proto", s.proto)
+		dst = http.AppendField(dst, "X-Forwarded-Proto", a.proto)
 	}
 	if !trusted || r.Get(http.XForwardedHost) == nil {
 		dst = append(dst, "X-Forwarded-Host: "...)
@@ -47,10 +47,10 @@ func (s *sender) appendRequest(dst []byte, client *http.Client, r *http.Request,
 		dst = append(dst, "\r\n"...)
 	}
 	if !trusted || r.Get(http.XForwardedPort) == nil {
-		dst = http.AppendField(dst, "X-Forwarded-Port", s.port)
+		dst = http.AppendField(dst, "X-Forwarded-Port", a.port)
 	}
 	dst = append(dst, "X-Real-Ip: "...)
-	dst = append(dst, realIP(r.Get(http.XRealIP), trusted, s.from)...)
+	dst = append(dst, realIP(r.Get(http.XRealIP), trusted, a.from)...)
 	dst = append(dst, "\r\nX-Request-Id: "...)
 	dst = appendRequestID(dst, r.Get(http.XRequestID))
 	return http.EndHead(append(dst, "\r\n"...))

@@ -307,3 +307,25 @@ func TestIdleMemoryOverHTTP2(t *testing.T) {
 		t.Errorf("%d bytes for each connection", each)
 	}
 }
+
+// TestEarlyAnswerOverHTTP2: a client whose request is answered before its end, and
+// that sends nothing more, is told at once that nobody needs the rest.
+func TestEarlyAnswerOverHTTP2(t *testing.T) {
+	r := start(t, Options{})
+	for protocol, addr := range []string{answersAt(t, ok), origin2(t, func(http.ResponseWriter, *http.Request) {}, nil)} {
+		r.serve()
+		r.lead(Pool{Protocol: Protocol(protocol)}, addr)
+		f := frames(t, r.addr)
+		f.head(1, false, request("POST", "/")...)
+		begun := time.Now()
+		if got := f.hears(1); got != "200" {
+			t.Errorf("heard %s", got)
+		}
+		if got := f.hears(1); got != "NO_ERROR" {
+			t.Errorf("after the answer: %s", got)
+		}
+		if took := time.Since(begun); took > 30*time.Second {
+			t.Errorf("after %v", took)
+		}
+	}
+}

@@ -334,4 +334,7 @@ func (a *answering) done(bool) {
 	}
 	a.s.mu.Unlock()
 	a.s.forget(a.stream)
+	if a.s.e.isRetired() { // and may have been before the connection was opened
+		a.s.retire()
+	}
 }
