@@ -16,6 +16,7 @@ var (
 	handshakes = proxying.Requests("handshakes", proxying.Load{Size: 1 << 10, Requests: 3_000, TLS: true, Fresh: true})
 	h2Small    = proxying.Requests("h2-1k", proxying.Load{Size: 1 << 10, Clients: 64, Streams: 8, Requests: 50_000, TLS: true, HTTP2: true})
 	h2Large    = proxying.Requests("h2-100k", proxying.Load{Size: 100 << 10, Clients: 16, Streams: 4, Requests: 6_000, TLS: true, HTTP2: true})
+	grpc       = proxying.Requests("grpc-unary", proxying.Load{Size: 100, Clients: 16, Streams: 8, Requests: 30_000, TLS: true, HTTP2: true, GRPC: true})
 	halfLoad   = proxying.HalfLoad("cpu-halfload", proxying.Load{Size: 1 << 10, Clients: 64, Requests: 30_000})
 	idle4000   = proxying.Idle("pss-idle-4000", 4000)
 	webSocks   = proxying.WebSockets("websocket", 1000, 100, 50_000)
@@ -62,6 +63,7 @@ var http = []bench.Figure{
 	need("http/pss-512", "MB", small512, proxying.MetricShare, 0.6),
 	need("http/pss-idle-4000", "MB", idle4000, proxying.MetricShare, 0.6),
 	withoutCaddy(need("http/cpu-halfload", "µs/request", halfLoad, proxying.MetricEach, 0.85)),
+	besideProxies("http/grpc-unary", "calls/CPU-s", grpc, proxying.MetricWork, bench.Bar{}, bench.Bar{}),
 	besideProxies("http/websocket", "messages/CPU-s", webSocks, proxying.MetricWork, bench.Bar{}, bench.Bar{}),
 	{Name: "http/route", Unit: "µs", Bar: bench.AtMost(1), Rig: routing, Scale: nanoToUs, Metrics: []string{"BenchmarkMatch/10000x10 ns/op"},
 		Notes: []bench.Reading{{Name: "allocations", Metric: "BenchmarkMatch/10000x10 allocs/op"}}},

@@ -25,6 +25,7 @@ type Load struct {
 	Requests int  // all in all
 	TLS      bool // else in clear
 	HTTP2    bool // else HTTP/1.1
+	GRPC     bool // calls with a message there and one back, of Size with their prefix
 	// Fresh has each request come over a connection of its own, so that there are as
 	// many of those, some at a time.
 	Fresh bool
@@ -35,7 +36,12 @@ type Load struct {
 }
 
 // path is what is asked for.
-func (l Load) path() string { return fmt.Sprintf("/%d", l.Size) }
+func (l Load) path() string {
+	if l.GRPC {
+		return "/bench.Echo/Say"
+	}
+	return fmt.Sprintf("/%d", l.Size)
+}
 
 // url is what is asked for at addr.
 func (l Load) url(addr string) string {
@@ -63,7 +69,15 @@ func (l Load) run(ctx context.Context, dir, addr string) (out outcome, err error
 	if err := os.Remove(log); err != nil && !os.IsNotExist(err) {
 		return out, err
 	}
-	text, err := exec.CommandContext(ctx, "h2load", append(l.args(), "--log-file="+log, "--connect-to="+addr, l.url(addr))...).Output()
+	args := l.args()
+	if l.GRPC {
+		call, err := write(dir, "call", string(message(l.Size)))
+		if err != nil {
+			return out, err
+		}
+		args = append(args, "-d", call, "-H", "content-type: application/grpc", "-H", "te: trailers")
+	}
+	text, err := exec.CommandContext(ctx, "h2load", append(args, "--log-file="+log, "--connect-to="+addr, l.url(addr))...).Output()
 	if err != nil {
 		return out, fmt.Errorf("h2load: %w: %s", err, text)
 	}

@@ -1,8 +1,10 @@
 package proxying
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -154,6 +156,33 @@ func TestWebSocket(t *testing.T) {
 	defer plain.Close()
 	if _, _, err := webSockets(t.Context(), stand(t, "bad", plain.URL), 1, 1, 1); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestCall: what comes back is the message, and what says that all went well.
+func TestCall(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(call))
+	defer s.Close()
+	request, err := http.NewRequest("POST", s.URL, bytes.NewReader(message(100)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{http.StatusUnsupportedMediaType, http.StatusOK} {
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if answer.StatusCode != status || err != nil {
+			t.Fatalf("%s, %v", answer.Status, err)
+		}
+		if status == http.StatusOK && (!bytes.Equal(body, append([]byte{0, 0, 0, 0, 95}, make([]byte, 95)...)) || answer.Trailer.Get("Grpc-Status") != "0") {
+			t.Errorf("%v, %v", body, answer.Trailer)
+		}
+		request.Header.Set("Content-Type", "application/grpc")
+		request.Header.Set("Te", "trailers")
+		request.Body = io.NopCloser(bytes.NewReader(message(100)))
 	}
 }
 
