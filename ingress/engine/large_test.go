@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestLargeBodies: large bodies arrive byte by byte as they were sent, both ways at
@@ -52,4 +54,29 @@ func TestLargeBodies(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestUrgentData: a byte that a client sends as urgent (RFC 6093) is no part of its
+// body, and does not hold it up.
+func TestUrgentData(t *testing.T) {
+	r := start(t, Options{}, origin(t, func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		_, _ = fmt.Fprintf(w, "%d bytes", n)
+	}))
+	const size, pieces = 2 << 20, 8
+	conn := dial(t, r.addr)
+	conn.say(fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size))
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range pieces {
+		if err := raw.Control(func(fd uintptr) { _ = unix.Sendto(int(fd), []byte("!"), unix.MSG_OOB|unix.MSG_DONTWAIT, nil) }); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write(make([]byte, size/pieces))
+	}
+	if status, body, _ := conn.hears("POST"); status != 200 || body != fmt.Sprintf("%d bytes", size) {
+		t.Errorf("heard %d %q", status, body)
+	}
 }

@@ -16,6 +16,7 @@ type link struct {
 	readable bool // there may be something to read
 	writable bool
 	wary     bool   // more, or the end, may come after a read that brings less than it could
+	urgent   bool   // there were urgent data, past which the kernel moves nothing by itself
 	failed   bool   // it is of no more use
 	out      []byte // to be sent, from sent on; nil if there is nothing
 	sent     int
@@ -23,9 +24,10 @@ type link struct {
 
 // note takes in what epoll tells.
 func (l *link) note(ev poll.Events) {
-	l.readable = l.readable || ev.Readable()
+	l.readable = l.readable || ev.Readable() || ev.Urgent()
 	l.writable = l.writable || ev.Writable()
 	l.wary = l.wary || ev.Ended() || ev.Urgent()
+	l.urgent = l.urgent || ev.Urgent()
 	l.failed = l.failed || ev.Failed()
 }
 
