@@ -156,7 +156,7 @@ func TestHandedOverLeaving(t *testing.T) {
 // TestHandedOverTooLate: a connection that comes to the goroutines after all were cut
 // is cut as well.
 func TestHandedOverTooLate(t *testing.T) {
-	e, err := New(Options{Driver: driver})
+	e, err := New(Options{Driver: driver, Header: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestHandedOverTooLate(t *testing.T) {
 	e.own(c, c.serve)
 	_ = client.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := client.Read(make([]byte, 1)); err == nil || late(err) {
-		t.Errorf("it is served: %v", err)
+		t.Fatalf("it is served: %v", err)
 	}
 	e.ended.Wait()
 	if err := e.Close(); err != nil {

@@ -203,7 +203,8 @@ func heap() uint64 {
 }
 
 // TestNothingLeaksOverHTTP2: as TestNothingLeaks, with streams and connections that
-// end at any moment on both sides, and bytes that would show if they crossed.
+// end at any moment on both sides, those of HTTP/1.1 before a backend of HTTP/2
+// included, and bytes that would show if they crossed.
 func TestNothingLeaksOverHTTP2(t *testing.T) {
 	base, descriptors := runtime.NumGoroutine(), open(t)
 	t.Run("all", func(t *testing.T) {
@@ -221,6 +222,7 @@ func TestNothingLeaksOverHTTP2(t *testing.T) {
 		for protocol, addr := range []string{origin(t, hostile), origin2(t, hostile, nil)} {
 			r := start(t, Options{})
 			clients := r.over2()
+			clients["http://"+r.Addrs()[1]] = client(t)
 			r.lead(Pool{Protocol: Protocol(protocol)}, addr)
 			var all sync.WaitGroup
 			var whole atomic.Int64

@@ -31,7 +31,8 @@ func shareAddress(_, _ string, raw syscall.RawConn) error {
 }
 
 // makeLoops makes a loop for each processor. Each has a listener of its own for each
-// address of HTTP without TLS: the first those that there are, the others one more beside each.
+// address of HTTP without TLS: the first those that there are, the others one more
+// beside each.
 func (e *Engine) makeLoops() error {
 	for i := range runtime.GOMAXPROCS(0) {
 		w, err := newWorker(e, i)
