@@ -228,7 +228,7 @@ func (a *answering) open(h *h2.Head, end bool) error {
 	defer a.s.mu.Unlock()
 	a.s.promised--
 	a.s.borrow()
-	if a.isOver {
+	if a.isOver || a.s.err != nil { // nobody would tell of the end that was before
 		return errOver
 	}
 	id, err := a.s.h2.Open(h, end)

@@ -25,6 +25,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/steelyard-lb/steelyard/ingress/http/h2"
 )
 
 // origin2 is a server of net/http that speaks HTTP/2, over TLS if there is a
@@ -443,4 +445,19 @@ func TestRetiredEndpoint(t *testing.T) {
 		late.done(false)
 	}
 	old.serving.Wait()
+}
+
+// TestConnectionEndsBeforeTheStream: a connection that breaks when a stream on it
+// was found and not yet opened takes none.
+func TestConnectionEndsBeforeTheStream(t *testing.T) {
+	r := start(t, Options{})
+	r.lead(Pool{Protocol: HTTP2}, origin2(t, echo, nil))
+	a, err := r.state.Load().pools[0].endpoints[0].open(&r.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.s.cut()
+	if a.open(&h2.Head{Method: []byte("GET"), Scheme: []byte("http"), Path: []byte("/"), Authority: []byte("x")}, true) == nil {
+		t.Error("a stream was opened on a connection that is over")
+	}
 }
