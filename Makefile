@@ -135,6 +135,7 @@ BENCH  ?=
 ROUNDS ?=
 bench: bin/bench ## measure the figures and hold them against their bars (BENCH=area|area/name ROUNDS=n)
 	@if bin/bench -lab $(BENCH); then $(MAKE) --no-print-directory lab-tools bin/bgp.test bin/nft.test PACKAGES="nftables iptables keepalived frr bird2 haproxy nginx-light libnginx-mod-stream"; fi
+	@if bin/bench -proxies $(BENCH); then $(MAKE) --no-print-directory deps bin/engine.test PACKAGES="nginx-light haproxy caddy nghttp2-client"; fi
 	@bin/bench $(if $(ROUNDS),-rounds $(ROUNDS)) $(BENCH)
 
 GOBENCH ?= .

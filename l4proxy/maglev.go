@@ -1,9 +1,6 @@
 package l4proxy
 
-import (
-	"hash/fnv"
-	"net/netip"
-)
+import "github.com/steelyard-lb/steelyard/config/maglev"
 
 // Classes are the sizes a group's slot table may have, each four times the one
 // before: the data plane has one fixed rule per size. They are powers of two,
@@ -33,47 +30,12 @@ func Spread(backends []Backend) []uint16 {
 	return fillSlots(backends, Classes[classOf(len(backends))])
 }
 
-// fillSlots distributes size slots over the backends with Maglev (Eisenbud et
-// al., NSDI 2016, section 3.4): each backend walks its own permutation of the
-// slots and they take turns in claiming the next free one. The result depends
-// on the backends' addresses only, so every node computes the same one.
-// size must be a power of two.
+// fillSlots distributes size slots over the backends. The result depends on their
+// addresses only, so every node computes the same one.
 func fillSlots(backends []Backend, size int) []uint16 {
-	slots := make([]uint16, size)
-	if len(backends) <= 1 {
-		return slots // slot value 0 is the only backend
-	}
-	type walk struct{ at, stride uint32 }
-	walks := make([]walk, len(backends))
+	hashes := make([]uint64, len(backends))
 	for i, b := range backends {
-		h := addrHash(b.Addr)
-		walks[i] = walk{at: uint32(h), stride: uint32(h>>32) | 1}
+		hashes[i] = maglev.Hash(b.Addr)
 	}
-	taken := make([]bool, size)
-	mask := uint32(size - 1)
-	for filled := 0; ; {
-		for i := range walks {
-			w := &walks[i]
-			for taken[w.at&mask] {
-				w.at += w.stride
-			}
-			taken[w.at&mask] = true
-			slots[w.at&mask] = uint16(i)
-			if filled++; filled == size {
-				return slots
-			}
-		}
-	}
-}
-
-// addrHash spreads addresses that differ in few bits over all 64.
-func addrHash(addr netip.AddrPort) uint64 {
-	b := addr.Addr().As16()
-	h := fnv.New64a()
-	h.Write(b[:])
-	h.Write([]byte{byte(addr.Port() >> 8), byte(addr.Port())})
-	x := h.Sum64() // FNV leaves the high bits weak; finish as in MurmurHash3
-	x = (x ^ x>>33) * 0xff51afd7ed558ccd
-	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
-	return x ^ x>>33
+	return maglev.Fill(hashes, size)
 }

@@ -14,46 +14,6 @@ func manyBackends(n int) []Backend {
 	return out
 }
 
-// slowSlots is Maglev as its paper has it: write down every permutation, then
-// let the backends take turns.
-func slowSlots(backends []Backend, size int) []uint16 {
-	wishes := make([][]int, len(backends))
-	for i, b := range backends {
-		h := addrHash(b.Addr)
-		for k := range size {
-			wishes[i] = append(wishes[i], int((h+uint64(k)*(h>>32|1))%uint64(size)))
-		}
-	}
-	owner := map[int]int{}
-	for len(owner) < size {
-		for i := range backends {
-			for len(wishes[i]) > 0 {
-				slot := wishes[i][0]
-				wishes[i] = wishes[i][1:]
-				if _, taken := owner[slot]; !taken {
-					owner[slot] = i
-					break
-				}
-			}
-		}
-	}
-	out := make([]uint16, size)
-	for slot, i := range owner {
-		out[slot] = uint16(i)
-	}
-	return out
-}
-
-func TestSlotsAgainstSlowTwin(t *testing.T) {
-	for _, size := range Classes[:3] {
-		for n := 1; n*slotsPerBackend <= size; n += 1 + n/4 {
-			if got, want := fillSlots(manyBackends(n), size), slowSlots(manyBackends(n), size); !slices.Equal(got, want) {
-				t.Errorf("%d backends in %d slots: %v, the plain version says %v", n, size, got, want)
-			}
-		}
-	}
-}
-
 // TestSlotsShare: every backend has its share of slots, give or take one.
 func TestSlotsShare(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 5, 8, 16, 17, 50, 64, 200, 1000, 5000} {

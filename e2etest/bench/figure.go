@@ -18,6 +18,9 @@ type Figure struct {
 	// Also are further peers, shown behind the first: name and metric of the
 	// peer's rounds.
 	Also []Reading
+	// AlsoBars are bars on the ratios to the further peers, in the order of Also. It
+	// may have more of them: the others are only shown.
+	AlsoBars []Bar
 	// Notes are shown behind the value: name and metric of our own rounds.
 	Notes []Reading
 	// Of says what of the rounds counts; "" is the median.
@@ -80,7 +83,7 @@ const (
 	Near  Op = "="
 )
 
-// Bar is what a figure has to reach.
+// Bar is what a figure has to reach. The zero Bar is none: the figure is only shown.
 type Bar struct {
 	Op    Op
 	Limit float64
@@ -109,7 +112,7 @@ func (b Bar) Holds(v float64) bool {
 	case Near:
 		return math.Abs(v-b.Limit) <= b.Slack
 	}
-	return false
+	return b == Bar{}
 }
 
 // worst is the value of list that is furthest from what the bar wants.
@@ -127,8 +130,11 @@ func (b Bar) worst(list []float64) float64 {
 	return out
 }
 
-// String is the bar as the output shows it: ">= 0.9", "= 1 ± 0.08", "= 0".
+// String is the bar as the output shows it: ">= 0.9", "= 1 ± 0.08", "= 0", "-".
 func (b Bar) String() string {
+	if b == (Bar{}) {
+		return "-"
+	}
 	if b.Op == Near && b.Slack != 0 {
 		return fmt.Sprintf("%s %s ± %s", b.Op, plain(b.Limit), plain(b.Slack))
 	}

@@ -45,6 +45,7 @@ func TestBars(t *testing.T) {
 		{AtMost(5), "<= 5", math.NaN(), false},
 		{Exactly(10), "= 10", 10, true},
 		{Exactly(0), "= 0", 1, false},
+		{Bar{}, "-", 12, true},
 		{Within(1, 0.08), "= 1 ± 0.08", 0.93, true},
 		{Within(1, 0.08), "= 1 ± 0.08", 1.09, false},
 	} {
@@ -67,6 +68,7 @@ func TestLines(t *testing.T) {
 	ratio := Figure{Name: "bfd/detected", Unit: Ratio, Peer: "FRR (ms)", Bar: AtMost(1.1), Metrics: []string{"p"}}
 	noted := Figure{Name: "bgp/fib", Unit: "ms", Notes: []Reading{{"p99", "late"}}, Bar: AtMost(100), Metrics: []string{"p"}}
 	sizes := Figure{Name: "l4/conn", Unit: Ratio, Peer: "rival", Bar: AtLeast(1.05), Metrics: []string{"one", "many"}}
+	two := Figure{Name: "http/h1", Unit: "per CPU-s", Peer: "one", Also: []Reading{{"two", "two p"}, {"three", "three p"}}, Bar: AtLeast(1.15), AlsoBars: []Bar{AtLeast(1.3)}, Metrics: []string{"p"}}
 	must := Figure{Name: "self/slowed", Unit: "ns", Peer: "optimized", Bar: AtMost(1.08), Metrics: []string{"x"}, MustFail: true}
 	rounds := func(name string, values ...float64) (out Rounds) {
 		for _, v := range values {
@@ -95,6 +97,12 @@ func TestLines(t *testing.T) {
 		// At many ours is twice the rival's; at one, where both do more, it is not.
 		{Judge(sizes, Rounds{{"one": 100, "many": 60}}, Rounds{{"one": 100, "many": 30}}), "l4/conn: 1.000 ratio | peer rival 30.00 | ratio 1.000 | bar >= 1.05 | falls short", false},
 		{Judge(noted, Rounds{{"p": 30, "late": 90}, {"p": 40, "late": 80}, {"p": 50, "late": 300}}, nil), "bgp/fib: 40.00 ms, p99 90.00 | peer - | ratio - | bar <= 100 | holds", true},
+		// Each further peer that has a bar has to be left behind by it.
+		{Judge(two, rounds("p", 120, 240), Rounds{{"p": 100, "two p": 90, "three p": 10}, {"p": 200, "two p": 180, "three p": 10}}),
+			"http/h1: 180.0 per CPU-s | peer one 150.0, two 135.0, three 10.00 | ratio 1.200, 1.333 | bar >= 1.15, >= 1.3 | holds", true},
+		{Judge(two, rounds("p", 120), Rounds{{"p": 100, "two p": 100, "three p": 10}}),
+			"http/h1: 120.0 per CPU-s | peer one 100.0, two 100.0, three 10.00 | ratio 1.200, 1.200 | bar >= 1.15, >= 1.3 | falls short", false},
+		{Missing(two, errors.New("no proxies")), "http/h1: - per CPU-s | peer one - | ratio - | bar >= 1.15, >= 1.3 | falls short", false},
 		{Missing(beside, errors.New("no lab")), "ipam/latency: - ms | peer floor - | ratio - | bar <= 1.25 | falls short", false},
 		{Missing(must, errors.New("no compiler")), "self/slowed: - ns | peer optimized - | ratio - | bar <= 1.08 | falls short", false},
 	} {

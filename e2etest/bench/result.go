@@ -29,6 +29,7 @@ type Result struct {
 	Also   []float64 // the same of the figure's further peers
 	Notes  []float64 // the same of the figure's notes
 	Ratio  float64   // median of the rounds' ratios, ours to the peer's; NaN without a peer
+	Ratios []float64 // the same to each further peer that has a bar
 	Ours   []float64 // what Value is made of
 	Peers  []float64 // what Peer is made of
 	Short  string    // how the run was cut down, "" if it was not
@@ -58,6 +59,9 @@ func Judge(f Figure, ours, peers Rounds) Result {
 	if r.Also, r.Err = f.read(f.Also, peers); r.Err != nil {
 		return r
 	}
+	if r.Ratios, r.Err = f.further(r.Ours, peers); r.Err != nil {
+		return r
+	}
 	var ratios []float64
 	for i := range min(len(ours), len(peers)) {
 		ratios = append(ratios, f.ratio(ours[i], peers[i]))
@@ -77,6 +81,22 @@ func (f Figure) ratio(ours, peers Metrics) float64 {
 		all = append(all, ours[name]/peers[name])
 	}
 	return f.Bar.worst(all)
+}
+
+// further is the median of the rounds' ratios to each further peer that has a bar.
+func (f Figure) further(ours []float64, peers Rounds) (out []float64, err error) {
+	for i := range f.AlsoBars {
+		theirs, err := f.pick(peers, f.Also[i].Metric)
+		if err != nil {
+			return nil, err
+		}
+		var ratios []float64
+		for round := range min(len(ours), len(theirs)) {
+			ratios = append(ratios, ours[round]/theirs[round])
+		}
+		out = append(out, Median(ratios))
+	}
+	return out, nil
 }
 
 // read is what counts of each reading.
@@ -125,6 +145,11 @@ func (r Result) Holds() bool {
 	if r.Err != nil {
 		return false
 	}
+	for i, bar := range r.Figure.AlsoBars {
+		if !bar.Holds(r.Ratios[i]) {
+			return false
+		}
+	}
 	if r.Figure.Peer != "" && !r.Figure.Absolute {
 		return r.Figure.Bar.Holds(r.Ratio)
 	}
@@ -147,6 +172,13 @@ func (r Result) Line() string {
 			ratio = fmt.Sprintf("%.3f", r.Ratio)
 		}
 	}
+	bars := r.Figure.Bar.String()
+	for i, bar := range r.Figure.AlsoBars {
+		bars += ", " + bar.String()
+		if r.Err == nil {
+			ratio += fmt.Sprintf(", %.3f", r.Ratios[i])
+		}
+	}
 	verdict := "falls short"
 	switch {
 	case r.Holds():
@@ -161,6 +193,6 @@ func (r Result) Line() string {
 	for i, v := range r.Notes {
 		value += ", " + r.Figure.Notes[i].Name + " " + number(v)
 	}
-	return fmt.Sprintf("%s: %s | peer %s | ratio %s | bar %v | %s",
-		r.Figure.Name, value, peer, ratio, r.Figure.Bar, verdict)
+	return fmt.Sprintf("%s: %s | peer %s | ratio %s | bar %s | %s",
+		r.Figure.Name, value, peer, ratio, bars, verdict)
 }

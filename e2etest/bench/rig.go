@@ -13,9 +13,12 @@ const DefaultRounds = 5
 
 // Rig is a way to measure some figures together.
 type Rig struct {
-	Name   string
-	Lab    bool // runs in the lab's sandbox, as root
-	Rounds int  // 0 means DefaultRounds
+	Name string
+	Lab  bool // runs in the lab's sandbox, as root
+	// Proxies marks a rig that runs there, too, but needs no cluster: only proxies
+	// of other people.
+	Proxies bool
+	Rounds  int // 0 means DefaultRounds
 	// Shared is what several rigs use; it is closed after the last of them.
 	Shared io.Closer
 	// Open prepares the first round.

@@ -18,9 +18,20 @@ func (b *buffer) use(n int) {
 	}
 }
 
-// fill reads once, after making room: the buffer is of least bytes at first, and
-// doubles, up to most, when it is full. Slices of it are of no use any more then.
+// fill reads once, after making room. Slices of the buffer are of no use any more
+// then.
 func (b *buffer) fill(from io.Reader, least, most int) (int, error) {
+	n, err := from.Read(b.room(least, most))
+	b.w += n
+	return n, err
+}
+
+// room is where to read to: the buffer is of least bytes at first, and doubles, up
+// to most, when it is full.
+func (b *buffer) room(least, most int) []byte {
+	if b.r == b.w {
+		b.r, b.w = 0, 0
+	}
 	to := b.b
 	switch {
 	case len(b.b) < least:
@@ -32,9 +43,7 @@ func (b *buffer) fill(from io.Reader, least, most int) (int, error) {
 		b.w = copy(to, b.bytes())
 		b.b, b.r = to, 0
 	}
-	n, err := from.Read(b.b[b.w:])
-	b.w += n
-	return n, err
+	return b.b[b.w:]
 }
 
 // shrink gives up memory that a connection does not need while it is idle, and

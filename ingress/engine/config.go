@@ -1,11 +1,18 @@
 package engine
 
-import "net/netip"
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/netip"
+
+	"github.com/steelyard-lb/steelyard/ingress/balance"
+)
 
 // Router says who serves a request: the index of a pool of the same [Config].
 // host is as the client wrote it, perhaps with a port; path is in the normal form
 // of [github.com/steelyard-lb/steelyard/ingress/http.CleanPath], which is what
-// the backend will be asked for. Any number of goroutines may ask at once.
+// the backend will be asked for. Both are good for the time of the call alone. Any
+// number of goroutines may ask at once.
 type Router interface {
 	Route(host, path string) (pool int, ok bool)
 }
@@ -20,6 +27,8 @@ type Config struct {
 	// -Port, -Proto and Forwarded are believed; of all others they are dropped.
 	Trusted []netip.Prefix
 
+	TLS TLS // for listeners that speak it
+
 	// MaxBody bounds the bytes of a request's body: 413. 0: no bound.
 	MaxBody int64
 }
@@ -27,6 +36,27 @@ type Config struct {
 // Pool is who can serve what routes lead to it.
 type Pool struct {
 	Endpoints []netip.AddrPort
+	Protocol  Protocol    // that they speak
+	TLS       *BackendTLS // by which they are met; nil: none
+	Policy    balance.Policy
 	// Fault says to a client why there is no endpoint; "": none is ready.
 	Fault string
+}
+
+// Protocol is a version of HTTP that endpoints speak.
+type Protocol uint8
+
+// The protocols. HTTP/2 is by ALPN over TLS, and with prior knowledge without.
+const (
+	HTTP1 Protocol = iota
+	HTTP2
+)
+
+// BackendTLS is how endpoints are met over TLS. Two that are equal, pointers
+// included, share connections.
+type BackendTLS struct {
+	Name        string           // that is asked for, and certificates have to be for; "": their address
+	Roots       *x509.CertPool   // who has to have signed them; nil: those that this host trusts
+	Certificate *tls.Certificate // ours, for those who ask; nil: none
+	Insecure    bool             // certificates are not looked at
 }

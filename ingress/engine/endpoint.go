@@ -1,41 +1,77 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/steelyard-lb/steelyard/ingress/balance"
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
 // endpoint is one address that answers requests.
 type endpoint struct {
-	addr     string
-	inFlight atomic.Int64
-	downTill atomic.Int64 // in nanoseconds since epoch: it took no connection lately
+	*balance.Endpoint // what its share of the requests depends on
+	addr              string
+	to                netip.AddrPort // the same
+	protocol          Protocol
+	tls               *tls.Config // nil: none
 
 	mu      sync.Mutex
 	idle    []*backend // the one used last is at the end
 	retired bool       // no Config names it any more: nothing is kept
+
+	sessions []*backendSession // if it speaks HTTP/2
+	opening  *opening          // of one more of those
+	serving  sync.WaitGroup    // their goroutines
+
+	stocks []stock // for each loop, which alone has it
+}
+
+func newEndpoint(at place, loops int) *endpoint {
+	e := &endpoint{
+		Endpoint: balance.NewEndpoint(at.addr, time.Since(epoch)),
+		addr:     at.addr.String(), to: at.addr, protocol: at.protocol, stocks: make([]stock, loops),
+	}
+	if !at.secure {
+		return e
+	}
+	e.tls = &tls.Config{
+		ServerName:         cmp.Or(at.tls.Name, at.addr.Addr().WithZone("").String()),
+		RootCAs:            at.tls.Roots,
+		InsecureSkipVerify: at.tls.Insecure,
+		NextProtos:         []string{"http/1.1"},
+		MinVersion:         tls.VersionTLS12,
+		ClientSessionCache: tls.NewLRUClientSessionCache(4), DynamicRecordSizingDisabled: true,
+	}
+	if c := at.tls.Certificate; c != nil {
+		e.tls.Certificates = []tls.Certificate{*c}
+	}
+	if at.protocol == HTTP2 {
+		e.tls.NextProtos = []string{"h2"}
+	}
+	return e
 }
 
 // backend is a connection to an endpoint.
 type backend struct {
 	*net.TCPConn
+	wire   wire // the same, or TLS over it
 	client http.Client
 	born   time.Time
 	free   time.Time // when it became idle
+	x      *exchange // whose it is for the time
 }
 
-func (e *endpoint) up(now time.Time) bool { return e.downTill.Load() <= now.Sub(epoch).Nanoseconds() }
-
-func (e *endpoint) eject(now time.Time) {
-	e.downTill.Store(now.Add(ejectFor).Sub(epoch).Nanoseconds())
-}
+// eject notes that it took no connection.
+func (e *endpoint) eject(now time.Time) { e.Fail(now.Sub(epoch)) }
 
 // epoch is what times are counted from where they must fit a number: the clock of
 // the wall may jump.
@@ -102,10 +138,30 @@ func (e *endpoint) sweep(now time.Time, o *Options) {
 // retire closes what is idle, and has nothing be kept from now on.
 func (e *endpoint) retire() {
 	e.mu.Lock()
-	old := e.idle
+	old, sessions := e.idle, slices.Clone(e.sessions)
 	e.idle, e.retired = nil, true
 	e.mu.Unlock()
 	closeAll(old)
+	for _, s := range sessions {
+		s.retire()
+	}
+}
+
+func (e *endpoint) isRetired() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.retired
+}
+
+// cut ends all connections of HTTP/2.
+func (e *endpoint) cut() {
+	e.mu.Lock()
+	sessions := slices.Clone(e.sessions)
+	e.mu.Unlock()
+	for _, s := range sessions {
+		s.cut()
+	}
+	e.serving.Wait()
 }
 
 func closeAll(list []*backend) {
@@ -114,12 +170,37 @@ func closeAll(list []*backend) {
 	}
 }
 
-// dial opens a connection.
-func (e *endpoint) dial(ctx context.Context, o *Options) (*backend, error) {
-	d := net.Dialer{Timeout: o.Connect}
-	c, err := d.DialContext(ctx, "tcp", e.addr)
+// dial opens a connection for HTTP/1.1.
+func (e *endpoint) dial(o *Options) (*backend, error) {
+	tcp, over, err := e.connect(o)
 	if err != nil {
-		return nil, fmt.Errorf("connect to endpoint: %w", err)
+		return nil, err
 	}
-	return &backend{TCPConn: c.(*net.TCPConn), client: http.NewClient(o.Limits), born: time.Now()}, nil
+	return &backend{TCPConn: tcp, wire: over, client: http.NewClient(o.Limits), born: time.Now()}, nil
 }
+
+// connect opens a connection, and does the handshake of TLS if there is to be one.
+func (e *endpoint) connect(o *Options) (*net.TCPConn, wire, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), o.Connect)
+	defer cancel()
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", e.addr)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to endpoint: %w", err)
+	}
+	tcp := c.(*net.TCPConn)
+	if e.tls == nil {
+		return tcp, tcp, nil
+	}
+	session := tls.Client(tcp, e.tls)
+	err = session.HandshakeContext(ctx)
+	if err == nil && e.protocol == HTTP2 && session.ConnectionState().NegotiatedProtocol != "h2" {
+		err = errNotHTTP2
+	}
+	if err != nil {
+		_ = tcp.Close()
+		return nil, nil, fmt.Errorf("TLS with endpoint: %w", err)
+	}
+	return tcp, session, nil
+}
+
+var errNotHTTP2 = errors.New("it does not speak HTTP/2")

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -16,19 +15,23 @@ import (
 // exchange is one request on its way.
 type exchange struct {
 	*work
-	c        *conn
+	c        *conn // that the request came on
+	client   requester
+	req      *http.Request
+	asks     *hold
 	state    *state
 	pool     *pool
 	target   []byte    // the path in normal form
 	endpoint *endpoint // the one asked last
-	backend  *backend  // the connection to it; nil if there is none
+	asked    time.Time // when
+	backend  answerer  // there; nil if there is none
 
 	safe     bool        // the request may be sent again
 	waits    bool        // the client waits for 100 Continue
 	size     int64       // of the body so far
 	ended    atomic.Bool // the request was read to its end
 	heard    bool        // something came back
-	answered bool        // the head of the final answer is in down, or sent
+	answered bool        // the head of the final answer is on its way
 	deadline time.Time   // for what comes back next
 
 	// upload is where the goroutine that sends the body says how it ended; nil if
@@ -38,20 +41,20 @@ type exchange struct {
 	cutOff   bool        // the body did not reach the backend as a whole
 }
 
-// answer serves the request whose head was read, and tells whether the client's
+// exchange serves the request whose head was read, and tells whether the client's
 // connection goes on.
-func (c *conn) answer() (onward bool) {
-	x := &exchange{work: c.e.borrow(), c: c, state: c.e.state.Load()}
-	defer c.e.give(x.work)
-	err := x.run()
-	x.release(err == nil)
-	if err != nil {
-		level.Debug(c.e.opts.Logger).Log("msg", "request failed", "peer", c.from, "addr", x.addr(), "err", err)
-	}
+func (c *conn) exchange() (onward bool) {
+	x := &exchange{work: c.e.borrow(), c: c, client: c, req: &c.req, asks: &c.asks, state: c.e.state.Load()}
+	c.down = x.down
+	defer func() {
+		x.down, c.down = c.down, nil
+		c.e.give(x.work)
+	}()
+	err := x.serve()
 	switch {
 	case err == nil:
 	case x.answered: // it is too late to say so
-		_ = c.SetLinger(0) // a client that reads until the end must not take this for it
+		c.broken, _ = true, c.SetLinger(0) // a client that reads until the end must not take this for it
 		return false
 	case errors.Is(err, errClient):
 		return false
@@ -65,6 +68,16 @@ func (c *conn) answer() (onward bool) {
 	return true
 }
 
+// serve serves the request, or tells why there is no answer, or none to its end.
+func (x *exchange) serve() error {
+	err := x.run()
+	x.release(err == nil)
+	if err != nil {
+		level.Debug(x.c.e.opts.Logger).Log("msg", "request failed", "peer", x.c.from, "addr", x.addr(), "err", err)
+	}
+	return err
+}
+
 func (x *exchange) addr() string {
 	if x.endpoint == nil {
 		return ""
@@ -72,18 +85,12 @@ func (x *exchange) addr() string {
 	return x.endpoint.addr
 }
 
-// fail answers a request that no backend answered. If its body is not all there,
-// the connection ends.
+// fail answers a request that no backend answered.
 func (x *exchange) fail(err error) {
 	_ = x.collect()
-	if x.c.e.leaving.Load() || !x.ended.Load() {
-		x.c.server.Close()
-	}
-	status, text := verdict(err)
-	_ = x.c.write(x.c.server.AppendAnswer(x.down[:0], status, text, serverField))
+	x.client.answer(err, x.ended.Load())
 }
 
-// run serves the request, or returns why there is no answer.
 func (x *exchange) run() error {
 	if err := x.decide(); err != nil {
 		return err
@@ -98,33 +105,15 @@ func (x *exchange) run() error {
 
 // decide finds the pool, and makes the request ready to be sent.
 func (x *exchange) decide() error {
-	r := &x.c.req
-	if x.state == nil {
-		return errStarting
-	}
-	if m := x.state.MaxBody; m > 0 && r.Length > m {
-		return errTooLarge
-	}
 	var err error
-	if x.target, err = http.CleanPath(nil, r.Path); err != nil {
+	if x.pool, x.target, err = x.state.lead(x.req); err != nil {
 		return err
 	}
-	i, ok := x.state.Router.Route(string(r.Authority), string(x.target))
-	if !ok {
-		return errNoRoute
-	}
-	x.pool = &x.state.pools[i]
-	if len(x.pool.endpoints) == 0 {
-		if fault := x.state.Pools[i].Fault; fault != "" {
-			return &http.Error{Status: errNoneReady.Status, Reason: fault}
-		}
-		return errNoneReady
-	}
-	x.safe = r.Safe()
+	x.safe = x.req.Safe()
 	if err := x.collect(); err != nil {
 		return err
 	}
-	x.waits = x.c.server.Waits() && x.size == 0
+	x.waits = x.req.Waits() && x.size == 0
 	return nil
 }
 
@@ -132,11 +121,10 @@ func (x *exchange) decide() error {
 // more, for that would move what the request's slices are of.
 func (x *exchange) collect() error {
 	for !x.ended.Load() {
-		p, err := x.c.server.Next(x.c.in.bytes(), &x.c.req)
+		p, err := x.client.piece()
 		if err != nil {
 			return err
 		}
-		x.c.in.use(p.Used)
 		switch p.Kind {
 		case http.More:
 			return nil
@@ -155,10 +143,7 @@ func (x *exchange) collect() error {
 // weigh holds the body against its bound.
 func (x *exchange) weigh(data []byte) error {
 	x.size += int64(len(data))
-	if x.state != nil && x.state.MaxBody > 0 && x.size > x.state.MaxBody {
-		return errTooLarge
-	}
-	return nil
+	return x.state.bound(x.size)
 }
 
 // try asks one endpoint, not avoid if there is another. It tells whether one more
@@ -169,14 +154,9 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 	if x.backend, err = x.connect(avoid == nil); err != nil {
 		return true, err
 	}
-	x.c.asks.Store(x.backend)
+	x.asks.set(x.backend)
 	whole := x.ended.Load()
-	x.up = x.appendRequest(x.up[:0], &x.backend.client)
-	x.up = x.backend.client.AppendData(x.up, x.body)
-	if whole {
-		x.up = x.backend.client.AppendEnd(x.up, x.c.req.Trailers)
-	}
-	sent, err := x.send(x.up)
+	sent, err := x.backend.ask(x, whole)
 	if err == nil {
 		if !whole && !x.waits {
 			x.beginUpload()
@@ -185,41 +165,66 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 			return false, nil
 		}
 	}
-	if x.heard || errors.Is(err, errClient) || errors.Is(err, errNoAnswer) || sent > 0 && !(x.safe && whole) {
+	if x.heard || x.client.gone() || errors.Is(err, errClient) || errors.Is(err, errNoAnswer) {
 		return false, err
 	}
-	x.drop()
+	if sent && !(whole && (x.safe || errors.Is(err, errUnprocessed))) {
+		return false, err
+	}
+	x.drop(false)
 	return true, err
+}
+
+// appendRequest appends the head of the request for a client.
+func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
+	return x.c.appendRequest(dst, client, x.req, x.target, x.state.trusts(x.c.peer))
 }
 
 // choose counts the request at an endpoint.
 func (x *exchange) choose(avoid *endpoint) {
 	if x.endpoint != nil {
-		x.endpoint.inFlight.Add(-1)
+		x.endpoint.End()
 	}
-	x.endpoint = x.pool.pick(avoid, time.Now())
-	x.endpoint.inFlight.Add(1)
+	x.asked = time.Now()
+	x.endpoint = x.pool.pick(avoid, x.asked)
+	x.endpoint.Begin()
 }
 
 // connect takes an idle connection if it may, else opens one.
-func (x *exchange) connect(idle bool) (*backend, error) {
+func (x *exchange) connect(idle bool) (answerer, error) {
 	o := &x.c.e.opts
+	if x.endpoint.protocol == HTTP2 {
+		a, err := x.endpoint.open(o)
+		if err == nil {
+			return a, nil
+		}
+		return nil, x.unreachable(err)
+	}
 	if idle {
 		if b := x.endpoint.take(time.Now(), o); b != nil {
 			return b, nil
 		}
 	}
-	b, err := x.endpoint.dial(context.Background(), o)
+	b, err := x.endpoint.dial(o)
 	if err == nil {
 		return b, nil
+	}
+	return nil, x.unreachable(err)
+}
+
+// unreachable says why no connection was had, and has the endpoint be passed over
+// if that is its fault.
+func (x *exchange) unreachable(err error) error {
+	if errors.Is(err, errCrowded) {
+		return err
 	}
 	if !ours(err) {
 		x.endpoint.eject(time.Now())
 	}
 	if t := net.Error(nil); errors.As(err, &t) && t.Timeout() {
-		return nil, &failure{errNoConnect, err}
+		return &failure{errNoConnect, err}
 	}
-	return nil, &failure{errRefused, err}
+	return &failure{errRefused, err}
 }
 
 // ours tells whether it is for lack of something on this side that a connection
@@ -228,42 +233,19 @@ func ours(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.EADDRNOTAVAIL)
 }
 
-// send writes to the backend, and tells how much went.
-func (x *exchange) send(b []byte) (int, error) {
-	if len(b) == 0 {
-		return 0, nil
-	}
-	_ = x.backend.SetWriteDeadline(time.Now().Add(x.c.e.opts.Between))
-	if x.unneeded.Load() {
-		return 0, errUnwanted
-	}
-	n, err := x.backend.Write(b)
-	if err != nil {
-		return n, &failure{errBrokeOff, err}
-	}
-	return n, nil
-}
-
-// drop closes the connection to the backend.
-func (x *exchange) drop() {
+// drop lets go of who was asked.
+func (x *exchange) drop(sound bool) {
 	if x.backend != nil {
-		x.c.asks.Store(nil)
-		_ = x.backend.Close()
+		x.backend.done(x.asks.release() && sound)
 		x.backend = nil
 	}
 }
 
-// release ends what the request began, and keeps the connection to the backend
-// if another request may follow on it.
+// release ends what the request began.
 func (x *exchange) release(sound bool) {
 	x.endUpload()
-	if b := x.backend; b != nil && sound && !x.cutOff && b.client.Reusable() && len(x.in.bytes()) == 0 {
-		x.c.asks.Store(nil)
-		x.backend = nil
-		x.endpoint.put(b, time.Now(), &x.c.e.opts)
-	}
-	x.drop()
+	x.drop(sound)
 	if x.endpoint != nil {
-		x.endpoint.inFlight.Add(-1)
+		x.endpoint.End()
 	}
 }

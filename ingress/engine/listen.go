@@ -8,30 +8,45 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/config/poll"
 )
 
+// listener is one that speaks HTTP or HTTPS.
+type listener struct {
+	*net.TCPListener
+	secure bool
+}
+
 // listen opens a listener of plain TCP. One of MPTCP, which Go makes by default,
-// takes no filter, so that it could not end without resetting clients.
-func listen(addr string) (net.Listener, error) {
+// takes no filter, so that it could not end without resetting clients. Others may be
+// opened beside one that is shared.
+func listen(addr string, shared bool) (*net.TCPListener, error) {
 	var plain net.ListenConfig
 	plain.SetMultipathTCP(false)
-	return plain.Listen(context.Background(), "tcp", addr)
+	if shared {
+		plain.Control = shareAddress
+	}
+	l, err := plain.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
 }
 
 // accept serves the clients of one listener until ctx ends, those included that
 // are in its queue then: closing a listener resets them, although they have a
 // connection and may have sent their request.
-func (e *Engine) accept(ctx context.Context, l *net.TCPListener) error {
+func (e *Engine) accept(ctx context.Context, l listener) error {
 	defer context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })()
 	defer l.Close()
 	for {
 		c, err := l.AcceptTCP()
 		switch {
 		case err == nil:
-			e.begin(c)
+			e.begin(c, l.secure)
 		case ctx.Err() != nil:
 			return e.lastOnes(l)
 		case poll.Passing(err):
@@ -49,17 +64,17 @@ const settleFor = 200 * time.Millisecond
 // lastOnes has the kernel begin no more handshakes, waits for those that were
 // begun, and accepts all that came of them. Without the first it does not wait
 // longer for those that come anew.
-func (e *Engine) lastOnes(l *net.TCPListener) error {
-	open := refuseNew(l)
+func (e *Engine) lastOnes(l listener) error {
+	open := refuseNew(l.TCPListener)
 	if open != nil {
-		level.Warn(e.opts.Logger).Log("msg", "the kernel goes on taking clients, some of which may be reset", "addr", l.Addr(), "err", open)
+		warnOpen(e.opts.Logger, l.Addr(), open)
 	}
 	for end := time.Now().Add(settleFor); ; {
 		_ = l.SetDeadline(end)
 		c, err := l.AcceptTCP()
 		switch {
 		case err == nil:
-			e.begin(c)
+			e.begin(c, l.secure)
 			if open == nil {
 				end = time.Now().Add(settleFor)
 			}
@@ -71,6 +86,10 @@ func (e *Engine) lastOnes(l *net.TCPListener) error {
 			return fmt.Errorf("listener %v: %w", l.Addr(), err)
 		}
 	}
+}
+
+func warnOpen(logger log.Logger, addr net.Addr, err error) {
+	level.Warn(logger).Log("msg", "the kernel goes on taking clients, some of which may be reset", "addr", addr, "err", err)
 }
 
 // refuseNew has the kernel begin no more handshakes for a listener.
@@ -85,18 +104,25 @@ func refuseNew(l *net.TCPListener) error {
 }
 
 // begin serves a new connection.
-func (e *Engine) begin(tcp *net.TCPConn) {
-	c := newConn(e, tcp)
+func (e *Engine) begin(tcp *net.TCPConn, secure bool) {
+	c := newConn(e, tcp, secure)
+	e.own(c, c.serve)
+}
+
+// own has a goroutine serve a connection, which is closed then.
+func (e *Engine) own(c *conn, serve func()) {
 	e.mu.Lock()
-	e.conns[c] = struct{}{}
+	if e.conns[c] = struct{}{}; e.over {
+		c.cut() // it comes of a loop, too late
+	}
 	e.mu.Unlock()
 	e.ended.Go(func() {
 		defer func() {
-			_ = tcp.Close()
+			c.leave()
 			e.mu.Lock()
 			delete(e.conns, c)
 			e.mu.Unlock()
 		}()
-		c.serve()
+		serve()
 	})
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+
+	"github.com/steelyard-lb/steelyard/ingress/cert"
 )
 
 // aloneVar makes a copy of the test binary an engine that runs by itself, with
@@ -22,7 +24,7 @@ const aloneVar = "STEELYARD_ENGINE_ALONE"
 func TestMain(m *testing.M) {
 	text, ok := os.LookupEnv(aloneVar)
 	if !ok {
-		os.Exit(m.Run())
+		os.Exit(withEach(m.Run))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	err := alone(ctx, strings.Fields(text))
@@ -31,6 +33,23 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "engine:", err)
 		os.Exit(1)
 	}
+}
+
+// driver is the one that tests run engines by: each in turn, or that of the flag.
+var (
+	driver  Driver
+	drivers = flag.String("engine", "loop,goroutine", "drivers to test")
+)
+
+// withEach runs all tests with each driver.
+func withEach(run func() int) (worst int) {
+	flag.Parse()
+	for name := range strings.SplitSeq(*drivers, ",") {
+		driver = Driver(name)
+		fmt.Println("driver:", driver)
+		worst = max(worst, run())
+	}
+	return worst
 }
 
 // alone runs an engine that leads everything to the backends.
@@ -43,22 +62,48 @@ func alone(ctx context.Context, args []string) error {
 		opts.Listen = append(opts.Listen, s)
 		return nil
 	})
+	flags.Func("listen-tls", "address to listen on for HTTPS, with a self-made certificate; may be there more than once", func(s string) error {
+		opts.ListenTLS = append(opts.ListenTLS, s)
+		return nil
+	})
 	flags.Func("backend", "address and port of an endpoint; may be there more than once", func(s string) error {
 		addr, err := netip.ParseAddrPort(s)
 		pool.Endpoints = append(pool.Endpoints, addr)
 		return err
 	})
+	flags.Func("speak", "what endpoints speak: http (default), https, h2c or h2; certificates are not looked at", func(s string) error {
+		switch s {
+		case "https", "h2":
+			pool.TLS = &BackendTLS{Insecure: true}
+		case "http", "h2c":
+		default:
+			return fmt.Errorf("%q is none of http, https, h2c and h2", s)
+		}
+		if strings.HasPrefix(s, "h2") {
+			pool.Protocol = HTTP2
+		}
+		return nil
+	})
+	flags.StringVar((*string)(&opts.Driver), "engine", string(Goroutines), "driver: loop or goroutine")
 	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
+	hosts := flags.Int("hosts", 0, "know so many hosts of 10 paths each, host-0.test/1024 and so on, anew at each SIGHUP; 0: everything goes to the backends")
 	flags.DurationVar(&opts.Drain, "drain", 0, "go on accepting so long after SIGTERM")
 	flags.DurationVar(&opts.Grace, "grace", 20*time.Second, "then wait so long for what is under way")
 	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	made, err := cert.SelfMade(time.Now())
+	if err != nil {
 		return err
 	}
 	e, err := New(opts)
 	if err != nil {
 		return err
 	}
-	e.Apply(Config{Router: toAll{}, Pools: []Pool{pool}, MaxBody: maxBody})
+	e.Apply(Config{Router: toAll{}, Pools: []Pool{pool}, MaxBody: maxBody, TLS: TLS{Certificates: (*one)(made)}})
+	if *hosts > 0 {
+		go swapWhenTold(ctx, e, *hosts, pool)
+	}
 	fmt.Println("listening on", strings.Join(e.Addrs(), " "))
 	return e.Run(ctx)
 }

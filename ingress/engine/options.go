@@ -7,13 +7,26 @@ import (
 	"github.com/go-kit/log"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
+	"github.com/steelyard-lb/steelyard/ingress/http/h2"
+)
+
+// Driver is a way to drive the machines of package ingress/http.
+type Driver string
+
+// The drivers do the same, in the eyes of others.
+const (
+	Goroutines Driver = "goroutine" // one, or some, for each connection
+	Loops      Driver = "loop"      // event loops, one for each processor, with goroutines for TLS and HTTP/2
 )
 
 // Options say how to serve. Zero values mean the defaults given.
 type Options struct {
-	Listen []string // addresses; ":8080" is every address, both families
-	Logger log.Logger
-	Limits http.Limits // of heads; default [http.DefaultLimits]
+	Driver    Driver   // default [Goroutines]
+	Listen    []string // addresses; ":8080" is every address, both families
+	ListenTLS []string // addresses for HTTPS
+	Logger    log.Logger
+	Limits    http.Limits // of heads; default [http.DefaultLimits]
+	HTTP2     h2.Limits   // of connections of HTTP/2; extended CONNECT is taken
 
 	// The end: for Drain, go on accepting, with each answer closing its
 	// connection, while the rest of the world learns that we leave; then, for Grace
@@ -21,7 +34,7 @@ type Options struct {
 	Drain time.Duration // default none
 	Grace time.Duration // default 20s
 
-	Header time.Duration // for a client to send a whole head; default 15s
+	Header time.Duration // for a client to send a whole head, and for its TLS handshake; default 15s
 	Idle   time.Duration // of a client's connection between requests; default 75s
 	Client time.Duration // for a client to take or send a piece of a body; default 60s
 
@@ -30,15 +43,18 @@ type Options struct {
 	Expect   time.Duration // for its word on Expect: 100-continue; then the client has ours; default 1s
 	Between  time.Duration // between pieces of an endpoint's answer; default 60s
 
-	// Idle connections to endpoints: how many are kept for each, how long, and how
-	// old one may be that is used again.
-	KeepIdle int           // default 64
+	// Idle connections to endpoints: how many are kept for each (by loops, and
+	// so many by goroutines), how long, and how old one may be that is used again.
+	KeepIdle int           // default 512
 	IdleFor  time.Duration // default 60s
 	MaxAge   time.Duration // default 1h
 }
 
 func (o Options) withDefaults() Options {
+	o.Driver = cmp.Or(o.Driver, Goroutines)
 	o.Limits = cmp.Or(o.Limits, http.DefaultLimits())
+	o.HTTP2 = o.HTTP2.WithDefaults()
+	o.HTTP2.ExtendedConnect = true
 	o.Grace = cmp.Or(o.Grace, 20*time.Second)
 	o.Header = cmp.Or(o.Header, 15*time.Second)
 	o.Idle = cmp.Or(o.Idle, 75*time.Second)
@@ -47,7 +63,7 @@ func (o Options) withDefaults() Options {
 	o.Response = cmp.Or(o.Response, 60*time.Second)
 	o.Expect = cmp.Or(o.Expect, time.Second)
 	o.Between = cmp.Or(o.Between, 60*time.Second)
-	o.KeepIdle = cmp.Or(o.KeepIdle, 64)
+	o.KeepIdle = cmp.Or(o.KeepIdle, 512)
 	o.IdleFor = cmp.Or(o.IdleFor, 60*time.Second)
 	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)
 	if o.Logger == nil {
@@ -59,8 +75,6 @@ func (o Options) withDefaults() Options {
 const (
 	// attempts bounds how many connections a request is tried on.
 	attempts = 3
-	// ejectFor is how long an endpoint that took no connection is passed over.
-	ejectFor = 2 * time.Second
 	// lookEvery is how often a client whose backend is silent is looked after.
 	lookEvery = 2 * time.Second
 	// lastWait is what is left of the patience with idle connections at the end.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -11,14 +10,13 @@ import (
 
 // receive passes the backend's answer to the client.
 func (x *exchange) receive() error {
-	client, server := &x.backend.client, &x.c.server
+	b := x.backend
 	x.deadline = time.Now().Add(x.c.e.opts.Response)
 	for {
-		p, err := client.Next(x.in.bytes(), &x.res)
+		p, err := b.next(&x.res)
 		if err != nil {
 			return err
 		}
-		x.in.use(p.Used)
 		switch p.Kind {
 		case http.GotHead:
 			if err := x.passHead(); err != nil {
@@ -26,17 +24,18 @@ func (x *exchange) receive() error {
 			}
 			continue
 		case http.Data:
-			x.down = server.AppendData(x.down, p.Data)
+			if err := x.client.data(p.Data); err != nil {
+				return err
+			}
 			continue
 		case http.End:
-			x.down = server.AppendEnd(x.down, x.res.Trailers)
-			return x.flush()
+			return x.client.end(x.res.Trailers)
 		}
-		if err := x.flush(); err != nil {
+		if err := x.client.flush(); err != nil {
 			return err
 		}
-		if client.Switched() {
-			return x.tunnel()
+		if other, first := b.through(); other != nil {
+			return x.tunnel(other, first)
 		}
 		if x.answered {
 			x.deadline = time.Now().Add(x.c.e.opts.Between)
@@ -45,37 +44,34 @@ func (x *exchange) receive() error {
 		case err != nil:
 			return err
 		case ended:
-			if err := client.EOF(); err != nil {
+			if err := b.eof(); err != nil {
 				return err
 			}
-			x.down = server.AppendEnd(x.down, nil)
-			return x.flush()
+			return x.client.end(nil)
 		}
 	}
 }
 
+// brokeOff blames the backend for an error that blames nobody.
+func brokeOff(err error) error {
+	if e := (*http.Error)(nil); errors.As(err, &e) {
+		return err
+	}
+	return &failure{errBrokeOff, err}
+}
+
 // passHead passes on the head of an answer, interim or final.
 func (x *exchange) passHead() error {
-	server := &x.c.server
 	switch {
 	case x.res.Status == 100:
 		return x.goOn()
 	case x.res.Interim():
-		if server.TakesInterim() {
-			x.down = http.EndHead(server.AppendResponse(x.down, &x.res, 0))
-		}
-		return nil
+		return x.client.interim(&x.res)
 	}
-	x.answered = true
-	if x.c.e.leaving.Load() || !x.ended.Load() { // what is left of the request would be taken for the next one
-		server.Close()
-	}
-	x.down = server.AppendResponse(x.down, &x.res, 0)
-	if x.res.Get(http.ServerName) == nil {
-		x.down = append(x.down, serverField...)
-	}
-	x.down = http.EndHead(x.down)
-	return nil
+	x.endpoint.Answer(time.Since(epoch), time.Since(x.asked))
+	err := x.client.head(&x.res, x.ended.Load())
+	x.answered = err == nil
+	return err
 }
 
 // goOn has a client that waits for 100 Continue send its body.
@@ -84,24 +80,10 @@ func (x *exchange) goOn() error {
 		return nil
 	}
 	x.waits = false
-	x.down = x.c.server.AppendContinue(x.down)
-	if err := x.flush(); err != nil {
+	if err := x.client.proceed(); err != nil {
 		return err
 	}
 	x.beginUpload()
-	return nil
-}
-
-// flush sends what is for the client.
-func (x *exchange) flush() error {
-	if len(x.down) == 0 {
-		return nil
-	}
-	err := x.c.write(x.down)
-	x.down = x.down[:0]
-	if err != nil {
-		return fmt.Errorf("%w: %w", errClient, err)
-	}
 	return nil
 }
 
@@ -118,16 +100,14 @@ func (x *exchange) more() (ended bool, err error) {
 		if x.upload == nil && !x.waits && x.deadline.Before(until) {
 			until = x.deadline
 		}
-		_ = x.backend.SetReadDeadline(until)
-		n, err := x.in.fill(x.backend, largeBuffer, x.c.e.room)
-		x.heard = x.heard || n > 0
-		switch {
-		case n > 0:
+		switch err := x.backend.wait(until); {
+		case err == nil:
+			x.heard = true
 			return false, nil
 		case errors.Is(err, io.EOF):
 			return true, nil
 		case !late(err):
-			return false, &failure{errBrokeOff, err}
+			return false, brokeOff(err)
 		}
 		switch busy, err := x.uploads(); {
 		case err != nil:
@@ -139,7 +119,7 @@ func (x *exchange) more() (ended bool, err error) {
 			fallthrough
 		case busy: // the time for an answer begins when all of the request is there
 			x.deadline = time.Now().Add(x.c.e.opts.Response)
-		case peek(x.c.TCPConn) == gone:
+		case x.client.gone():
 			return false, errClient
 		case time.Now().After(x.deadline):
 			return false, errNoAnswer

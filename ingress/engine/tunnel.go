@@ -2,21 +2,19 @@ package engine
 
 import (
 	"io"
-	"net"
 	"time"
 )
 
 // tunnel is for a connection that goes on with another protocol, both ways, until
 // both sides ended it, or one broke off.
-func (x *exchange) tunnel() error {
-	_ = x.c.SetDeadline(time.Time{})
-	_ = x.backend.SetDeadline(time.Time{})
+func (x *exchange) tunnel(backend wire, answered *buffer) error {
+	client, asked := x.client.through()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		x.carry(x.backend.TCPConn, x.c.TCPConn, &x.c.in)
+		x.carry(backend, client, asked)
 	}()
-	x.carry(x.c.TCPConn, x.backend.TCPConn, &x.in)
+	x.carry(client, backend, answered)
 	<-done
 	return nil
 }
@@ -24,7 +22,7 @@ func (x *exchange) tunnel() error {
 // carry moves bytes one way, those that were read already first. When that way
 // ended, the other one has the time that is given to a silent client; when it
 // broke, both end.
-func (x *exchange) carry(to, from *net.TCPConn, first *buffer) {
+func (x *exchange) carry(to, from wire, first *buffer) {
 	_, err := to.Write(first.bytes())
 	first.use(len(first.bytes()))
 	if err == nil {

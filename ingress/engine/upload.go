@@ -27,7 +27,7 @@ func (x *exchange) beginUpload() {
 		err := x.pump()
 		ended <- err
 		if err != nil && !errors.Is(err, errUnwanted) {
-			_ = b.SetReadDeadline(past)
+			b.wakeNext()
 		}
 	}()
 }
@@ -57,8 +57,8 @@ func (x *exchange) endUpload() {
 	}
 	if !x.ended.Load() {
 		x.unneeded.Store(true) // before the deadlines, which pump may be about to set anew
-		_ = x.c.SetReadDeadline(past)
-		_ = x.backend.SetWriteDeadline(past)
+		x.client.interrupt()
+		x.backend.wakePush()
 	}
 	x.cutOff = <-x.upload != nil
 	x.upload = nil
@@ -66,39 +66,31 @@ func (x *exchange) endUpload() {
 
 // pump sends the rest of the body.
 func (x *exchange) pump() error {
-	c, client := x.c, &x.backend.client
-	up := x.up[:0]
+	b := x.backend
 	for {
-		p, err := c.server.Next(c.in.bytes(), &c.req)
+		p, err := x.client.piece()
 		if err != nil {
 			return err
 		}
-		c.in.use(p.Used) // at once: what was read must never be read again
 		switch p.Kind {
 		case http.Data:
 			if err := x.weigh(p.Data); err != nil {
 				return err
 			}
-			up = client.AppendData(up, p.Data)
+			b.pass(p.Data)
 			continue
 		case http.End:
 			x.ended.Store(true) // before the backend can know, and answer
-			up = client.AppendEnd(up, c.req.Trailers)
+			b.passEnd(x.req.Trailers)
 		}
-		if _, err := x.send(up); err != nil {
+		if err := b.push(); err != nil {
 			return fmt.Errorf("%w: %w", errUnwanted, err)
 		}
-		if up = up[:0]; p.Kind == http.End {
+		if p.Kind == http.End {
 			return nil
 		}
-		_ = c.SetReadDeadline(time.Now().Add(c.e.opts.Client))
-		if x.unneeded.Load() {
-			return errUnwanted
-		}
-		if _, err := c.in.fill(c.TCPConn, largeBuffer, c.e.room); late(err) {
-			return errSlowBody
-		} else if err != nil {
-			return fmt.Errorf("%w: %w", errClient, err)
+		if err := x.client.await(&x.unneeded); err != nil {
+			return err
 		}
 	}
 }

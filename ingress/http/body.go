@@ -159,21 +159,26 @@ func (d *body) trailer(b []byte, h *Head, lim *Limits) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	h.Trailers = section.Fields[:0]
-	for _, f := range section.Fields {
+	h.keepTrailers(section.Fields)
+	d.phase = over
+	return n, nil
+}
+
+// keepTrailers takes the fields that may be trailers, in the memory of the list.
+func (h *Head) keepTrailers(list []Field) {
+	h.Trailers = list[:0]
+	for _, f := range list {
 		if f.ID == Other || f.ID == Date || f.ID == ServerName {
 			h.Trailers = append(h.Trailers, f)
 		}
 	}
-	d.phase = over
-	return n, nil
 }
 
 // scan remembers how much of an incomplete head was looked at, so that one that
 // comes byte by byte is not read anew with each byte.
 type scan struct {
 	seen int
-	line int // where the last line begins
+	line int // where the last line begins; -1: look for it
 }
 
 // worthwhile tells whether reading b as a head may bring more than the last time,
@@ -183,8 +188,11 @@ func (s *scan) worthwhile(b []byte, longest int) bool {
 	from := s.seen
 	s.seen = len(b)
 	if from == 0 {
-		s.line = bytes.LastIndexByte(b, '\n') + 1
+		s.line = -1 // most heads come whole
 		return true
+	}
+	if s.line < 0 {
+		s.line = bytes.LastIndexByte(b[:from], '\n') + 1
 	}
 	for {
 		nl := bytes.IndexByte(b[from:], '\n')

@@ -30,7 +30,7 @@ func (c *Client) AppendRequest(dst []byte, r *Request, path []byte, drop Set) []
 	case r.has.Has(ContentLength):
 		dst = appendLength(dst, r.length)
 	}
-	if r.has.Has(Expect) && r.Minor == 1 && r.Length != 0 {
+	if r.Waits() {
 		dst = append(dst, "Expect: 100-continue\r\n"...)
 	}
 	protocol := r.Upgrades()
@@ -167,43 +167,15 @@ func (s *Server) AppendAnswer(dst []byte, status int, text string, more []byte) 
 	if s.head {
 		return dst
 	}
+	return AppendText(dst, status, text)
+}
+
+// AppendText appends the body of a response of our own.
+func AppendText(dst []byte, status int, text string) []byte {
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, phrase...)
+	dst = append(dst, phraseOf(status)...)
 	dst = append(dst, ": "...)
 	dst = append(dst, text...)
 	return append(dst, '\n')
-}
-
-// phraseOf is the reason phrase of a status that a proxy answers with itself.
-func phraseOf(status int) string {
-	switch status {
-	case statusOK:
-		return "OK"
-	case statusBadRequest:
-		return "Bad Request"
-	case 404:
-		return "Not Found"
-	case 408:
-		return "Request Timeout"
-	case 413:
-		return "Content Too Large"
-	case statusURITooLong:
-		return "URI Too Long"
-	case 417:
-		return "Expectation Failed"
-	case statusFieldsTooLarge:
-		return "Request Header Fields Too Large"
-	case statusNotImplemented:
-		return "Not Implemented"
-	case statusBadGateway:
-		return "Bad Gateway"
-	case 503:
-		return "Service Unavailable"
-	case 504:
-		return "Gateway Timeout"
-	case statusVersionUnsupported:
-		return "HTTP Version Not Supported"
-	}
-	return "Error"
 }

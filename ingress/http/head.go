@@ -76,6 +76,10 @@ func (h *Head) parseRest(b []byte, i int, lim *Limits) (int, error) {
 	return n, nil
 }
 
+func tooManyFields(lim *Limits) error {
+	return refuse(statusFieldsTooLarge, "the message has more than %d fields", lim.Fields)
+}
+
 func tooLongHead(lim *Limits) error {
 	return refuse(statusFieldsTooLarge, "the head is longer than %d bytes", lim.Head)
 }
@@ -101,7 +105,7 @@ func (h *Head) parseFields(b []byte, i int, lim *Limits) (int, error) {
 			return 0, err
 		}
 		if len(h.Fields) == lim.Fields {
-			return 0, refuse(statusFieldsTooLarge, "the message has more than %d fields", lim.Fields)
+			return 0, tooManyFields(lim)
 		}
 		if f.ID != Other {
 			if err := h.note(&f); err != nil {

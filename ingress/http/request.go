@@ -45,6 +45,19 @@ func carriesHTTP(protocol []byte) bool {
 	return false
 }
 
+// Waits tells whether the client waits for 100 Continue before it sends the body
+// (RFC 9110 section 10.1.1).
+func (r *Request) Waits() bool { return r.has.Has(Expect) && r.Minor == 1 && r.Length != 0 }
+
+var errExpectation = refuse(417, "the field Expect asks for something other than 100-continue")
+
+func (r *Request) checkExpect() error {
+	if r.has.Has(Expect) && !is(r.Get(Expect), "100-continue") {
+		return errExpectation
+	}
+	return nil
+}
+
 // Safe tells whether asking twice does no more than asking once, and asking not
 // at all (RFC 9110 section 9.2.1).
 func (r *Request) Safe() bool {

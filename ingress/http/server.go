@@ -16,7 +16,6 @@ type Server struct {
 	minor int  // of the request's version
 	head  bool // the request was HEAD
 	keep  bool // the connection goes on after the response
-	waits bool // the client waits for 100 Continue
 }
 
 // step is which part of a message is read next.
@@ -32,8 +31,6 @@ const (
 
 // NewServer makes a Server for a new connection.
 func NewServer(lim Limits) Server { return Server{lim: lim, minor: 1} }
-
-var errExpectation = refuse(417, "the field Expect asks for something other than 100-continue")
 
 // Next reads what comes next at the beginning of b. The request that it fills in
 // is the same for all parts of one message. After [End] it reads nothing more
@@ -70,8 +67,8 @@ func (s *Server) nextHead(b []byte, r *Request) (Piece, error) {
 		}
 		err = tooLongHead(&s.lim)
 	}
-	if err == nil && r.has.Has(Expect) && !is(r.Get(Expect), "100-continue") {
-		err = errExpectation
+	if err == nil {
+		err = r.checkExpect()
 	}
 	if err != nil {
 		s.step, s.minor, s.head, s.keep = broken, 1, false, false
@@ -81,7 +78,6 @@ func (s *Server) nextHead(b []byte, r *Request) (Piece, error) {
 	s.in.begin(r.Length)
 	s.minor, s.head = r.Minor, string(r.Method) == "HEAD"
 	s.keep = !r.close && (r.Minor == 1 || r.keep)
-	s.waits = r.has.Has(Expect) && r.Minor == 1 && r.Length != 0
 	return Piece{Kind: GotHead, Used: n}, nil
 }
 
@@ -91,10 +87,6 @@ func (s *Server) Bulk() int64 { return s.in.bulk(s.step) }
 
 // Skip tells that n bytes, no more than [Server.Bulk], were taken so.
 func (s *Server) Skip(n int64) { s.in.skip(n) }
-
-// Waits tells whether the client waits for 100 Continue before it sends the body
-// (RFC 9110 section 10.1.1).
-func (s *Server) Waits() bool { return s.waits }
 
 // TakesInterim tells whether the client understands interim responses, which
 // HTTP/1.0 has not (RFC 9110 section 15.2).

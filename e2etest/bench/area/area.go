@@ -10,5 +10,5 @@ import (
 
 // All are the figures of all areas, in the order of the output.
 func All() []bench.Figure {
-	return slices.Concat(self, ipam, l2, bgp, bfd, l4, relay)
+	return slices.Concat(self, ipam, l2, bgp, bfd, l4, relay, http)
 }

@@ -1,6 +1,7 @@
 package area
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -34,9 +35,23 @@ func TestPromises(t *testing.T) {
 		"l4/write": "ms  <= 1", "l4/cold": "s  <= 5",
 		"bfd/detect": "ms  <= 200", "bfd/detected": "ratio FRR–FRR pair (ms) <= 1.1", "bfd/sessions": "% of a core FRR's bfdd <= 1", "bfd/flaps": "downs  = 0",
 		"relay/conn": "ratio the better of >= 0.9", "relay/rr": "ratio the better of >= 0.9", "relay/bytes": "ratio the better of >= 0.9",
+
+		"http/h1-1k-64": "requests/CPU-s nginx >= 1.15, HAProxy >= 1.3", "http/h1-1k-512": "requests/CPU-s nginx >= 1.15, HAProxy >= 1.3",
+		"http/h1-100k": "requests/CPU-s nginx >= 1.3, HAProxy >= 1.3",
+		"http/tls-1k":  "requests/CPU-s nginx >= 1.15, HAProxy >= 1.3", "http/tls-100k": "requests/CPU-s nginx >= 1.15, HAProxy >= 1.3",
+		"http/handshakes": "requests/CPU-s nginx >= 1, HAProxy >= 1",
+		"http/h2-1k":      "requests/CPU-s nginx >= 1.5, HAProxy >= 1.3", "http/h2-100k": "requests/CPU-s nginx >= 1.05, HAProxy >= 1.2",
+		"http/p99-512": "ms nginx <= 1, HAProxy <= 1", "http/pss-512": "MB nginx <= 0.6, HAProxy <= 0.6",
+		"http/pss-idle-4000": "MB nginx <= 0.6, HAProxy <= 0.6", "http/cpu-halfload": "µs/request nginx <= 0.85, HAProxy <= 0.85",
+		"http/grpc-unary": "calls/CPU-s nginx -, HAProxy -",
+		"http/websocket":  "messages/CPU-s nginx -, HAProxy -", "http/route": "µs  <= 1", "http/swap": "times p99  <= 2",
 	}
 	for _, f := range All() {
-		if got := strings.Join([]string{f.Unit, f.Peer, f.Bar.String()}, " "); got != promised[f.Name] {
+		got := strings.Join([]string{f.Unit, f.Peer, f.Bar.String()}, " ")
+		for i, bar := range f.AlsoBars {
+			got += fmt.Sprintf(", %s %v", f.Also[i].Name, bar)
+		}
+		if got != promised[f.Name] {
 			t.Errorf("%s is %q, promised is %q", f.Name, got, promised[f.Name])
 		}
 		delete(promised, f.Name)

@@ -8,12 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
-	"github.com/steelyard-lb/steelyard/e2etest/bench/usage"
+	"github.com/steelyard-lb/steelyard/e2etest/bench/program"
 	"github.com/steelyard-lb/steelyard/e2etest/lab"
 )
 
@@ -30,43 +27,17 @@ const (
 
 // proxy is a proxy that runs.
 type proxy struct {
-	name, log    string
-	cmd          *exec.Cmd
+	*program.Program
 	echo, source string // where it listens for clients of each backend
 }
 
-// start starts a program that writes a log into dir.
+// start starts a proxy that writes a log into dir.
 func start(dir, name, echo, source string, argv ...string) (*proxy, error) {
-	p := &proxy{name: name, log: filepath.Join(dir, name+".log"), cmd: exec.Command(argv[0], argv[1:]...), echo: echo, source: source}
-	log, err := os.Create(p.log)
+	p, err := program.Start(dir, name, exec.Command(argv[0], argv[1:]...))
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
-	return p, nil
-}
-
-// stop ends it, with its children: nginx takes its workers along when it is told
-// to end, and has them orphaned when it is killed.
-func (p *proxy) stop() error {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	kill := time.AfterFunc(15*time.Second, func() { _ = p.cmd.Process.Kill() })
-	defer kill.Stop()
-	_ = p.cmd.Wait() // with whatever status
-	return nil
-}
-
-// tail is the end of its log.
-func (p *proxy) tail() string {
-	text, err := os.ReadFile(p.log)
-	if err != nil {
-		return err.Error()
-	}
-	return strings.TrimSpace(string(text[max(0, len(text)-500):]))
+	return &proxy{p, echo, source}, nil
 }
 
 // at is where a kind of clients goes.
@@ -75,30 +46,6 @@ func (p *proxy) at(k kind) string {
 		return p.source
 	}
 	return p.echo
-}
-
-// cpu is the processor time of the process and its children.
-func (p *proxy) cpu() (time.Duration, error) {
-	total, err := usage.CPU(p.cmd.Process.Pid)
-	if err != nil {
-		return 0, err
-	}
-	list, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("children of %s: %w", p.name, err)
-	}
-	for _, word := range strings.Fields(string(list)) {
-		pid, err := strconv.Atoi(word)
-		if err != nil {
-			return 0, fmt.Errorf("children of %s: %w", p.name, err)
-		}
-		spent, err := usage.CPU(pid)
-		if err != nil {
-			return 0, err
-		}
-		total += spent
-	}
-	return total, nil
 }
 
 // haproxyConfig is that of a TCP proxy as its manual has it, with splice(2) where

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/steelyard-lb/steelyard/e2etest/bench"
 )
 
 // forward is the slowest proxy there is: it sends a header and copies.
@@ -86,7 +88,16 @@ func TestAProxyThatIsNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd.Wait()
+	defer p.Stop()
+	err = bench.Await(t.Context(), 20*time.Second, time.Millisecond, func() error {
+		if p.Tail() == "" {
+			return errors.New("it says nothing")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer stop()
 	if err := p.await(ctx, conns); err == nil || !strings.Contains(err.Error(), "out of order") {

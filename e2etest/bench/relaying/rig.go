@@ -62,7 +62,7 @@ func (r *run) open(ctx context.Context, env *bench.Env) error {
 	}{{&r.relay, startRelay}, {&r.haproxy, startHAProxy}, {&r.nginx, startNginx}} {
 		p, err := s.begin(dir)
 		if p != nil {
-			r.ends = append(r.ends, p.stop)
+			r.ends = append(r.ends, p.Stop)
 		}
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func (p *proxy) await(ctx context.Context, k kind) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("%s at %s: %w: %s", p.name, p.at(k), err, p.tail())
+		return fmt.Errorf("%s at %s: %w: %s", p.Name, p.at(k), err, p.Tail())
 	}
 	return nil
 }
@@ -119,9 +119,9 @@ func (r *run) all(ctx context.Context, p *proxy, begin string) (bench.Metrics, e
 	m := bench.Metrics{}
 	for _, k := range []kind{conns, asks, bulk} {
 		l := load{kind: k, addr: p.at(k)}
-		perCPU, err := l.measure(ctx, warmup, length, p.cpu)
+		perCPU, err := l.measure(ctx, warmup, length, p.CPU)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w: %s", p.name, err, p.tail())
+			return nil, fmt.Errorf("%s: %w: %s", p.Name, err, p.Tail())
 		}
 		m[begin+string(k)] = perCPU
 	}

@@ -44,9 +44,16 @@ func Memory(pid int) (float64, error) { return status(pid, "VmRSS") }
 // Peak is the most resident memory that a process ever had, in MB.
 func Peak(pid int) (float64, error) { return status(pid, "VmHWM") }
 
+// Share is the memory of a process of which each page that n processes have counts
+// for 1/n (PSS), in MB.
+func Share(pid int) (float64, error) { return size(pid, "smaps_rollup", "Pss") }
+
 // status reads a size of /proc/PID/status, in MB.
-func status(pid int, name string) (float64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+func status(pid int, name string) (float64, error) { return size(pid, "status", name) }
+
+// size reads a size of a file of /proc/PID, in MB.
+func size(pid int, file, name string) (float64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 	if err != nil {
 		return 0, fmt.Errorf("memory of process %d: %w", pid, err)
 	}
@@ -83,6 +90,33 @@ func Scheduled(pid int) (sum time.Duration, err error) {
 		sum += time.Duration(ran)
 	}
 	return sum, nil
+}
+
+// Family are a process and its children, those of their children included.
+func Family(pid int) ([]int, error) {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return nil, fmt.Errorf("children of process %d: %w", pid, err)
+	}
+	family := []int{pid}
+	for _, task := range tasks {
+		list, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("children of process %d (needs CONFIG_PROC_CHILDREN): %w", pid, err)
+		}
+		for _, word := range strings.Fields(string(list)) {
+			child, err := strconv.Atoi(word)
+			if err != nil {
+				return nil, fmt.Errorf("children of process %d: %w", pid, err)
+			}
+			theirs, err := Family(child)
+			if err != nil {
+				return nil, err
+			}
+			family = append(family, theirs...)
+		}
+	}
+	return family, nil
 }
 
 // Machine is the processor time that the whole machine has spent, whatever for.

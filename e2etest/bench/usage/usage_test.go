@@ -2,6 +2,9 @@ package usage
 
 import (
 	"os"
+	"os/exec"
+	"slices"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -24,6 +27,9 @@ func TestOwnUse(t *testing.T) {
 	if most, err2 := Peak(os.Getpid()); err1 != nil || err2 != nil || most < now/2 {
 		t.Errorf("memory %v MB, %v, at most %v MB, %v", now, err1, most, err2)
 	}
+	if mb, err := Share(os.Getpid()); err != nil || mb < 1 || mb > now+10 {
+		t.Errorf("share of memory %v MB of %v MB, %v", mb, now, err)
+	}
 	ran, err := Scheduled(os.Getpid())
 	if err != nil || ran <= 0 {
 		t.Errorf("ran for %v, %v", ran, err)
@@ -41,4 +47,27 @@ func TestOwnUse(t *testing.T) {
 		}
 	}
 	t.Error("work takes no processor time")
+}
+
+func TestFamily(t *testing.T) {
+	child := exec.Command("sh", "-c", "sleep 60 & echo here; wait") // which has one of its own
+	child.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer child.Wait()
+	defer syscall.Kill(-child.Process.Pid, syscall.SIGKILL)
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Family(child.Process.Pid); err != nil || len(got) != 2 || got[0] != child.Process.Pid {
+		t.Errorf("family of %d: %v, %v", child.Process.Pid, got, err)
+	}
+	if got, err := Family(os.Getpid()); err != nil || !slices.Contains(got, child.Process.Pid) || len(got) != 3 {
+		t.Errorf("family of %d: %v, %v", os.Getpid(), got, err)
+	}
 }

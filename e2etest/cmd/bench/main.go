@@ -28,6 +28,7 @@ import (
 func main() {
 	list := flag.Bool("list", false, "show the names and bars of all figures and end")
 	needsLab := flag.Bool("lab", false, "tell by the exit status whether the lab is needed, and end")
+	needsProxies := flag.Bool("proxies", false, "tell by the exit status whether the engine alone and other people's proxies are needed, and end")
 	rounds := flag.Int("rounds", 0, "run no rig for more rounds than these, for a quick look; 0 for as many as it takes")
 	watchdog := flag.Duration("watchdog", 0, "say whenever this machine stood still for longer than this, and do nothing else")
 	answer := flag.Bool("answer", false, "answer the traffic of another bench, and do nothing else")
@@ -59,8 +60,9 @@ func main() {
 		return
 	}
 	pattern := strings.Join(flag.Args(), " ")
-	if *needsLab {
-		if figures, err := bench.Choose(area.All(), pattern); err == nil && inLab(figures) {
+	if *needsLab || *needsProxies {
+		figures, err := bench.Choose(area.All(), pattern)
+		if err == nil && (*needsLab && some(figures, inLab) || *needsProxies && some(figures, besideProxies)) {
 			return
 		}
 		os.Exit(1)
@@ -97,7 +99,7 @@ func run(ctx context.Context, pattern string, rounds int) (good bool, err error)
 	if err != nil {
 		return false, err
 	}
-	if inLab(figures) {
+	if some(figures, inLab) || some(figures, besideProxies) {
 		sandbox.Enter(sandbox.Options{}) // from here on inside of it
 	}
 	root, err := scenario.Root()
@@ -127,9 +129,13 @@ func run(ctx context.Context, pattern string, rounds int) (good bool, err error)
 	return good, bench.Record(filepath.Join(root, "docs", "bench"), start, about(root), all, results)
 }
 
-// inLab tells whether a figure is measured in the lab.
-func inLab(figures []bench.Figure) bool {
-	return slices.ContainsFunc(figures, func(f bench.Figure) bool { return f.Rig.Lab })
+// inLab and besideProxies tell what a rig needs.
+func inLab(r *bench.Rig) bool         { return r.Lab }
+func besideProxies(r *bench.Rig) bool { return r.Proxies }
+
+// some tells whether the rig of a figure needs that.
+func some(figures []bench.Figure, needs func(*bench.Rig) bool) bool {
+	return slices.ContainsFunc(figures, func(f bench.Figure) bool { return needs(f.Rig) })
 }
 
 // about says what was measured where, as far as it is of use to a reader.

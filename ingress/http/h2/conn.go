@@ -65,6 +65,7 @@ var drainPing = [8]byte{'s', 'h', 'u', 't', 'd', 'o', 'w', 'n'}
 // output. What comes in has to begin with the [Preface].
 func NewServer(limits Limits, scratch *Scratch) *Conn {
 	c := newConn(limits, scratch)
+	limits = c.limits
 	list := []setting{{settingStreams, limits.Streams}, {settingWindow, limits.StreamWindow}, {settingListSize, uint32(limits.HeaderList)}}
 	if limits.ExtendedConnect {
 		list = append(list, setting{settingExtendedConnect, 1})
@@ -77,6 +78,7 @@ func NewServer(limits Limits, scratch *Scratch) *Conn {
 // in the output. Streams may be opened at once.
 func NewClient(limits Limits, scratch *Scratch) *Conn {
 	c := newConn(limits, scratch)
+	limits = c.limits
 	c.client, c.prefaced = true, true
 	c.out = append(c.out, Preface...)
 	c.greet([]setting{{settingPush, 0}, {settingWindow, limits.StreamWindow}, {settingListSize, uint32(limits.HeaderList)}})
@@ -84,6 +86,7 @@ func NewClient(limits Limits, scratch *Scratch) *Conn {
 }
 
 func newConn(limits Limits, scratch *Scratch) *Conn {
+	limits = limits.WithDefaults()
 	return &Conn{
 		limits: limits, scratch: scratch,
 		decoder: hpack.NewDecoder(hpack.Limits{List: limits.HeaderList, String: limits.HeaderBlock}),
@@ -290,8 +293,8 @@ func (c *Conn) forget(id uint32, s *stream) {
 	c.resets.add(resetStream{id, true, window}, int(c.limits.Streams))
 }
 
-// Output is what is to be written. It is valid until the next call but
-// [Conn.Wrote].
+// Output is what is to be written. Its bytes stay as they are until [Conn.Wrote],
+// so that a driver may write them while other calls append more.
 func (c *Conn) Output() []byte { return c.out[c.written:] }
 
 func (c *Conn) pending() int { return len(c.out) - c.written }

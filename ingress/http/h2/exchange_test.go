@@ -337,3 +337,29 @@ func TestPing(t *testing.T) {
 		t.Errorf("memory of %d bytes comes back", cap(got))
 	}
 }
+
+// TestOutputStays: what a driver has begun to write is not touched by what is said
+// meanwhile.
+func TestOutputStays(t *testing.T) {
+	c := NewClient(DefaultLimits(), &Scratch{})
+	begun := c.Output()
+	before := bytes.Clone(begun)
+	for i := range 20 {
+		head := get("/")
+		head.Fields = fields("x-long", string(text(uint32(i), 0, 40<<10))) // more than a frame
+		id, err := c.Open(head, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Send(id, text(id, 0, 1000), false); err != nil {
+			t.Fatal(err)
+		}
+		c.Reset(id, Cancel)
+		if !bytes.Equal(begun, before) {
+			t.Fatalf("it changed after %d streams", i+1)
+		}
+	}
+	if !bytes.HasPrefix(c.Output(), before) {
+		t.Error("the output begins with something else")
+	}
+}

@@ -2,9 +2,10 @@ package h2
 
 import "time"
 
-// Limits bound what the other side may do. Sizes are in bytes.
+// Limits bound what the other side may do. Sizes are in bytes. What is not
+// greater than 0 is taken from [DefaultLimits].
 type Limits struct {
-	Streams         uint32 // at once, at least 1: REFUSED_STREAM
+	Streams         uint32 // at once: REFUSED_STREAM
 	ExtendedConnect bool   // of a server: take extended CONNECT (RFC 8441)
 
 	HeaderList    int // name, value and 32 of all fields of a head ([Head.TooLarge])
@@ -30,7 +31,7 @@ type Limits struct {
 }
 
 // Rate is how often something may happen: PerSecond in the long run, Burst at
-// once. Both are greater than 0.
+// once.
 type Rate struct{ Burst, PerSecond int }
 
 // DefaultLimits suit browsers, gRPC, and the proxies of others.
@@ -47,6 +48,33 @@ func DefaultLimits() Limits {
 		Resets:        Rate{Burst: 500, PerSecond: 100},
 		Noise:         Rate{Burst: 2000, PerSecond: 500},
 	}
+}
+
+// WithDefaults makes limits under which a connection can work.
+func (l Limits) WithDefaults() Limits {
+	d := DefaultLimits()
+	l.Streams = min(positive(l.Streams, d.Streams), maxStream)
+	l.HeaderList = min(positive(l.HeaderList, d.HeaderList), maxWindow)
+	l.HeaderBlock = positive(l.HeaderBlock, d.HeaderBlock)
+	l.Continuations = positive(l.Continuations, d.Continuations)
+	l.StreamWindow = min(positive(l.StreamWindow, d.StreamWindow), maxWindow)
+	l.ConnWindow = min(max(positive(l.ConnWindow, d.ConnWindow), startWindow), maxWindow)
+	l.Output = positive(l.Output, d.Output)
+	l.Answers = positive(l.Answers, d.Answers)
+	l.Resets, l.Noise = l.Resets.sound(d.Resets), l.Noise.sound(d.Noise)
+	return l
+}
+
+// sound keeps a rate to what can be counted in nanoseconds.
+func (r Rate) sound(d Rate) Rate {
+	return Rate{min(positive(r.Burst, d.Burst), 1<<30), min(positive(r.PerSecond, d.PerSecond), 1e9)}
+}
+
+func positive[T int | uint32](n, otherwise T) T {
+	if n > 0 {
+		return n
+	}
+	return otherwise
 }
 
 // What a frame that carries something gives back of the noise.
