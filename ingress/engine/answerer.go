@@ -104,10 +104,21 @@ func (b *backend) through() (wire, *buffer) {
 // done keeps the connection if another request may follow on it.
 func (b *backend) done(sound bool) {
 	x := b.x
-	if x == nil || !sound || x.cutOff || !b.client.Reusable() || len(x.in.bytes()) > 0 {
+	if x == nil || !sound || x.cutOff || !b.client.Reusable() || len(x.in.bytes()) > 0 || b.hoards() {
 		_ = b.Close()
 		return
 	}
 	b.x = nil
 	x.endpoint.put(b, time.Now(), &x.c.e.opts)
+}
+
+// hoards tells whether TLS read more off the socket than it gave out, where peek
+// does not see it; or that the endpoint ended the connection.
+func (b *backend) hoards() bool {
+	if b.wire == wire(b.TCPConn) {
+		return false
+	}
+	_ = b.SetReadDeadline(past)
+	n, err := b.wire.Read(make([]byte, 1))
+	return n > 0 || !late(err)
 }

@@ -219,12 +219,15 @@ func (a *asking) piece() (http.Piece, error) {
 	return p, nil
 }
 
-func (a *asking) await(*atomic.Bool) error {
-	err := a.wait(a.readable, a.c.e.opts.Client)
-	if late(err) {
+func (a *asking) await(unneeded *atomic.Bool) error {
+	switch err := a.wait(a.readable, a.c.e.opts.Client); {
+	case unneeded.Load(): // it was a word of interrupt
+		return errUnwanted
+	case late(err):
 		return errSlowBody
+	default:
+		return blame(err)
 	}
-	return blame(err)
 }
 
 // blame blames the client for the end of his stream.

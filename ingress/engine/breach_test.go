@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"bufio"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// TestEarlyAnswerOverHTTP2: when an answer is there before the end of the request,
+// the stream ends at once, and with it what the backend was asked.
+func TestEarlyAnswerOverHTTP2(t *testing.T) {
+	early := func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(403) }
+	for protocol, addr := range []string{scripted(t).addr, origin2(t, early, nil)} {
+		if protocol == 0 {
+			addr = answersAt(t, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+		}
+		r := start(t, Options{})
+		r.lead(Pool{Protocol: Protocol(protocol)}, addr)
+		f := frames(t, r.addr)
+		begun := time.Now()
+		f.head(1, false, request("POST", "/")...)
+		f.must(f.WriteData(1, false, []byte("abc")))
+		if got := f.hears(1); got != "403" {
+			t.Fatalf("%s", got)
+		}
+		if got := f.hears(1); got != "NO_ERROR" {
+			t.Errorf("%s", got)
+		}
+		r.settled(false)
+		if took := time.Since(begun); took > 20*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	}
+}
+
+// TestHeadOnce: no second answer follows one whose head the client has, although
+// the request might be asked again.
+func TestHeadOnce(t *testing.T) {
+	r := start(t, Options{})
+	var asked atomic.Int64
+	addr, _ := playing(t, func(fr *http2.Framer, id uint32, path string) {
+		if path == "/first" {
+			_ = fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			answerOn(fr, id, true)
+			return
+		}
+		asked.Add(1)
+		answerOn(fr, id, false) // before the body can be sent
+		_ = fr.WriteWindowUpdate(id, 10)
+		time.Sleep(200 * time.Millisecond)
+		_ = fr.WriteRSTStream(id, http2.ErrCodeInternal)
+	})
+	r.lead(Pool{Protocol: HTTP2}, addr)
+	if code, _ := r.do(client(t), "GET", "/first", ""); code != 200 {
+		t.Fatal(code)
+	}
+	conn := dial(t, r.addr)
+	conn.say("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+	b, _ := io.ReadAll(conn.in)
+	if n := strings.Count(string(b), "HTTP/1.1 200"); n != 1 || asked.Load() != 1 {
+		t.Errorf("%d answers, asked %d times: %q", n, asked.Load(), b)
+	}
+}
+
+// corked gathers what is written until it is flushed.
+type corked struct {
+	net.Conn
+	out *bufio.Writer
+}
+
+func (c *corked) Write(b []byte) (int, error) { return c.out.Write(b) }
+
+// TestUnreadRecords: a connection over TLS is not used again if an endpoint sent
+// more than its answer, though TLS has read it off the socket already.
+func TestUnreadRecords(t *testing.T) {
+	ca := newAuthority(t)
+	cert := ca.issue(t, "backend.test")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				cork := &corked{c, bufio.NewWriterSize(c, 64<<10)}
+				s := tls.Server(flushing{cork}, &tls.Config{Certificates: []tls.Certificate{*cert}})
+				for in := bufio.NewReader(s); ; {
+					if _, err := http.ReadRequest(in); err != nil {
+						return
+					}
+					_, _ = io.WriteString(s, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+					_, _ = io.WriteString(s, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+				}
+			}()
+		}
+	}()
+	r := start(t, Options{})
+	r.lead(Pool{TLS: &BackendTLS{Name: "backend.test", Roots: ca.pool()}}, l.Addr().String())
+	c := client(t)
+	for range 4 {
+		if code, body := r.do(c, "GET", "/", ""); code != 200 || body != "ok" {
+			t.Errorf("%d %q", code, body)
+		}
+	}
+}
+
+// flushing flushes before it reads.
+type flushing struct{ *corked }
+
+func (c flushing) Read(b []byte) (int, error) {
+	_ = c.out.Flush()
+	return c.Conn.Read(b)
+}
+
+// TestIdleWithPings: what is no request does not keep a connection.
+func TestIdleWithPings(t *testing.T) {
+	r := start(t, Options{Idle: 300 * time.Millisecond, Header: 300 * time.Millisecond}, origin(t, echo))
+	for _, asks := range []bool{false, true} {
+		f := frames(t, r.addr)
+		if asks {
+			f.head(1, true, request("GET", "/")...)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				if _, err := f.ReadFrame(); err != nil {
+					return
+				}
+			}
+		}()
+		for i, over := 0, false; !over; i++ {
+			select {
+			case <-ended:
+				over = true
+			case <-time.After(50 * time.Millisecond):
+				_ = f.WritePing(false, [8]byte{})
+			}
+			if i > 200 {
+				t.Fatalf("it is still there; asked: %v", asks)
+			}
+		}
+	}
+}
