@@ -3,10 +3,12 @@ package engine
 import (
 	"bufio"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -153,6 +155,82 @@ func TestIdleWithPings(t *testing.T) {
 			if i > 200 {
 				t.Fatalf("it is still there; asked: %v", asks)
 			}
+		}
+	}
+}
+
+// TestManyAtOnce: more requests at once than fit the first connections to an
+// endpoint are all answered, each on the first try.
+func TestManyAtOnce(t *testing.T) {
+	opts := Options{}
+	opts.HTTP2.Streams = 3
+	back, r := start(t, opts), start(t, Options{})
+	var once sync.Map
+	const most = 100
+	var under atomic.Int64
+	back.serve(origin(t, func(w http.ResponseWriter, r *http.Request) {
+		if _, again := once.LoadOrStore(r.URL.Path, true); again {
+			t.Error("asked twice", r.URL.Path)
+		}
+		under.Add(1)
+		for under.Load() < most && r.Context().Err() == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}))
+	r.lead(Pool{Protocol: HTTP2}, back.addr)
+	var all sync.WaitGroup
+	var bad atomic.Int64
+	for i := range most {
+		all.Go(func() {
+			req, _ := http.NewRequest("POST", fmt.Sprintf("http://%s/%d", r.addr, i), io.MultiReader(strings.NewReader("x")))
+			res, err := client(t).Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			b, _ := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			if res.StatusCode != 200 {
+				under.Add(1)
+				if bad.Add(1) < 4 {
+					t.Errorf("%d %s", res.StatusCode, b)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if bad.Load() > 0 {
+		t.Errorf("%d of %d failed", bad.Load(), most)
+	}
+}
+
+// TestNoStreams: an endpoint that takes no streams gets few connections.
+func TestNoStreams(t *testing.T) {
+	r := start(t, Options{})
+	addr, conns := playing(t, func(fr *http2.Framer, id uint32, path string) {
+		_ = fr.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 0})
+		_ = fr.WriteRSTStream(id, http2.ErrCodeRefusedStream)
+	})
+	r.lead(Pool{Protocol: HTTP2}, addr)
+	for range 20 {
+		code, body := r.do(client(t), "GET", "/", "")
+		_, _ = code, body
+	}
+	e := r.state.Load().pools[0].endpoints[0]
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if n := len(e.sessions); n > 3 {
+		t.Errorf("%d connections are open, of %d", n, conns.Load())
+	}
+}
+
+// TestAcceptsAndIsMute: who takes connections and says nothing has taken none.
+func TestAcceptsAndIsMute(t *testing.T) {
+	r := start(t, Options{Connect: 300 * time.Millisecond})
+	r.lead(Pool{Protocol: HTTP2}, mute(t), origin2(t, echo, nil))
+	for range 3 {
+		if code, body := r.do(client(t), "POST", "/chunked", "x"); code != 200 {
+			t.Errorf("%d %s", code, body)
 		}
 	}
 }
