@@ -234,3 +234,22 @@ func TestAcceptsAndIsMute(t *testing.T) {
 		}
 	}
 }
+
+// TestEarlyAnswerWithoutWindow: an answer counts although its endpoint does not
+// take the body.
+func TestEarlyAnswerWithoutWindow(t *testing.T) {
+	r := start(t, Options{Client: 4 * time.Second})
+	addr, _ := playing(t, func(fr *http2.Framer, id uint32, path string) {
+		_ = fr.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		answerOn(fr, id, true)
+		if path == "/reset" {
+			_ = fr.WriteRSTStream(id, http2.ErrCodeNo)
+		}
+	})
+	r.lead(Pool{Protocol: HTTP2}, addr)
+	for _, path := range []string{"/first", "/reset", "/quiet"} {
+		if code, body := r.do(client(t), "POST", path, "hello"); code != 200 {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+}

@@ -254,8 +254,22 @@ func (a *answering) ask(x *exchange, whole bool) (sent bool, err error) {
 	if a.pass(x.body); whole {
 		a.passEnd(x.req.Trailers)
 	}
-	return true, a.push()
+	if a.some(); !a.unsent() {
+		_ = a.push() // if the stream is over, there may be an answer all the same
+	}
+	return true, nil
 }
+
+// some sends what there is room for.
+func (a *answering) some() {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	n, _ := a.s.h2.Send(a.id, a.gathered, false)
+	a.gathered = a.gathered[:copy(a.gathered, a.gathered[n:])]
+	a.s.say()
+}
+
+func (a *answering) unsent() bool { return len(a.gathered) > 0 }
 
 // fieldsOf are the fields of a head that was written for HTTP/1.1. Those about
 // its connection do not travel over HTTP/2.
