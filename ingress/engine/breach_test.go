@@ -253,3 +253,32 @@ func TestEarlyAnswerWithoutWindow(t *testing.T) {
 		}
 	}
 }
+
+// TestRetiredMeanwhile: a connection that a request opens to an endpoint after a swap
+// that does not name it ends with that request.
+func TestRetiredMeanwhile(t *testing.T) {
+	r := start(t, Options{})
+	r.lead(Pool{Protocol: HTTP2}, origin2(t, echo, nil))
+	before := r.state.Load()
+	r.serve(scripted(t, ok).addr)
+	c := newConn(r.Engine, dial(t, r.addr).TCPConn, false)
+	c.in.fill(strings.NewReader("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), smallBuffer, smallBuffer)
+	if p, err := c.server.Next(c.in.bytes(), &c.req); err != nil {
+		t.Fatal(p, err)
+	}
+	r.state.Store(before) // as it was when the request began
+	c.exchange()
+	for _, e := range before.endpoints {
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			e.mu.Lock()
+			n := len(e.sessions)
+			e.mu.Unlock()
+			if n == 0 {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatal("the connection is kept")
+			}
+		}
+	}
+}

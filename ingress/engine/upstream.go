@@ -383,13 +383,16 @@ func (a *answering) Close() error {
 	return nil
 }
 
-// done forgets the stream. A connection on which nothing at all came since the
-// request began, long ago, gets no more.
+// done forgets the stream. A connection gets no more on which nothing at all came
+// since the request began, long ago, or whose endpoint no Config names any more.
 func (a *answering) done(bool) {
 	a.reset(h2.Cancel)
+	a.s.e.mu.Lock()
+	retired := a.s.e.retired
+	a.s.e.mu.Unlock()
 	a.s.mu.Lock()
 	delete(a.s.all, a.id)
-	if a.s.heard.Before(a.began) && time.Since(a.began) > a.s.opts.Connect {
+	if retired || a.s.heard.Before(a.began) && time.Since(a.began) > a.s.opts.Connect {
 		a.s.end()
 	}
 	a.s.mu.Unlock()
