@@ -282,3 +282,36 @@ func TestRetiredMeanwhile(t *testing.T) {
 		}
 	}
 }
+
+// TestAuthoritySwap: a session does not go on that was begun with a certificate
+// of an authority that is not trusted any more.
+func TestAuthoritySwap(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		r := start(t, Options{})
+		addr, ca := r.secured(origin(t, echo))
+		a, b := newAuthority(t), newAuthority(t)
+		cfg := r.state.Load().Config
+		cfg.TLS.ClientAuth, cfg.TLS.ClientCAs = tls.RequireAndVerifyClientCert, a.pool()
+		r.Apply(cfg)
+		me := &tls.Config{RootCAs: ca.pool(), ServerName: "shop.test", MaxVersion: version, Certificates: []tls.Certificate{*a.issue(t, "me")}, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
+		ask := func() (resumed bool, err error) {
+			c := tls.Client(dial(t, addr), me)
+			defer c.Close()
+			if _, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				return
+			}
+			_, err = http.ReadResponse(bufio.NewReader(c), nil)
+			return c.ConnectionState().DidResume, err
+		}
+		for range 2 {
+			if _, err := ask(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cfg.TLS.ClientCAs = b.pool()
+		r.Apply(cfg)
+		if resumed, err := ask(); err == nil {
+			t.Errorf("version %x: it is let in, resumed: %t", version, resumed)
+		}
+	}
+}
