@@ -94,7 +94,7 @@ var laws = map[string]law{
 	"l4proxy/health": {own: []string{"config", "config/feed", "l4proxy/health/check"},
 		doors: join(metrics, "google.golang.org/grpc"), why: "checks backends by TCP, HTTP and gRPC"},
 	"ingress/cert":   {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},
-	"ingress/engine": {own: []string{"config/poll", "ingress/balance", "ingress/http", "ingress/http/h2", "ingress/http/hpack"}, doors: join(logging, "golang.org/x/sys"), why: "drives HTTP/1.1 and HTTP/2 by goroutines; whom a request goes to it asks through an interface of its own"},
+	"ingress/engine": {own: []string{"config/poll", "ingress/balance", "ingress/http", "ingress/http/h2", "ingress/http/hpack"}, doors: join(logging, "golang.org/x/sys"), why: "drives HTTP/1.1 and HTTP/2 by goroutines or loops; whom a request goes to it asks through an interface of its own"},
 	"ingress/proxy":  {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
 
 	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},

@@ -149,11 +149,21 @@ func (l *Loop) Add(fd int, h Handler) error {
 
 // CloseFD closes fd and forgets its handler, which is told of nothing more.
 func (l *Loop) CloseFD(fd int) {
+	l.forget(fd)
+	_ = unix.Close(fd)
+}
+
+// Remove gives fd, which was added, to its handler alone.
+func (l *Loop) Remove(fd int) {
+	l.forget(fd)
+	_ = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, fd, nil) // fails for what is not there
+}
+
+func (l *Loop) forget(fd int) {
 	if fd < len(l.owners) {
 		l.owners[fd].handler = nil
 		l.owners[fd].generation++
 	}
-	_ = unix.Close(fd)
 }
 
 // Later has h called with no events once the others had their turn: for those
@@ -171,6 +181,20 @@ func (l *Loop) Post(f func()) {
 	l.posted = append(l.posted, f)
 	if len(l.posted) == 1 {
 		_, _ = unix.Write(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // in any byte order it is not 0
+	}
+}
+
+// Call has f called by the loop, as [Loop.Post], and waits until that was done or ctx
+// ends. The loop itself must not call it.
+func (l *Loop) Call(ctx context.Context, f func()) {
+	done := make(chan struct{})
+	l.Post(func() {
+		defer close(done)
+		f()
+	})
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 

@@ -276,3 +276,56 @@ func TestWheel(t *testing.T) {
 		t.Errorf("%d set", w.count)
 	}
 }
+
+// TestRemove: what is removed is told of nothing more, stays open, and may be added
+// again.
+func TestRemove(t *testing.T) {
+	l := run(t)
+	mine, theirs := pair(t)
+	defer unix.Close(mine)
+	var before, after counted
+	do(t, l, func() {
+		if err := l.Add(mine, &before); err != nil {
+			t.Error(err)
+		}
+	})
+	do(t, l, func() { l.Remove(mine) })
+	told := before.n
+	if _, err := unix.Write(theirs, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	do(t, l, func() {
+		if err := l.Add(mine, &after); err != nil {
+			t.Error(err)
+		}
+	})
+	for end := time.Now().Add(10 * time.Second); ; {
+		var n int
+		if do(t, l, func() { n = after.n }); n > 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("what was added again is told of nothing")
+		}
+	}
+	if n, errno := Peek(mine); n != 1 || errno != 0 || before.n != told {
+		t.Errorf("peeked %d bytes, %v; the one before was told %d times more", n, errno, before.n-told)
+	}
+}
+
+// TestCall waits for what it asks, and not for a loop that does not run.
+func TestCall(t *testing.T) {
+	l := run(t)
+	called := false
+	if l.Call(t.Context(), func() { called = true }); !called {
+		t.Error("it did not wait")
+	}
+	idle, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	idle.Call(ctx, func() { t.Error("who called?") })
+}

@@ -21,22 +21,28 @@ import (
 	"github.com/summerwind/h2spec/spec"
 )
 
-// engine runs the engine alone, before a backend of net/http, and returns its
-// addresses for plain HTTP and for HTTPS.
-func engine(t *testing.T) (plain, secure string) {
+// built returns a build of the engine that runs alone.
+func built(t *testing.T) (bin string) {
 	t.Helper()
-	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write(make([]byte, 2000))
-	}))
-	t.Cleanup(backend.Close)
-	bin := filepath.Join(t.TempDir(), "engine.test")
+	bin = filepath.Join(t.TempDir(), "engine.test")
 	build := exec.Command("go", "test", "-c", "-o", bin, "./ingress/engine")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	return bin
+}
+
+// engine runs it by a driver, before a backend of net/http, and returns its
+// addresses for plain HTTP and for HTTPS.
+func engine(t *testing.T, bin, driver string) (plain, secure string) {
+	t.Helper()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write(make([]byte, 2000))
+	}))
+	t.Cleanup(backend.Close)
 	run := exec.Command(bin)
-	run.Env = append(os.Environ(), "STEELYARD_ENGINE_ALONE=-listen 127.0.0.1:0 -listen-tls 127.0.0.1:0 -backend "+backend.Listener.Addr().String())
+	run.Env = append(os.Environ(), "STEELYARD_ENGINE_ALONE=-engine "+driver+" -listen 127.0.0.1:0 -listen-tls 127.0.0.1:0 -backend "+backend.Listener.Addr().String())
 	out, err := run.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -56,9 +62,18 @@ func engine(t *testing.T) (plain, secure string) {
 	return addrs[0], addrs[1]
 }
 
-// TestEngine: every case of h2spec, the strict ones too, over TLS and without.
+// TestEngine: every case of h2spec, the strict ones too, over TLS and without, by
+// each driver.
 func TestEngine(t *testing.T) {
-	plain, secure := engine(t)
+	bin := built(t)
+	for _, driver := range []string{"goroutine", "loop"} {
+		t.Run(driver, func(t *testing.T) { hold(t, bin, driver) })
+	}
+}
+
+// hold holds one driver against all cases.
+func hold(t *testing.T, bin, driver string) {
+	plain, secure := engine(t, bin, driver)
 	for _, addr := range []string{plain, secure} {
 		host, port, err := net.SplitHostPort(addr)
 		if err != nil {

@@ -16,6 +16,7 @@ var (
 	errNoneReady = &http.Error{Status: 503, Reason: "the backend of this route has no ready endpoint"}
 	errTooLong   = &http.Error{Status: 431, Reason: "the fields of the request are too long"}
 	errTooLarge  = &http.Error{Status: 413, Reason: "the body of the request is larger than is allowed here"}
+	errSlowHead  = &http.Error{Status: 408, Reason: "the head of the request did not come in time"}
 	errSlowBody  = &http.Error{Status: 408, Reason: "the body of the request did not come in time"}
 
 	errRefused   = &http.Error{Status: 502, Reason: "the backend cannot be reached"}
@@ -26,6 +27,15 @@ var (
 
 // errClient tells that the client is gone: there is nobody to answer.
 var errClient = errors.New("the client is gone")
+
+// appendResponse appends the head of a backend's final answer.
+func appendResponse(dst []byte, server *http.Server, res *http.Response) []byte {
+	dst = server.AppendResponse(dst, res, 0)
+	if res.Get(http.ServerName) == nil {
+		dst = append(dst, serverField...)
+	}
+	return http.EndHead(dst)
+}
 
 // verdict is what a client is told of an error. Addresses and names inside the
 // cluster are for the log and not for the client.

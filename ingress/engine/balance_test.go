@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
@@ -34,6 +35,29 @@ func TestLatencyCounts(t *testing.T) {
 		}
 		if n := slow.Load(); n > most || policy == balance.RoundRobin && n != most {
 			t.Errorf("policy %d: the slow one is asked %d times of 40", policy, n)
+		}
+	}
+}
+
+// TestRefusalCounts: an endpoint that takes no connection is passed over.
+func TestRefusalCounts(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := l.Addr().String()
+	_ = l.Close()
+	r, c := start(t, Options{}, dead, origin(t, echo)), client(t)
+	before := time.Now()
+	for range 4 { // the dead one is asked, too
+		if status, body := r.do(c, "GET", "/", ""); status != 200 {
+			t.Errorf("%d %q", status, body)
+		}
+	}
+	pool := &r.state.Load().pools[0]
+	for range 20 {
+		if e := pool.pick(nil, before); e.addr == dead {
+			t.Fatal("it is not passed over")
 		}
 	}
 }

@@ -16,33 +16,6 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// TestEarlyAnswerOverHTTP2: when an answer is there before the end of the request,
-// the stream ends at once, and with it what the backend was asked.
-func TestEarlyAnswerOverHTTP2(t *testing.T) {
-	early := func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(403) }
-	for protocol, addr := range []string{scripted(t).addr, origin2(t, early, nil)} {
-		if protocol == 0 {
-			addr = answersAt(t, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
-		}
-		r := start(t, Options{})
-		r.lead(Pool{Protocol: Protocol(protocol)}, addr)
-		f := frames(t, r.addr)
-		begun := time.Now()
-		f.head(1, false, request("POST", "/")...)
-		f.must(f.WriteData(1, false, []byte("abc")))
-		if got := f.hears(1); got != "403" {
-			t.Fatalf("%s", got)
-		}
-		if got := f.hears(1); got != "NO_ERROR" {
-			t.Errorf("%s", got)
-		}
-		r.settled(false)
-		if took := time.Since(begun); took > 20*time.Second {
-			t.Errorf("it took %v", took)
-		}
-	}
-}
-
 // TestHeadOnce: no second answer follows one whose head the client has, although
 // the request might be asked again.
 func TestHeadOnce(t *testing.T) {

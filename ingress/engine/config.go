@@ -11,7 +11,8 @@ import (
 // Router says who serves a request: the index of a pool of the same [Config].
 // host is as the client wrote it, perhaps with a port; path is in the normal form
 // of [github.com/steelyard-lb/steelyard/ingress/http.CleanPath], which is what
-// the backend will be asked for. Any number of goroutines may ask at once.
+// the backend will be asked for. Both are good for the time of the call alone. Any
+// number of goroutines may ask at once.
 type Router interface {
 	Route(host, path string) (pool int, ok bool)
 }

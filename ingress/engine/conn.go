@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -18,15 +17,12 @@ import (
 // conn is a client's connection. But for hurry and cut, it is its goroutine's own.
 type conn struct {
 	*net.TCPConn
-	wire   wire   // the same, or TLS over it
-	proto  string // "http" or "https"
-	two    bool   // it speaks HTTP/2
-	fresh  bool   // too little came without TLS to tell
-	broken bool   // it must not look as if it ended in order
+	asker
+	wire   wire // the same, or TLS over it
+	two    bool // it speaks HTTP/2
+	fresh  bool // too little came without TLS to tell
+	broken bool // it must not look as if it ended in order
 	e      *Engine
-	peer   netip.Addr
-	from   string // peer
-	port   string // that the client connected to
 	server http.Server
 	req    http.Request
 	in     buffer
@@ -39,7 +35,7 @@ type conn struct {
 }
 
 func newConn(e *Engine, tcp *net.TCPConn, secure bool) *conn {
-	c := &conn{TCPConn: tcp, wire: tcp, proto: "http", e: e, server: http.NewServer(e.opts.Limits)}
+	c := &conn{TCPConn: tcp, asker: asker{proto: "http"}, wire: tcp, e: e, server: http.NewServer(e.opts.Limits)}
 	if c.fresh = !secure; secure {
 		c.proto = "https"
 	}
@@ -111,7 +107,7 @@ func (c *conn) next(patience time.Duration) bool {
 		case !errors.Is(err, os.ErrDeadlineExceeded), c.waiting.Load():
 			return false
 		case time.Now().After(deadline):
-			c.refuse(&http.Error{Status: 408, Reason: "the head of the request did not come in time"})
+			c.refuse(errSlowHead)
 			return false
 		}
 	}

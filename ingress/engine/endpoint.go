@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 type endpoint struct {
 	*balance.Endpoint // what its share of the requests depends on
 	addr              string
+	to                netip.AddrPort // the same
 	protocol          Protocol
 	tls               *tls.Config // nil: none
 
@@ -29,10 +31,15 @@ type endpoint struct {
 	sessions []*backendSession // if it speaks HTTP/2
 	opening  *opening          // of one more of those
 	serving  sync.WaitGroup    // their goroutines
+
+	stocks []stock // for each loop, which alone has it
 }
 
-func newEndpoint(at place) *endpoint {
-	e := &endpoint{addr: at.addr.String(), protocol: at.protocol, Endpoint: balance.NewEndpoint(at.addr, time.Since(epoch))}
+func newEndpoint(at place, loops int) *endpoint {
+	e := &endpoint{
+		Endpoint: balance.NewEndpoint(at.addr, time.Since(epoch)),
+		addr:     at.addr.String(), to: at.addr, protocol: at.protocol, stocks: make([]stock, loops),
+	}
 	if !at.secure {
 		return e
 	}
@@ -138,6 +145,12 @@ func (e *endpoint) retire() {
 	for _, s := range sessions {
 		s.retire()
 	}
+}
+
+func (e *endpoint) isRetired() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.retired
 }
 
 // cut ends all connections of HTTP/2.

@@ -21,6 +21,8 @@ type Engine struct {
 	opts      Options
 	room      int // most that a buffer grows to: all that may have to be in one at once
 	listeners []listener
+	workers   []*worker     // none if the driver is by goroutines
+	faults    chan error    // why a listener or a loop cannot go on
 	tls       *tls.Config   // asks the newest state
 	turns     chan struct{} // has as many as handshakes may compute at once
 	applying  sync.Mutex
@@ -31,7 +33,8 @@ type Engine struct {
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
-	ended sync.WaitGroup // of conns
+	over  bool           // conns are cut
+	ended sync.WaitGroup // of conns, and of the clients of loops
 }
 
 // New makes an Engine and opens its listeners, so that an address that cannot be
@@ -39,17 +42,27 @@ type Engine struct {
 // clients wait in the kernel's queue.
 func New(opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
-	lim := opts.Limits
+	if opts.Driver != Goroutines && opts.Driver != Loops {
+		return nil, fmt.Errorf("driver %q: there are %s and %s", opts.Driver, Goroutines, Loops)
+	}
+	lim, addrs := opts.Limits, slices.Concat(opts.Listen, opts.ListenTLS)
 	e := &Engine{opts: opts, conns: map[*conn]struct{}{}, room: max(lim.Head, lim.Trailer+2, lim.Extension+64, largeBuffer)}
 	e.work.New = func() any { return new(work) }
 	e.tls = &tls.Config{GetConfigForClient: e.newest}
 	e.turns = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
-	for i, addr := range slices.Concat(opts.Listen, opts.ListenTLS) {
-		l, err := listen(addr)
+	e.faults = make(chan error, len(addrs)+1)
+	for i, addr := range addrs {
+		secure := i >= len(opts.Listen)
+		l, err := listen(addr, opts.Driver == Loops && !secure)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listener %s: %w", addr, err), e.Close())
 		}
-		e.listeners = append(e.listeners, listener{l.(*net.TCPListener), i >= len(opts.Listen)})
+		e.listeners = append(e.listeners, listener{l, secure})
+	}
+	if opts.Driver == Loops {
+		if err := e.makeLoops(); err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
 	}
 	return e, nil
 }
@@ -58,7 +71,12 @@ func New(opts Options) (*Engine, error) {
 func (e *Engine) Close() error {
 	var errs []error
 	for _, l := range e.listeners {
-		errs = append(errs, l.Close())
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) { // a loop took it over
+			errs = append(errs, err)
+		}
+	}
+	for _, w := range e.workers {
+		errs = append(errs, w.close())
 	}
 	return errors.Join(errs...)
 }
@@ -78,7 +96,7 @@ func (e *Engine) Apply(cfg Config) {
 	e.applying.Lock()
 	defer e.applying.Unlock()
 	before := e.state.Load()
-	now := newState(cfg, before)
+	now := newState(cfg, before, len(e.workers))
 	e.state.Store(now)
 	if before == nil {
 		return
@@ -88,19 +106,26 @@ func (e *Engine) Apply(cfg Config) {
 			old.retire()
 		}
 	}
+	e.inLoops(func(w *worker) { w.retire(before, now) })
 }
 
 // Run serves until ctx ends and the requests under way have, or until a listener
 // fails. See [Options] for how it leaves.
 func (e *Engine) Run(ctx context.Context) error {
-	accepting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	background := context.WithoutCancel(ctx)
+	accepting, refuse := context.WithCancel(background)
+	defer refuse()
+	running, stop := context.WithCancel(background)
 	defer stop()
-	failed := make(chan error, len(e.listeners))
+	endLoops := e.runLoops(running, stop)
 	var serving sync.WaitGroup
 	for _, l := range e.listeners {
+		if e.opts.Driver == Loops && !l.secure {
+			continue // the loops have it
+		}
 		serving.Go(func() {
 			if err := e.accept(accepting, l); err != nil {
-				failed <- err
+				e.fault(err)
 			}
 		})
 	}
@@ -108,30 +133,48 @@ func (e *Engine) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
+	case err = <-e.faults:
 	}
+	e.leave(err)
+	refuse()
+	e.closeDoors(running)
+	serving.Wait() // all that was accepted by the kernel has an owner now
+	e.finish()
+	err = errors.Join(err, endLoops())
+	for {
+		select {
+		case late := <-e.faults:
+			err = errors.Join(err, late)
+		default:
+			return err
+		}
+	}
+}
+
+// fault has the engine end for an error.
+func (e *Engine) fault(err error) {
+	select {
+	case e.faults <- err:
+	default: // there are others, for which it is about to end
+	}
+}
+
+// leave has answers close their connections, for the drain time unless an error
+// leaves none.
+func (e *Engine) leave(err error) {
 	level.Info(e.opts.Logger).Log("msg", "draining", "for", e.opts.Drain)
 	e.leaving.Store(true)
 	if err == nil {
 		time.Sleep(e.opts.Drain)
 	}
-	stop()
-	serving.Wait() // all that was accepted by the kernel is in conns now
-	e.finish()
-	close(failed)
-	for late := range failed {
-		err = errors.Join(err, late)
-	}
-	return err
 }
 
 // finish waits for the requests under way, for the grace time, and cuts the rest.
 func (e *Engine) finish() {
 	e.finishing.Store(true)
 	e.each((*conn).hurry)
-	cut := time.AfterFunc(e.opts.Grace, func() {
-		level.Info(e.opts.Logger).Log("msg", "cutting connections that did not end in time", "open", e.each((*conn).cut))
-	})
+	e.inLoops((*worker).hurry)
+	cut := time.AfterFunc(e.opts.Grace, e.cut)
 	e.ended.Wait()
 	cut.Stop()
 	if s := e.state.Load(); s != nil {
@@ -140,6 +183,17 @@ func (e *Engine) finish() {
 			endpoint.cut()
 		}
 	}
+}
+
+// cut ends all connections, those included that loops are about to hand over.
+func (e *Engine) cut() {
+	e.mu.Lock()
+	e.over = true
+	e.mu.Unlock()
+	if n := e.each((*conn).cut); n > 0 {
+		level.Info(e.opts.Logger).Log("msg", "cutting connections that did not end in time", "open", n)
+	}
+	e.inLoops((*worker).cut)
 }
 
 // each does something with all open connections, and counts them.

@@ -16,7 +16,7 @@ import (
 type exchange struct {
 	*work
 	c        *conn // that the request came on
-	client   asker
+	client   requester
 	req      *http.Request
 	asks     *hold
 	state    *state
@@ -105,32 +105,11 @@ func (x *exchange) run() error {
 
 // decide finds the pool, and makes the request ready to be sent.
 func (x *exchange) decide() error {
-	r := x.req
-	if x.state == nil {
-		return errStarting
-	}
-	if m := x.state.MaxBody; m > 0 && r.Length > m {
-		return errTooLarge
-	}
 	var err error
-	if x.target, err = http.CleanPath(nil, r.Path); err != nil {
+	if x.pool, x.target, err = x.state.lead(x.req); err != nil {
 		return err
 	}
-	i, ok := x.state.Router.Route(string(r.Authority), string(x.target))
-	if !ok {
-		return errNoRoute
-	}
-	x.pool = &x.state.pools[i]
-	if len(x.pool.endpoints) == 0 {
-		if fault := x.state.Pools[i].Fault; fault != "" {
-			return &http.Error{Status: errNoneReady.Status, Reason: fault}
-		}
-		return errNoneReady
-	}
-	if x.state.Pools[i].Protocol == HTTP2 && r.Upgrades() != nil {
-		return errNoUpgrade
-	}
-	x.safe = r.Safe()
+	x.safe = x.req.Safe()
 	if err := x.collect(); err != nil {
 		return err
 	}
@@ -164,10 +143,7 @@ func (x *exchange) collect() error {
 // weigh holds the body against its bound.
 func (x *exchange) weigh(data []byte) error {
 	x.size += int64(len(data))
-	if x.state != nil && x.state.MaxBody > 0 && x.size > x.state.MaxBody {
-		return errTooLarge
-	}
-	return nil
+	return x.state.bound(x.size)
 }
 
 // try asks one endpoint, not avoid if there is another. It tells whether one more
@@ -200,6 +176,11 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 	x.unneeded.Store(false)
 	x.cutOff = false
 	return true, err
+}
+
+// appendRequest appends the head of the request for a client.
+func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
+	return x.c.appendRequest(dst, client, x.req, x.target, x.state.trusts(x.c.peer))
 }
 
 // choose counts the request at an endpoint.

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -88,11 +89,7 @@ func (r *rig) settled(idle bool) {
 		busy, fit := 0, false
 		for _, e := range r.state.Load().endpoints {
 			busy += e.InFlight()
-			e.mu.Lock()
-			for _, b := range e.idle {
-				fit = fit || peek(b.TCPConn) == silent
-			}
-			e.mu.Unlock()
+			fit = fit || r.fit(e) > 0
 		}
 		if busy == 0 && fit == idle {
 			return
@@ -103,8 +100,14 @@ func (r *rig) settled(idle bool) {
 	}
 }
 
-// TestReuse: requests of many clients share few connections.
+// TestReuse: requests of many clients share few connections, with TLS and without.
 func TestReuse(t *testing.T) {
+	for _, secure := range []*BackendTLS{nil, {Insecure: true}} {
+		reuse(t, secure)
+	}
+}
+
+func reuse(t *testing.T, secure *BackendTLS) {
 	var opened atomic.Int64
 	s := &http.Server{Handler: http.HandlerFunc(echo), ConnState: func(_ net.Conn, st http.ConnState) {
 		if st == http.StateNew {
@@ -115,9 +118,14 @@ func TestReuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if secure != nil {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*newAuthority(t).issue(t, "backend.test")}})
+	}
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(func() { _ = s.Close() })
-	r := start(t, Options{}, l.Addr().String())
+	r := start(t, Options{})
+	r.serve()
+	r.lead(Pool{TLS: secure}, l.Addr().String())
 	for range 5 {
 		c := client(t)
 		for range 5 {
@@ -125,7 +133,7 @@ func TestReuse(t *testing.T) {
 		}
 		r.settled(true)
 	}
-	if n := opened.Load(); n != 1 {
+	if n := opened.Load(); n > int64(max(1, len(r.workers))) { // each loop has its own
 		t.Errorf("%d connections for requests one after the other", n)
 	}
 }
@@ -292,6 +300,12 @@ func TestUpgrade(t *testing.T) {
 // TestRollingEndpoints: endpoints come and go under load, politely as pods do:
 // first out of the Config, then away. No request fails, of any method.
 func TestRollingEndpoints(t *testing.T) {
+	for _, protocol := range []Protocol{HTTP1, HTTP2} {
+		t.Run(fmt.Sprint("HTTP", protocol+1), func(t *testing.T) { rollEndpoints(t, protocol) })
+	}
+}
+
+func rollEndpoints(t *testing.T, protocol Protocol) {
 	type pod struct {
 		*http.Server
 		addr string
@@ -301,12 +315,15 @@ func TestRollingEndpoints(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &http.Server{Handler: http.HandlerFunc(echo)}
+		s := &http.Server{Handler: http.HandlerFunc(echo), Protocols: new(http.Protocols)}
+		s.Protocols.SetHTTP1(protocol == HTTP1)
+		s.Protocols.SetUnencryptedHTTP2(protocol == HTTP2)
 		go func() { _ = s.Serve(l) }()
 		return pod{s, l.Addr().String()}
 	}
 	pods := []pod{begin(), begin()}
-	r := start(t, Options{}, pods[0].addr, pods[1].addr)
+	r := start(t, Options{})
+	r.lead(Pool{Protocol: protocol}, pods[0].addr, pods[1].addr)
 	stop := make(chan struct{})
 	var load sync.WaitGroup
 	var done [8]atomic.Int64
@@ -342,7 +359,7 @@ func TestRollingEndpoints(t *testing.T) {
 	}
 	for range 40 {
 		fresh := begin()
-		r.serve(pods[1].addr, fresh.addr)
+		r.lead(Pool{Protocol: protocol}, pods[1].addr, fresh.addr)
 		served() // as a pod that is going serves on for a while
 		_ = pods[0].Shutdown(context.Background())
 		pods = []pod{pods[1], fresh}

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"math/rand/v2"
+	"net/netip"
 	"strconv"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
@@ -15,23 +16,30 @@ var (
 	mine   = claims | http.SetOf(http.XForwardedFor, http.XRealIP, http.XRequestID)
 )
 
-// appendRequest appends the head of the request for a client, with what the
-// backend is to know of the one who asked.
-func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
-	r, trusted := x.req, x.state.trusts(x.c.peer)
+// asker is who sends requests, as backends are told.
+type asker struct {
+	peer  netip.Addr
+	from  string // peer
+	port  string // that it connected to
+	proto string // "http" or "https"
+}
+
+// appendRequest appends the head of a request for target, with what the backend is
+// to know of the one who asked, whose word about that may be trusted.
+func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, target []byte, trusted bool) []byte {
 	drop := mine
 	if trusted {
 		drop &^= claims
 	}
-	dst = client.AppendRequest(dst, r, x.target, drop)
+	dst = client.AppendRequest(dst, r, target, drop)
 	dst = append(dst, "X-Forwarded-For: "...)
 	if trusted {
 		dst = r.AppendItems(dst, http.XForwardedFor) // all: some proxies add theirs as a field of its own
 	}
-	dst = append(dst, x.c.from...)
+	dst = append(dst, a.from...)
 	dst = append(dst, "\r\n"...)
 	if !trusted || r.Get(http.XForwardedProto) == nil {
-		dst = http.AppendField(dst, "X-Forwarded-Proto", x.c.proto)
+		dst = http.AppendField(dst, "X-Forwarded-Proto", a.proto)
 	}
 	if !trusted || r.Get(http.XForwardedHost) == nil {
 		dst = append(dst, "X-Forwarded-Host: "...)
@@ -39,10 +47,10 @@ func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
 		dst = append(dst, "\r\n"...)
 	}
 	if !trusted || r.Get(http.XForwardedPort) == nil {
-		dst = http.AppendField(dst, "X-Forwarded-Port", x.c.port)
+		dst = http.AppendField(dst, "X-Forwarded-Port", a.port)
 	}
 	dst = append(dst, "X-Real-Ip: "...)
-	dst = append(dst, realIP(r.Get(http.XRealIP), trusted, x.c.from)...)
+	dst = append(dst, realIP(r.Get(http.XRealIP), trusted, a.from)...)
 	dst = append(dst, "\r\nX-Request-Id: "...)
 	dst = appendRequestID(dst, r.Get(http.XRequestID))
 	return http.EndHead(append(dst, "\r\n"...))

@@ -203,7 +203,8 @@ func heap() uint64 {
 }
 
 // TestNothingLeaksOverHTTP2: as TestNothingLeaks, with streams and connections that
-// end at any moment on both sides, and bytes that would show if they crossed.
+// end at any moment on both sides, those of HTTP/1.1 before a backend of HTTP/2
+// included, and bytes that would show if they crossed.
 func TestNothingLeaksOverHTTP2(t *testing.T) {
 	base, descriptors := runtime.NumGoroutine(), open(t)
 	t.Run("all", func(t *testing.T) {
@@ -221,6 +222,7 @@ func TestNothingLeaksOverHTTP2(t *testing.T) {
 		for protocol, addr := range []string{origin(t, hostile), origin2(t, hostile, nil)} {
 			r := start(t, Options{})
 			clients := r.over2()
+			clients["http://"+r.Addrs()[1]] = client(t)
 			r.lead(Pool{Protocol: Protocol(protocol)}, addr)
 			var all sync.WaitGroup
 			var whole atomic.Int64
@@ -305,5 +307,27 @@ func TestIdleMemoryOverHTTP2(t *testing.T) {
 	runtime.KeepAlive(held)
 	if each > 60<<10 { // the test's own side of it is most of that
 		t.Errorf("%d bytes for each connection", each)
+	}
+}
+
+// TestEarlyAnswerOverHTTP2: a client whose request is answered before its end, and
+// that sends nothing more, is told at once that nobody needs the rest.
+func TestEarlyAnswerOverHTTP2(t *testing.T) {
+	r := start(t, Options{})
+	for protocol, addr := range []string{answersAt(t, ok), origin2(t, func(http.ResponseWriter, *http.Request) {}, nil)} {
+		r.serve()
+		r.lead(Pool{Protocol: Protocol(protocol)}, addr)
+		f := frames(t, r.addr)
+		f.head(1, false, request("POST", "/")...)
+		begun := time.Now()
+		if got := f.hears(1); got != "200" {
+			t.Errorf("heard %s", got)
+		}
+		if got := f.hears(1); got != "NO_ERROR" {
+			t.Errorf("after the answer: %s", got)
+		}
+		if took := time.Since(begun); took > 30*time.Second {
+			t.Errorf("after %v", took)
+		}
 	}
 }

@@ -118,14 +118,15 @@ func (st *stream) takeTrailers(ev h2.Event, lim *http.Limits) {
 	wake(st.readable)
 }
 
-// asking is a stream on which a client asks: the [asker] of an exchange.
+// asking is a stream on which a client asks: the [requester] of an exchange.
 type asking struct {
 	*stream
 	c       *conn
 	req     http.Request
 	refused error // what is wrong with the head
 	fields  []hpack.Field
-	whole   bool // the head of the answer is all of it
+	whole   bool      // the head of the answer is all of it
+	told    time.Time // when some of it was sent last
 
 	tunnel bool   // extended CONNECT
 	key    []byte // Sec-WebSocket-Key, which HTTP/2 does without
@@ -220,14 +221,25 @@ func (a *asking) piece() (http.Piece, error) {
 }
 
 func (a *asking) await(unneeded *atomic.Bool) error {
-	switch err := a.wait(a.readable, a.c.e.opts.Client); {
-	case unneeded.Load(): // it was a word of interrupt
-		return errUnwanted
-	case late(err):
-		return errSlowBody
-	default:
-		return blame(err)
+	for {
+		if unneeded.Load() { // interrupt may have come before that
+			return errUnwanted
+		}
+		switch err := a.wait(a.readable, a.c.e.opts.Client); {
+		case !late(err):
+			return blame(err)
+		case !a.hears():
+			return errSlowBody
+		}
 	}
+}
+
+// hears tells whether the client was sent some of an answer in the time that it may
+// be silent: many have no more to say for the time being than that they listen.
+func (a *asking) hears() bool {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	return time.Since(a.told) < a.c.e.opts.Client
 }
 
 // blame blames the client for the end of his stream.
@@ -286,7 +298,13 @@ func (a *asking) respond(status int, fields []hpack.Field, end bool) {
 	_ = a.s.h2.Respond(a.id, status, fields, end)
 }
 
-func (a *asking) data(b []byte) error { return blame(a.send(b)) }
+func (a *asking) data(b []byte) error {
+	err := a.send(b)
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	a.told = time.Now()
+	return blame(err)
+}
 
 func (a *asking) end(trailers []http.Field) error {
 	if a.whole {

@@ -461,3 +461,35 @@ func TestHTTP2Idle(t *testing.T) {
 		}
 	}
 }
+
+// TestListening: a client that leaves its side of a stream open, and is silent for
+// longer than it may be with a body alone, goes on hearing what the backend says.
+func TestListening(t *testing.T) {
+	r := start(t, Options{Client: 2 * time.Second})
+	clients := r.over2()
+	r.lead(Pool{Protocol: HTTP2}, origin2(t, func(w http.ResponseWriter, r *http.Request) {
+		for range 30 {
+			_, _ = io.WriteString(w, "x")
+			w.(http.Flusher).Flush()
+			time.Sleep(100 * time.Millisecond)
+		}
+		last, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(last)
+	}, nil))
+	for url, c := range clients {
+		out, in := io.Pipe()
+		res, err := c.Post(url, "", out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(res.Body, make([]byte, 30)); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(in, "last")
+		_ = in.Close()
+		if b, err := io.ReadAll(res.Body); string(b) != "last" || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+		_ = res.Body.Close()
+	}
+}

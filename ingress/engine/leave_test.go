@@ -132,9 +132,34 @@ func TestSwap(t *testing.T) {
 		t.Errorf("%d %q", status, body)
 	}
 	for _, e := range old.endpoints {
-		if e.pop() != nil {
+		if r.fit(e) > 0 {
 			t.Error("a connection to an endpoint that is gone was kept")
 		}
+	}
+}
+
+// TestGivenUp: an engine that does not run leaves nothing open.
+func TestGivenUp(t *testing.T) {
+	before := open(t)
+	e, err := New(Options{Driver: driver, Listen: []string{"127.0.0.1:0", "[::1]:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if open(t) <= before {
+		t.Error("it does not listen")
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := open(t); n != before {
+		t.Errorf("%d sockets, %d before", n, before)
+	}
+}
+
+// TestUnknownDriver: a driver that is none is named.
+func TestUnknownDriver(t *testing.T) {
+	if _, err := New(Options{Driver: "threads"}); err == nil || !strings.Contains(err.Error(), "threads") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/config/poll"
@@ -20,11 +21,19 @@ type listener struct {
 }
 
 // listen opens a listener of plain TCP. One of MPTCP, which Go makes by default,
-// takes no filter, so that it could not end without resetting clients.
-func listen(addr string) (net.Listener, error) {
+// takes no filter, so that it could not end without resetting clients. Others may be
+// opened beside one that is shared.
+func listen(addr string, shared bool) (*net.TCPListener, error) {
 	var plain net.ListenConfig
 	plain.SetMultipathTCP(false)
-	return plain.Listen(context.Background(), "tcp", addr)
+	if shared {
+		plain.Control = shareAddress
+	}
+	l, err := plain.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
 }
 
 // accept serves the clients of one listener until ctx ends, those included that
@@ -58,7 +67,7 @@ const settleFor = 200 * time.Millisecond
 func (e *Engine) lastOnes(l listener) error {
 	open := refuseNew(l.TCPListener)
 	if open != nil {
-		level.Warn(e.opts.Logger).Log("msg", "the kernel goes on taking clients, some of which may be reset", "addr", l.Addr(), "err", open)
+		warnOpen(e.opts.Logger, l.Addr(), open)
 	}
 	for end := time.Now().Add(settleFor); ; {
 		_ = l.SetDeadline(end)
@@ -79,6 +88,10 @@ func (e *Engine) lastOnes(l listener) error {
 	}
 }
 
+func warnOpen(logger log.Logger, addr net.Addr, err error) {
+	level.Warn(logger).Log("msg", "the kernel goes on taking clients, some of which may be reset", "addr", addr, "err", err)
+}
+
 // refuseNew has the kernel begin no more handshakes for a listener.
 func refuseNew(l *net.TCPListener) error {
 	raw, err := l.SyscallConn()
@@ -93,8 +106,15 @@ func refuseNew(l *net.TCPListener) error {
 // begin serves a new connection.
 func (e *Engine) begin(tcp *net.TCPConn, secure bool) {
 	c := newConn(e, tcp, secure)
+	e.own(c, c.serve)
+}
+
+// own has a goroutine serve a connection, which is closed then.
+func (e *Engine) own(c *conn, serve func()) {
 	e.mu.Lock()
-	e.conns[c] = struct{}{}
+	if e.conns[c] = struct{}{}; e.over {
+		c.cut() // it comes of a loop, too late
+	}
 	e.mu.Unlock()
 	e.ended.Go(func() {
 		defer func() {
@@ -103,6 +123,6 @@ func (e *Engine) begin(tcp *net.TCPConn, secure bool) {
 			delete(e.conns, c)
 			e.mu.Unlock()
 		}()
-		c.serve()
+		serve()
 	})
 }

@@ -24,7 +24,7 @@ const aloneVar = "STEELYARD_ENGINE_ALONE"
 func TestMain(m *testing.M) {
 	text, ok := os.LookupEnv(aloneVar)
 	if !ok {
-		os.Exit(m.Run())
+		os.Exit(withEach(m.Run))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	err := alone(ctx, strings.Fields(text))
@@ -33,6 +33,23 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "engine:", err)
 		os.Exit(1)
 	}
+}
+
+// driver is the one that tests run engines by: each in turn, or that of the flag.
+var (
+	driver  Driver
+	drivers = flag.String("engine", "loop,goroutine", "drivers to test")
+)
+
+// withEach runs all tests with each driver.
+func withEach(run func() int) (worst int) {
+	flag.Parse()
+	for name := range strings.SplitSeq(*drivers, ",") {
+		driver = Driver(name)
+		fmt.Println("driver:", driver)
+		worst = max(worst, run())
+	}
+	return worst
 }
 
 // alone runs an engine that leads everything to the backends.
@@ -67,6 +84,7 @@ func alone(ctx context.Context, args []string) error {
 		}
 		return nil
 	})
+	flags.StringVar((*string)(&opts.Driver), "engine", string(Goroutines), "driver: loop or goroutine")
 	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
 	hosts := flags.Int("hosts", 0, "know so many hosts of 10 paths each, host-0.test/1024 and so on, anew at each SIGHUP; 0: everything goes to the backends")
 	flags.DurationVar(&opts.Drain, "drain", 0, "go on accepting so long after SIGTERM")

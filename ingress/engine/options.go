@@ -10,8 +10,18 @@ import (
 	"github.com/steelyard-lb/steelyard/ingress/http/h2"
 )
 
+// Driver is a way to drive the machines of package ingress/http.
+type Driver string
+
+// The drivers do the same, in the eyes of others.
+const (
+	Goroutines Driver = "goroutine" // one, or some, for each connection
+	Loops      Driver = "loop"      // event loops, one for each processor, with goroutines for TLS and HTTP/2
+)
+
 // Options say how to serve. Zero values mean the defaults given.
 type Options struct {
+	Driver    Driver   // default [Goroutines]
 	Listen    []string // addresses; ":8080" is every address, both families
 	ListenTLS []string // addresses for HTTPS
 	Logger    log.Logger
@@ -33,14 +43,15 @@ type Options struct {
 	Expect   time.Duration // for its word on Expect: 100-continue; then the client has ours; default 1s
 	Between  time.Duration // between pieces of an endpoint's answer; default 60s
 
-	// Idle connections to endpoints: how many are kept for each, how long, and how
-	// old one may be that is used again.
-	KeepIdle int           // default 256
+	// Idle connections to endpoints: how many are kept for each (by loops, and
+	// so many by goroutines), how long, and how old one may be that is used again.
+	KeepIdle int           // default 512
 	IdleFor  time.Duration // default 60s
 	MaxAge   time.Duration // default 1h
 }
 
 func (o Options) withDefaults() Options {
+	o.Driver = cmp.Or(o.Driver, Goroutines)
 	o.Limits = cmp.Or(o.Limits, http.DefaultLimits())
 	o.HTTP2 = o.HTTP2.WithDefaults()
 	o.HTTP2.ExtendedConnect = true
@@ -52,7 +63,7 @@ func (o Options) withDefaults() Options {
 	o.Response = cmp.Or(o.Response, 60*time.Second)
 	o.Expect = cmp.Or(o.Expect, time.Second)
 	o.Between = cmp.Or(o.Between, 60*time.Second)
-	o.KeepIdle = cmp.Or(o.KeepIdle, 256)
+	o.KeepIdle = cmp.Or(o.KeepIdle, 512)
 	o.IdleFor = cmp.Or(o.IdleFor, 60*time.Second)
 	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)
 	if o.Logger == nil {

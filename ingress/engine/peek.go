@@ -4,6 +4,8 @@ import (
 	"net"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/poll"
 )
 
 // sound is what a connection says without being read.
@@ -21,18 +23,17 @@ func peek(c *net.TCPConn) sound {
 	if err != nil {
 		return gone
 	}
-	var n int
-	var failed error
-	var one [1]byte
-	if err := raw.Control(func(fd uintptr) {
-		n, _, failed = unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	}); err != nil {
-		return gone
-	}
-	switch {
-	case failed == unix.EAGAIN || failed == unix.EINTR:
+	s := gone
+	_ = raw.Control(func(fd uintptr) { s = look(int(fd)) }) // not called if it is closed
+	return s
+}
+
+// look is peek for a socket that does not block.
+func look(fd int) sound {
+	switch n, errno := poll.Peek(fd); {
+	case errno == unix.EAGAIN:
 		return silent
-	case failed != nil || n == 0:
+	case errno != 0 || n == 0:
 		return gone
 	}
 	return speaks

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -22,15 +23,16 @@ func (toAll) Route(host, _ string) (int, bool) { return 0, host != "nobody.test"
 // rig is an engine that runs, and what tests ask of it.
 type rig struct {
 	*Engine
-	t    *testing.T
+	t    testing.TB
 	addr string
 	stop context.CancelFunc
 	over chan error
 }
 
 // start runs an engine with one pool, on a port of the loopback of either family.
-func start(t *testing.T, opts Options, endpoints ...string) *rig {
+func start(t testing.TB, opts Options, endpoints ...string) *rig {
 	t.Helper()
+	opts.Driver = cmp.Or(opts.Driver, driver)
 	opts.Listen, opts.ListenTLS = []string{"127.0.0.1:0", "[::1]:0"}, []string{"127.0.0.1:0"}
 	e, err := New(opts)
 	if err != nil {
@@ -59,6 +61,27 @@ func leadTo(endpoints ...string) Config {
 		addrs = append(addrs, netip.MustParseAddrPort(e))
 	}
 	return Config{Router: toAll{}, Pools: []Pool{{Endpoints: addrs}}, MaxBody: 8 << 20}
+}
+
+// fit counts the idle connections to an endpoint that look fit for use.
+func (r *rig) fit(e *endpoint) (n int) {
+	e.mu.Lock()
+	for _, b := range e.idle {
+		if peek(b.TCPConn) == silent {
+			n++
+		}
+	}
+	e.mu.Unlock()
+	for _, w := range r.workers {
+		w.loop.Call(r.t.Context(), func() {
+			for _, u := range e.stocks[w.number].idle {
+				if look(u.fd) == silent {
+					n++
+				}
+			}
+		})
+	}
+	return n
 }
 
 // ended waits for Run.

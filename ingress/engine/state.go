@@ -5,8 +5,10 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"github.com/steelyard-lb/steelyard/ingress/balance"
+	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
 // state is a Config with the live side of its endpoints.
@@ -27,21 +29,23 @@ type place struct {
 
 type pool struct {
 	endpoints []*endpoint
+	plain     bool          // they speak HTTP/1.1 without TLS, as loops do
 	balance   *balance.Pool // of the same, in the same order
 }
 
-// newState makes a state that shares the endpoints that both have with the one
-// before.
-func newState(cfg Config, before *state) *state {
+// newState makes a state for so many loops that shares the endpoints that both have
+// with the one before.
+func newState(cfg Config, before *state, loops int) *state {
 	s := &state{Config: cfg, pools: make([]pool, len(cfg.Pools)), tls: cfg.TLS.config(), endpoints: map[place]*endpoint{}}
 	for i := range cfg.Pools {
 		at := place{protocol: cfg.Pools[i].Protocol}
 		if t := cfg.Pools[i].TLS; t != nil {
 			at.secure, at.tls = true, *t
 		}
+		s.pools[i].plain = at.protocol == HTTP1 && !at.secure
 		spec := balance.Spec{Policy: cfg.Pools[i].Policy}
 		for _, at.addr = range cfg.Pools[i].Endpoints {
-			e := s.endpoint(at, before)
+			e := s.endpoint(at, before, loops)
 			s.pools[i].endpoints = append(s.pools[i].endpoints, e)
 			spec.Members = append(spec.Members, balance.Member{Endpoint: e.Endpoint})
 		}
@@ -50,16 +54,56 @@ func newState(cfg Config, before *state) *state {
 	return s
 }
 
-func (s *state) endpoint(at place, before *state) *endpoint {
+func (s *state) endpoint(at place, before *state, loops int) *endpoint {
 	e := s.endpoints[at]
 	if e == nil && before != nil {
 		e = before.endpoints[at]
 	}
 	if e == nil {
-		e = newEndpoint(at)
+		e = newEndpoint(at, loops)
 	}
 	s.endpoints[at] = e
 	return e
+}
+
+// lead finds who serves a request, and the path that they are asked for.
+func (s *state) lead(r *http.Request) (*pool, []byte, error) {
+	if s == nil {
+		return nil, nil, errStarting
+	}
+	if err := s.bound(r.Length); err != nil {
+		return nil, nil, err
+	}
+	target, err := http.CleanPath(nil, r.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	i, ok := s.Router.Route(view(r.Authority), view(target))
+	if !ok {
+		return nil, nil, errNoRoute
+	}
+	p := &s.pools[i]
+	if len(p.endpoints) == 0 {
+		if fault := s.Pools[i].Fault; fault != "" {
+			return nil, nil, &http.Error{Status: errNoneReady.Status, Reason: fault}
+		}
+		return nil, nil, errNoneReady
+	}
+	if s.Pools[i].Protocol == HTTP2 && r.Upgrades() != nil {
+		return nil, nil, errNoUpgrade
+	}
+	return p, target, nil
+}
+
+// view is b as a string, for those who do not keep it.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// bound holds the size of a request's body against its bound.
+func (s *state) bound(size int64) error {
+	if s != nil && s.MaxBody > 0 && size > s.MaxBody {
+		return errTooLarge
+	}
+	return nil
 }
 
 // trusts tells whether a peer's word about the client is taken.

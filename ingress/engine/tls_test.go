@@ -25,14 +25,14 @@ type authority struct {
 	leaf *x509.Certificate
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{key: newKey(t)}
 	a.leaf = a.sign(t, "authority", &a.key.PublicKey, true)
 	return a
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -41,7 +41,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-func (a *authority) sign(t *testing.T, name string, key *ecdsa.PublicKey, isCA bool) *x509.Certificate {
+func (a *authority) sign(t testing.TB, name string, key *ecdsa.PublicKey, isCA bool) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
@@ -65,7 +65,7 @@ func (a *authority) sign(t *testing.T, name string, key *ecdsa.PublicKey, isCA b
 }
 
 // issue makes a certificate for a name, and for the loopback.
-func (a *authority) issue(t *testing.T, name string) *tls.Certificate {
+func (a *authority) issue(t testing.TB, name string) *tls.Certificate {
 	t.Helper()
 	key := newKey(t)
 	leaf := a.sign(t, name, &key.PublicKey, false)

@@ -67,7 +67,7 @@ func TestTimeAfterUpload(t *testing.T) {
 	to, origin := pair(t)
 	upload := make(chan error, 1)
 	e := &Engine{opts: Options{}.withDefaults(), room: largeBuffer}
-	c, b := &conn{TCPConn: client, proto: "http", e: e}, &backend{TCPConn: to, wire: to}
+	c, b := &conn{TCPConn: client, asker: asker{proto: "http"}, e: e}, &backend{TCPConn: to, wire: to}
 	x := &exchange{work: new(work), c: c, client: c, backend: b, upload: upload, deadline: past}
 	b.x = x
 	upload <- nil

@@ -178,7 +178,7 @@ func (h *Head) keepTrailers(list []Field) {
 // comes byte by byte is not read anew with each byte.
 type scan struct {
 	seen int
-	line int // where the last line begins
+	line int // where the last line begins; -1: look for it
 }
 
 // worthwhile tells whether reading b as a head may bring more than the last time,
@@ -188,8 +188,11 @@ func (s *scan) worthwhile(b []byte, longest int) bool {
 	from := s.seen
 	s.seen = len(b)
 	if from == 0 {
-		s.line = bytes.LastIndexByte(b, '\n') + 1
+		s.line = -1 // most heads come whole
 		return true
+	}
+	if s.line < 0 {
+		s.line = bytes.LastIndexByte(b[:from], '\n') + 1
 	}
 	for {
 		nl := bytes.IndexByte(b[from:], '\n')

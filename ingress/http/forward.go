@@ -179,36 +179,3 @@ func AppendText(dst []byte, status int, text string) []byte {
 	dst = append(dst, text...)
 	return append(dst, '\n')
 }
-
-// phraseOf is the reason phrase of a status that a proxy answers with itself.
-func phraseOf(status int) string {
-	switch status {
-	case statusOK:
-		return "OK"
-	case statusBadRequest:
-		return "Bad Request"
-	case 404:
-		return "Not Found"
-	case 408:
-		return "Request Timeout"
-	case 413:
-		return "Content Too Large"
-	case statusURITooLong:
-		return "URI Too Long"
-	case 417:
-		return "Expectation Failed"
-	case statusFieldsTooLarge:
-		return "Request Header Fields Too Large"
-	case statusNotImplemented:
-		return "Not Implemented"
-	case statusBadGateway:
-		return "Bad Gateway"
-	case 503:
-		return "Service Unavailable"
-	case 504:
-		return "Gateway Timeout"
-	case statusVersionUnsupported:
-		return "HTTP Version Not Supported"
-	}
-	return "Error"
-}

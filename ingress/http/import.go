@@ -103,6 +103,7 @@ func (r *Response) Import(status int, open, head bool, lim *Limits) error {
 	if len(r.Fields) > lim.Fields {
 		return invalid(tooManyFields(lim))
 	}
+	r.Reason = []byte(phraseOf(status)) // some clients take an answer without one for none
 	switch {
 	case head, bodiless(status):
 	case r.has.Has(ContentLength):

@@ -3,6 +3,8 @@ package http
 import (
 	"bytes"
 	"errors"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -190,6 +192,9 @@ func TestImportResponses(t *testing.T) {
 		}
 		s := NewServer(lim)
 		head := string(s.AppendResponse(nil, &r, 0))
+		if !strings.HasPrefix(head, "HTTP/1.1 "+strconv.Itoa(c.status)+" "+http.StatusText(c.status)+"\r\n") {
+			t.Errorf("%d: %q", c.status, head)
+		}
 		if _, fields, _ := strings.Cut(head, "\r\n"); strings.TrimSpace(strings.TrimSuffix(fields, "Connection: close\r\n")) != c.want {
 			t.Errorf("%d, open: %t, HEAD: %t, %d fields: %q, want %q", c.status, c.open, c.head, len(c.fields), fields, c.want)
 		}

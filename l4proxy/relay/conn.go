@@ -57,7 +57,7 @@ func (w *worker) begin(fd int, peer netip.AddrPort, is6 bool) {
 	f := w.e.table.Load().frontends[dst]
 	if f == nil {
 		w.e.unknown.Add(1)
-		resetOnClose(fd)
+		poll.ResetOnClose(fd)
 		_ = unix.Close(fd)
 		return
 	}
@@ -135,7 +135,7 @@ func (c *conn) connect() {
 			c.missed(unix.ELOOP)
 			continue
 		}
-		fd, errno := dial(backend)
+		fd, errno := poll.Dial(backend)
 		if errno == 0 {
 			if err := c.w.loop.Add(fd, &c.server); err == nil {
 				c.server.fd = fd
@@ -168,7 +168,7 @@ func (c *conn) another(errno unix.Errno) {
 
 // hangUp ends the attempt to connect to a backend.
 func (c *conn) hangUp() {
-	resetOnClose(c.server.fd)
+	poll.ResetOnClose(c.server.fd)
 	c.w.loop.CloseFD(c.server.fd)
 	c.server = end{c: c, fd: -1}
 }
@@ -219,7 +219,7 @@ func (e *end) Ready(ev poll.Events) {
 	case c.heads:
 		c.hear()
 	case e == &c.server && e.writable:
-		if errno := failure(e.fd); errno != 0 {
+		if errno := poll.Failure(e.fd); errno != 0 {
 			c.another(errno)
 			return
 		}
@@ -284,7 +284,7 @@ func (c *conn) Expire() {
 func (c *conn) abort() {
 	for _, e := range [...]*end{&c.client, &c.server} {
 		if e.fd >= 0 {
-			resetOnClose(e.fd)
+			poll.ResetOnClose(e.fd)
 		}
 	}
 	c.close()

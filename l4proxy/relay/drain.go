@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config/feed"
@@ -47,19 +46,7 @@ func (e *Engine) drain(ctx, running context.Context) {
 
 // each has f done by every loop, and waits for that.
 func (e *Engine) each(running context.Context, f func(*worker)) {
-	var all sync.WaitGroup
 	for _, w := range e.workers {
-		done := make(chan struct{})
-		w.loop.Post(func() {
-			defer close(done)
-			f(w)
-		})
-		all.Go(func() {
-			select {
-			case <-done:
-			case <-running.Done():
-			}
-		})
+		w.loop.Call(running, func() { f(w) })
 	}
-	all.Wait()
 }

@@ -17,9 +17,9 @@ const (
 type flow struct {
 	w        *worker
 	from, to *end
-	head     []byte // goes before anything else
-	pending  []byte // read and not written yet
-	pipe     pipe   // of a flow of many bytes
+	head     []byte    // goes before anything else
+	pending  []byte    // read and not written yet
+	pipe     poll.Pipe // of a flow of many bytes
 	inPipe   int
 	large    bool // the last read was
 	ended    bool // from has said all
@@ -54,7 +54,7 @@ func (f *flow) pump() (again bool, _ unix.Errno) {
 // flush writes what was read before, as far as it goes.
 func (f *flow) flush() unix.Errno {
 	for f.inPipe > 0 && f.to.writable {
-		n, errno := poll.Splice(f.pipe.out, f.to.fd, f.inPipe)
+		n, errno := poll.Splice(f.pipe.Out, f.to.fd, f.inPipe)
 		switch {
 		case errno == unix.EAGAIN:
 			f.to.writable = false
@@ -96,7 +96,7 @@ func (f *flow) finish() unix.Errno {
 	f.done = true
 	f.free()
 	if err := unix.Shutdown(f.to.fd, unix.SHUT_WR); err != nil {
-		return errnoOf(err)
+		return poll.ErrnoOf(err)
 	}
 	return 0
 }
@@ -131,7 +131,7 @@ func (f *flow) fill() unix.Errno {
 
 // splice reads into the pipe.
 func (f *flow) splice() unix.Errno {
-	n, errno := poll.Splice(f.from.fd, f.pipe.in, pipeSize)
+	n, errno := poll.Splice(f.from.fd, f.pipe.In, pipeSize)
 	switch {
 	case errno == unix.EAGAIN:
 		f.from.readable, f.large = false, false
@@ -148,7 +148,7 @@ func (f *flow) splice() unix.Errno {
 // takePipe tells whether the flow has a pipe. It has none if there are none to
 // spare.
 func (f *flow) takePipe() bool {
-	if f.pipe != (pipe{}) {
+	if f.pipe != (poll.Pipe{}) {
 		return true
 	}
 	if n := len(f.w.pipes); n > 0 {
@@ -171,12 +171,12 @@ func (f *flow) takePipe() bool {
 // else's business.
 func (f *flow) free() {
 	switch {
-	case f.pipe == (pipe{}):
+	case f.pipe == (poll.Pipe{}):
 		return
 	case f.inPipe > 0 || len(f.w.pipes) >= idlePipes:
 		f.w.e.closePipe(f.pipe)
 	default:
 		f.w.pipes = append(f.w.pipes, f.pipe)
 	}
-	f.pipe, f.inPipe = pipe{}, 0
+	f.pipe, f.inPipe = poll.Pipe{}, 0
 }

@@ -1,10 +1,11 @@
 package relay
 
 import (
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/poll"
 )
 
 const (
@@ -13,32 +14,19 @@ const (
 	pipePause = time.Second // when no more can be made
 )
 
-// pipe is a pipe. The zero pipe is none.
-type pipe struct{ in, out int }
-
-// newPipe makes a pipe, which is an error if there are no files to spare, or no
-// memory: beyond a limit (pipe-user-pages-soft, of all root's processes together)
-// the kernel makes pipes of two packets, through which bytes go more slowly than
-// through the buffer of the loop.
-func (e *Engine) newPipe() (pipe, error) {
+// newPipe makes a pipe, which is an error if there are no files to spare.
+func (e *Engine) newPipe() (poll.Pipe, error) {
 	if !e.sparePipe() {
-		return pipe{}, unix.EMFILE
+		return poll.Pipe{}, unix.EMFILE
 	}
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-		return pipe{}, fmt.Errorf("make a pipe: %w", err)
+	p, err := poll.NewPipe(pipeSize)
+	if err == nil {
+		e.pipes.Add(1)
 	}
-	e.pipes.Add(1)
-	p := pipe{in: fds[1], out: fds[0]}
-	if _, err := unix.FcntlInt(uintptr(p.in), unix.F_SETPIPE_SZ, pipeSize); err != nil {
-		e.closePipe(p)
-		return pipe{}, fmt.Errorf("make a pipe of %d bytes: %w", pipeSize, err)
-	}
-	return p, nil
+	return p, err
 }
 
-func (e *Engine) closePipe(p pipe) {
-	_ = unix.Close(p.in)
-	_ = unix.Close(p.out)
+func (e *Engine) closePipe(p poll.Pipe) {
+	p.Close()
 	e.pipes.Add(-1)
 }

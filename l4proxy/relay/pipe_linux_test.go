@@ -5,13 +5,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/poll"
 )
 
 // TestPipesLeaveFiles: pipes have a quarter of the files at most, and no connection
 // is taken for which there is none left.
 func TestPipesLeaveFiles(t *testing.T) {
 	e := &Engine{o: Options{Connections: 32}, most: 64}
-	var made []pipe
+	var made []poll.Pipe
 	for {
 		p, err := e.newPipe()
 		if err != nil {
@@ -60,7 +62,7 @@ func TestNoSmallPipes(t *testing.T) {
 				return
 			}
 			defer e.closePipe(p)
-			if n, err := unix.FcntlInt(uintptr(p.in), unix.F_GETPIPE_SZ, 0); err != nil || n < pipeSize {
+			if n, err := unix.FcntlInt(uintptr(p.In), unix.F_GETPIPE_SZ, 0); err != nil || n < pipeSize {
 				t.Errorf("a pipe of %d bytes, %v", n, err)
 				return
 			}

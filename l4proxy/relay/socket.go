@@ -50,60 +50,13 @@ func prepare(fd int, addr netip.AddrPort) error {
 			return fmt.Errorf("socket option %d: %w", o.name, err)
 		}
 	}
-	if err := unix.Bind(fd, sockaddr(addr)); err != nil {
+	if err := unix.Bind(fd, poll.Sockaddr(addr)); err != nil {
 		return fmt.Errorf("bind: %w", err)
 	}
 	if err := unix.Listen(fd, backlog); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	return nil
-}
-
-func sockaddr(addr netip.AddrPort) unix.Sockaddr {
-	if addr.Addr().Is4() {
-		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
-	}
-	return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()}
-}
-
-// dial begins to connect. An errno of 0 means that it is under way.
-func dial(addr netip.AddrPort) (int, unix.Errno) {
-	family := unix.AF_INET
-	if addr.Addr().Is6() {
-		family = unix.AF_INET6
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return -1, errnoOf(err)
-	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // slower without
-	if err := unix.Connect(fd, sockaddr(addr)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
-		_ = unix.Close(fd)
-		return -1, errnoOf(err)
-	}
-	return fd, 0
-}
-
-func errnoOf(err error) unix.Errno {
-	var errno unix.Errno
-	if !errors.As(err, &errno) || errno == 0 {
-		return unix.EIO
-	}
-	return errno
-}
-
-// failure is the error of a socket, which is reset by that.
-func failure(fd int) unix.Errno {
-	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil {
-		return errnoOf(err)
-	}
-	return unix.Errno(n)
-}
-
-// resetOnClose has the connection end with a RST, which leaves no TIME_WAIT.
-func resetOnClose(fd int) {
-	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }
 
 // soOriginalDst is SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST: where a connection

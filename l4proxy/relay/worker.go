@@ -23,9 +23,9 @@ type worker struct {
 	loop      *poll.Loop
 	listeners []*listener
 	conns     map[*conn]struct{}
-	pipes     []pipe    // empty ones
-	pipeless  time.Time // until then no more are made
-	buf       []byte    // of whoever reads; nothing stays in it
+	pipes     []poll.Pipe // empty ones
+	pipeless  time.Time   // until then no more are made
+	buf       []byte      // of whoever reads; nothing stays in it
 	retry     poll.Timer
 	paused    bool   // accepting: until retry
 	serial    uint64 // of the last connection

@@ -38,9 +38,13 @@ func TestPromises(t *testing.T) {
 
 		"http/h1-1k-64": "requests/CPU-s nginx >= 1.15, HAProxy >= 1.3", "http/h1-1k-512": "requests/CPU-s nginx >= 1.15, HAProxy >= 1.3",
 		"http/h1-100k": "requests/CPU-s nginx >= 1.3, HAProxy >= 1.3",
+		"http/tls-1k":  "requests/CPU-s nginx >= 1.15, HAProxy >= 1.3", "http/tls-100k": "requests/CPU-s nginx >= 1.15, HAProxy >= 1.3",
+		"http/handshakes": "requests/CPU-s nginx >= 1, HAProxy >= 1",
+		"http/h2-1k":      "requests/CPU-s nginx >= 1.5, HAProxy >= 1.3", "http/h2-100k": "requests/CPU-s nginx >= 1.05, HAProxy >= 1.2",
 		"http/p99-512": "ms nginx <= 1, HAProxy <= 1", "http/pss-512": "MB nginx <= 0.6, HAProxy <= 0.6",
 		"http/pss-idle-4000": "MB nginx <= 0.6, HAProxy <= 0.6", "http/cpu-halfload": "µs/request nginx <= 0.85, HAProxy <= 0.85",
-		"http/websocket": "messages/CPU-s nginx -, HAProxy -", "http/route": "µs  <= 1", "http/swap": "times p99  <= 2",
+		"http/grpc-unary": "calls/CPU-s nginx -, HAProxy -",
+		"http/websocket":  "messages/CPU-s nginx -, HAProxy -", "http/route": "µs  <= 1", "http/swap": "times p99  <= 2",
 	}
 	for _, f := range All() {
 		got := strings.Join([]string{f.Unit, f.Peer, f.Bar.String()}, " ")

@@ -32,10 +32,15 @@ http {
 // endpoints are kept, those of clients do not end after some requests, workers have
 // listeners of their own, and lines of the log are written many at a time. Its
 // buffers hold the larger body, so that it writes none to a file.
-func nginxConfig(dir string, tls bool, log accessLog) string {
+func nginxConfig(dir string, s speech, log accessLog) string {
 	how, also := "", ""
-	if tls {
+	if s.tls {
 		how, also = "ssl http2", fmt.Sprintf("ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:tls:10m; ssl_certificate %[1]s; ssl_certificate_key %[1]s;", identity(dir))
+	}
+	module, pass := "proxy", "proxy_pass http://origin; proxy_http_version 1.1; proxy_buffers 8 16k; proxy_read_timeout 1h;"+
+		" proxy_set_header Connection $hop; proxy_set_header Upgrade $http_upgrade;"
+	if s.grpc {
+		module, pass = "grpc", "grpc_pass grpc://origin;"
 	}
 	return fmt.Sprintf(`daemon off;
 user root;
@@ -60,33 +65,32 @@ http {
     listen %s %s reuseport backlog=4096;
     %s
     location / {
-      proxy_pass http://origin;
-      proxy_http_version 1.1;
-      proxy_buffers 8 16k;
-      proxy_read_timeout 1h;
-      proxy_set_header Connection $hop;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $http_host;
-      proxy_set_header X-Forwarded-Port $server_port;
-      proxy_set_header X-Real-Ip $remote_addr;
-      proxy_set_header X-Request-Id $request_id;
+      %s
+      %[11]s_set_header Host $http_host;
+      %[11]s_set_header X-Forwarded-For $remote_addr;
+      %[11]s_set_header X-Forwarded-Proto $scheme;
+      %[11]s_set_header X-Forwarded-Host $http_host;
+      %[11]s_set_header X-Forwarded-Port $server_port;
+      %[11]s_set_header X-Real-Ip $remote_addr;
+      %[11]s_set_header X-Request-Id $request_id;
     }
   }
 }
-`, runtime.NumCPU(), dir, mostConns, log, origin1, origin2, nginxAt, how, also)
+`, runtime.NumCPU(), dir, mostConns, log, origin1, origin2, nginxAt, how, also, pass, module)
 }
 
 // haproxyConfig is that of a reverse proxy as its manual has it: threads have
 // listeners of their own, connections to endpoints are shared, and bodies are
 // spliced where HAProxy thinks that it pays. It writes its log to its standard
 // output, line by line: to a file it has no other way.
-func haproxyConfig(dir string, tls bool) string {
+func haproxyConfig(dir string, s speech) string {
 	how := ""
-	if tls {
+	if s.tls {
 		how = "ssl crt " + identity(dir) + " alpn h2,http/1.1"
+	}
+	speaks := ""
+	if s.grpc {
+		speaks = " proto h2"
 	}
 	return fmt.Sprintf(`global
   nbthread %d
@@ -114,17 +118,21 @@ frontend clients
   default_backend origin
 backend origin
   balance roundrobin
-  server one %s
-  server two %s
-`, runtime.NumCPU(), mostConns, haproxyAt, how, origin1, origin2)
+  server one %[5]s%[7]s
+  server two %[6]s%[7]s
+`, runtime.NumCPU(), mostConns, haproxyAt, how, origin1, origin2, speaks)
 }
 
 // caddyConfig is that of a reverse proxy that keeps as many connections to endpoints
 // as it has clients. X-Forwarded-For, -Proto and -Host are its default.
-func caddyConfig(dir string, tls bool, log accessLog) string {
+func caddyConfig(dir string, s speech, log accessLog) string {
 	scheme, also := "http", ""
-	if tls {
+	if s.tls {
 		scheme, also = "https", fmt.Sprintf("tls %[1]s %[1]s", identity(dir))
+	}
+	transport := "keepalive_idle_conns_per_host 256"
+	if s.grpc {
+		transport = "versions h2c 2"
 	}
 	return fmt.Sprintf(`{
 	admin off
@@ -143,12 +151,12 @@ func caddyConfig(dir string, tls bool, log accessLog) string {
 	reverse_proxy %s %s {
 		lb_policy round_robin
 		transport http {
-			keepalive_idle_conns_per_host 256
+			%s
 		}
 		header_up X-Forwarded-Port {http.request.port}
 		header_up X-Real-Ip {http.request.remote.host}
 		header_up X-Request-Id {http.request.uuid}
 	}
 }
-`, scheme, caddyAt, also, log, origin1, origin2)
+`, scheme, caddyAt, also, log, origin1, origin2, transport)
 }

@@ -18,7 +18,7 @@ const (
 // HalfLoad measures half of what nginx, whom nothing but processors bounds, could
 // serve when the rig was opened. Caddy could not carry it.
 func HalfLoad(name string, load Load) *bench.Rig {
-	return kind{name, files(load.Size), load.TLS, startEngine, 2, func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error) {
+	return kind{name, load.origin(), load.speech(), startEngine, 2, func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error) {
 		if r.half == 0 { // the rig is opened: the engine comes first, and then nginx
 			m, took, err := load.measure(ctx, r.dir, p)
 			if p.Name == "nginx" && err == nil {

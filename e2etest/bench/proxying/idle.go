@@ -21,7 +21,7 @@ const (
 // Idle measures the memory of a proxy whose clients have had an answer each and keep
 // their connections.
 func Idle(name string, clients int) *bench.Rig {
-	return kind{name, files(idleSize), false, startEngine, 3, func(ctx context.Context, _ *run, p *proxy) (bench.Metrics, error) {
+	return kind{name, files(idleSize), speech{}, startEngine, 3, func(ctx context.Context, _ *run, p *proxy) (bench.Metrics, error) {
 		memory, err := idle(ctx, p, clients)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w: %s", p.Name, err, p.Tail())

@@ -3,6 +3,7 @@ package proxying
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -37,9 +38,41 @@ func files(size int) func(ctx context.Context, dir string) (end func() error, er
 	}
 }
 
+// calls starts an origin that answers gRPC's calls, over HTTP/2 in clear, each with
+// the message that came.
+func calls(context.Context, string) (end func() error, err error) {
+	var speaks http.Protocols
+	speaks.SetUnencryptedHTTP2(true)
+	return serve(&http.Server{Handler: http.HandlerFunc(call), Protocols: &speaks})
+}
+
+func call(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Content-Type") != "application/grpc" || r.Header.Get("Te") != "trailers" {
+		http.Error(w, "this is for gRPC", http.StatusUnsupportedMediaType)
+		return
+	}
+	w.Header().Set("Content-Type", "application/grpc")
+	w.Header().Set("Trailer", "Grpc-Status")
+	if _, err := io.Copy(w, r.Body); err != nil {
+		panic(http.ErrAbortHandler) // so that nobody takes it for an answer
+	}
+	w.Header().Set("Grpc-Status", "0")
+}
+
+// message is one of gRPC, of so many bytes with its prefix.
+func message(size int) []byte {
+	m := make([]byte, size)
+	binary.BigEndian.PutUint32(m[1:], uint32(size-5)) // after a byte that says that it is not compressed
+	return m
+}
+
 // echoes starts an origin that takes every upgrade, and then sends back what comes.
 func echoes(context.Context, string) (end func() error, err error) {
-	server := &http.Server{Handler: http.HandlerFunc(upgrade)}
+	return serve(&http.Server{Handler: http.HandlerFunc(upgrade)})
+}
+
+// serve has a server be both endpoints.
+func serve(server *http.Server) (end func() error, err error) {
 	for _, addr := range []string{origin1, origin2} {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {

@@ -49,15 +49,20 @@ func (p *proxy) spend(do func() error) (time.Duration, error) {
 	return after - before, err
 }
 
-// starter starts a proxy that has its files in dir, and speaks TLS to its clients
-// or not.
-type starter func(dir string, tls bool) (*proxy, error)
+// speech is what a proxy speaks.
+type speech struct {
+	tls  bool // to clients, HTTP/2 if they like; else HTTP/1.1 in clear
+	grpc bool // to endpoints: HTTP/2 in clear; else HTTP/1.1
+}
+
+// starter starts a proxy that has its files in dir.
+type starter func(dir string, s speech) (*proxy, error)
 
 // startEngine starts the engine by itself, see docs/engine.md.
-func startEngine(dir string, tls bool) (*proxy, error) { return engineWith(dir, tls) }
+func startEngine(dir string, s speech) (*proxy, error) { return engineWith(dir, s) }
 
 // engineWith starts it with more flags. What it cannot do yet it is not asked for.
-func engineWith(dir string, tls bool, more ...string) (*proxy, error) {
+func engineWith(dir string, s speech, more ...string) (*proxy, error) {
 	binary, err := lab.Tool("engine.test")
 	if err != nil {
 		return nil, err
@@ -68,12 +73,15 @@ func engineWith(dir string, tls bool, more ...string) (*proxy, error) {
 	}
 	p := &proxy{addr: engineAt}
 	listen := "-listen"
-	if tls {
+	if s.tls {
 		listen = "-listen-tls"
 	}
 	flags := []string{listen, engineAt, "-backend", origin1, "-backend", origin2}
 	if knows("engine") {
 		flags = append(flags, "-engine", "loop")
+	}
+	if s.grpc {
+		flags = append(flags, "-speak", "h2c")
 	}
 	if knows("access-log") {
 		p.log = accessLog(filepath.Join(dir, "engine.access"))
@@ -99,9 +107,9 @@ func engineFlags(binary string) (knows func(flag string) bool, err error) {
 	return func(flag string) bool { return bytes.Contains(usage, []byte("  -"+flag+" ")) }, nil
 }
 
-func startHAProxy(dir string, tls bool) (*proxy, error) {
+func startHAProxy(dir string, s speech) (*proxy, error) {
 	p := &proxy{addr: haproxyAt, log: accessLog(filepath.Join(dir, "haproxy.access"))}
-	conf, err := write(dir, "haproxy.conf", haproxyConfig(dir, tls))
+	conf, err := write(dir, "haproxy.conf", haproxyConfig(dir, s))
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +124,9 @@ func startHAProxy(dir string, tls bool) (*proxy, error) {
 	return p, err
 }
 
-func startNginx(dir string, tls bool) (*proxy, error) {
+func startNginx(dir string, s speech) (*proxy, error) {
 	p := &proxy{addr: nginxAt, log: accessLog(filepath.Join(dir, "nginx.access"))}
-	conf, err := write(dir, "nginx.conf", nginxConfig(dir, tls, p.log))
+	conf, err := write(dir, "nginx.conf", nginxConfig(dir, s, p.log))
 	if err != nil {
 		return nil, err
 	}
@@ -126,9 +134,9 @@ func startNginx(dir string, tls bool) (*proxy, error) {
 	return p, err
 }
 
-func startCaddy(dir string, tls bool) (*proxy, error) {
+func startCaddy(dir string, s speech) (*proxy, error) {
 	p := &proxy{addr: caddyAt, log: accessLog(filepath.Join(dir, "caddy.access"))}
-	conf, err := write(dir, "Caddyfile", caddyConfig(dir, tls, p.log))
+	conf, err := write(dir, "Caddyfile", caddyConfig(dir, s, p.log))
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,10 @@
 package proxying
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -31,19 +33,20 @@ traffic: 246.88KB (252800) total, 36.91KB (37800) headers (space savings 0.00%),
 time for request:       45us    667.01ms     19.11ms     74.09ms    95.09%
 `
 
-var some = Load{Size: 1024, Clients: 64, Requests: 200}
+var some = Load{Size: 1024, Clients: 2, Requests: 200}
 
 // h2load is one that says what it is told to.
 func h2load(t *testing.T, says string) {
 	t.Helper()
 	dir := t.TempDir()
-	script := "#!/bin/sh\nfor a; do case $a in --log-file=*) printf '1\\t200\\t1500\\n2\\t200\\t500\\n' >${a#--log-file=};; esac; done\ncat <<'E'\n" + says + "E\n"
+	script := "#!/bin/sh\nfor a; do case $a in --log-file=*) printf '6\\t200\\t500\\n1\\t200\\t9000\\n3\\t200\\t9000\\n5\\t200\\t1500\\n2\\t200\\t9000\\n4\\t200\\t9000\\n' >${a#--log-file=};; esac; done\ncat <<'E'\n" + says + "E\n"
 	if err := os.WriteFile(filepath.Join(dir, "h2load"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 
+// TestLoad: the first requests are left out of how long answers take.
 func TestLoad(t *testing.T) {
 	h2load(t, said)
 	got, err := some.run(t.Context(), t.TempDir(), "127.0.0.1:1")
@@ -153,6 +156,33 @@ func TestWebSocket(t *testing.T) {
 	defer plain.Close()
 	if _, _, err := webSockets(t.Context(), stand(t, "bad", plain.URL), 1, 1, 1); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestCall: what comes back is the message, and what says that all went well.
+func TestCall(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(call))
+	defer s.Close()
+	request, err := http.NewRequest("POST", s.URL, bytes.NewReader(message(100)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{http.StatusUnsupportedMediaType, http.StatusOK} {
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if answer.StatusCode != status || err != nil {
+			t.Fatalf("%s, %v", answer.Status, err)
+		}
+		if status == http.StatusOK && (!bytes.Equal(body, append([]byte{0, 0, 0, 0, 95}, make([]byte, 95)...)) || answer.Trailer.Get("Grpc-Status") != "0") {
+			t.Errorf("%v, %v", body, answer.Trailer)
+		}
+		request.Header.Set("Content-Type", "application/grpc")
+		request.Header.Set("Te", "trailers")
+		request.Body = io.NopCloser(bytes.NewReader(message(100)))
 	}
 }
 

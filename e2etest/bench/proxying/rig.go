@@ -28,7 +28,7 @@ const (
 type kind struct {
 	name   string
 	origin func(ctx context.Context, dir string) (end func() error, err error)
-	tls    bool    // is what clients speak
+	speech speech
 	begin  starter // of ours
 	peers  int     // how many of nginx, HAProxy and Caddy are beside it
 	// measure is one round of one proxy.
@@ -37,11 +37,21 @@ type kind struct {
 
 // Requests measures a load, again and again.
 func Requests(name string, load Load) *bench.Rig {
-	return kind{name, files(load.Size), load.TLS, startEngine, 3, func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error) {
+	return kind{name, load.origin(), load.speech(), startEngine, 3, func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error) {
 		m, _, err := load.measure(ctx, r.dir, p)
 		return m, err
 	}}.rig()
 }
+
+// origin is who can answer the load.
+func (l Load) origin() func(ctx context.Context, dir string) (end func() error, err error) {
+	if l.GRPC {
+		return calls
+	}
+	return files(l.Size)
+}
+
+func (l Load) speech() speech { return speech{tls: l.TLS, grpc: l.GRPC} }
 
 // rig makes a rig that starts the origin and all proxies.
 func (k kind) rig() *bench.Rig {
@@ -104,7 +114,7 @@ func (r *run) open(ctx context.Context, env *bench.Env) (err error) {
 // start starts a proxy, and has it do some work, so that connections and memory are
 // there when it counts.
 func (r *run) start(ctx context.Context, begin starter) (*proxy, error) {
-	p, err := begin(r.dir, r.tls)
+	p, err := begin(r.dir, r.speech)
 	if err != nil {
 		return nil, err
 	}

@@ -23,9 +23,9 @@ const swapEvery = 200 * time.Millisecond
 // none, as with every load.
 func Swap(name string, load Load, hosts int) *bench.Rig {
 	load.Host = "host-7.test"
-	begin := func(dir string, tls bool) (*proxy, error) { return engineWith(dir, tls, "-hosts", fmt.Sprint(hosts)) }
+	begin := func(dir string, s speech) (*proxy, error) { return engineWith(dir, s, "-hosts", fmt.Sprint(hosts)) }
 	applied := 0
-	return kind{name, files(load.Size), load.TLS, begin, 0, func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error) {
+	return kind{name, load.origin(), load.speech(), begin, 0, func(ctx context.Context, r *run, p *proxy) (bench.Metrics, error) {
 		if applied == 0 {
 			if err := awaitSwap(ctx, p, 1); err != nil {
 				return nil, err

@@ -20,7 +20,7 @@ const messageSize = 64
 // WebSockets measures connections that left HTTP, of which some send a message,
 // wait for it to come back, and so on, so often in all, and the others are silent.
 func WebSockets(name string, silent, busy, messages int) *bench.Rig {
-	return kind{name, echoes, false, startEngine, 3, func(ctx context.Context, _ *run, p *proxy) (bench.Metrics, error) {
+	return kind{name, echoes, speech{}, startEngine, 3, func(ctx context.Context, _ *run, p *proxy) (bench.Metrics, error) {
 		spent, memory, err := webSockets(ctx, p, silent, busy, messages/busy)
 		if err != nil {
 			return nil, err

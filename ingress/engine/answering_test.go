@@ -25,6 +25,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/steelyard-lb/steelyard/ingress/http/h2"
 )
 
 // origin2 is a server of net/http that speaks HTTP/2, over TLS if there is a
@@ -406,4 +408,56 @@ func TestHeadsComeFirst(t *testing.T) {
 		}
 	}
 	all.Wait()
+}
+
+// TestRetiredEndpoint: an endpoint of HTTP/2 that is named no more finishes what it
+// has, and then keeps no connection.
+func TestRetiredEndpoint(t *testing.T) {
+	begun, finish := make(chan struct{}), make(chan struct{})
+	r := start(t, Options{})
+	r.lead(Pool{Protocol: HTTP2}, origin2(t, func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-finish
+		echo(w, r)
+	}, nil))
+	old := r.state.Load().pools[0].endpoints[0]
+	answer := make(chan string)
+	go func() {
+		code, body, err := r.attempt(client(t), "GET", "/", "")
+		answer <- fmt.Sprintf("%d %.5s %v", code, body, err)
+	}()
+	<-begun
+	r.lead(Pool{}, origin(t, echo))
+	close(finish)
+	if got := <-answer; got != "200 GET / <nil>" {
+		t.Error(got)
+	}
+	over := make(chan struct{})
+	go func() { old.serving.Wait(); close(over) }()
+	select {
+	case <-over:
+	case <-time.After(30 * time.Second): // it would be idle for a minute
+		t.Error("a connection to an endpoint that is gone was kept")
+	}
+	if late, err := old.open(&r.opts); err != nil { // by a request that began before
+		t.Error(err)
+	} else {
+		late.done(false)
+	}
+	old.serving.Wait()
+}
+
+// TestConnectionEndsBeforeTheStream: a connection that breaks when a stream on it
+// was found and not yet opened takes none.
+func TestConnectionEndsBeforeTheStream(t *testing.T) {
+	r := start(t, Options{})
+	r.lead(Pool{Protocol: HTTP2}, origin2(t, echo, nil))
+	a, err := r.state.Load().pools[0].endpoints[0].open(&r.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.s.cut()
+	if a.open(&h2.Head{Method: []byte("GET"), Scheme: []byte("http"), Path: []byte("/"), Authority: []byte("x")}, true) == nil {
+		t.Error("a stream was opened on a connection that is over")
+	}
 }

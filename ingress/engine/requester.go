@@ -8,10 +8,10 @@ import (
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
-// asker is who made a request, as its exchange sees him: a connection of HTTP/1.1,
-// or a stream of HTTP/2. What is for him may wait until flush. Errors are
+// requester is who made a request, as its exchange sees him: a connection of
+// HTTP/1.1, or a stream of HTTP/2. What is for him may wait until flush. Errors are
 // [errClient] if he is gone.
-type asker interface {
+type requester interface {
 	// piece reads what is at hand of the body, of kind More if nothing is. Its data
 	// is good until await, which waits for more, until interrupt or unneeded.
 	piece() (http.Piece, error)
@@ -68,11 +68,7 @@ func (c *conn) interim(res *http.Response) error {
 
 func (c *conn) head(res *http.Response, whole bool) error {
 	c.closeAfter(whole)
-	c.down = c.server.AppendResponse(c.down, res, 0)
-	if res.Get(http.ServerName) == nil {
-		c.down = append(c.down, serverField...)
-	}
-	c.down = http.EndHead(c.down)
+	c.down = appendResponse(c.down, &c.server, res)
 	return nil
 }
 

@@ -1,0 +1,259 @@
+package engine
+
+import (
+	"io"
+
+	"github.com/steelyard-lb/steelyard/ingress/http"
+)
+
+// upload sends what there is of the request, and tells whether it sent any.
+func (x *passage) upload() (again bool, err error) {
+	u := x.up
+	switch {
+	case x.asked:
+		return false, nil
+	case u.flush() != nil:
+		x.giveUp()
+		return true, nil
+	case !x.begun:
+		again = x.sendHead()
+	case u.pending() == 0 && !x.ended && !x.waits:
+		again, err = x.sendMore()
+	}
+	until := &x.d.until[forBackend]
+	switch {
+	case err != nil || x.asked:
+	case u.pending() == 0 && x.ended:
+		x.asked = true
+		x.awaitAnswer()
+	case u.pending() == 0:
+		*until = 0
+	case *until == 0:
+		x.d.await(forBackend, x.d.w.e.opts.Between)
+	}
+	return again, err
+}
+
+// sendHead sends the head, and what came with it of the body.
+func (x *passage) sendHead() (again bool) {
+	d, client := x.d, &x.up.client
+	out := d.appendRequest(d.w.out[:0], client, &x.req, x.target, x.state.trusts(d.peer))
+	out = client.AppendData(out, x.body)
+	if x.whole {
+		out = client.AppendEnd(out, x.req.Trailers)
+	}
+	x.begun = true
+	if x.waits {
+		d.await(forContinue, d.w.e.opts.Expect)
+	}
+	return x.ask(out) || !x.whole && !x.waits
+}
+
+// sendMore sends what came after the head.
+func (x *passage) sendMore() (again bool, err error) {
+	d, until := x.d, &x.d.until[forBody]
+	b, n, err := x.readBody()
+	switch {
+	case err != nil:
+		return false, lost(err)
+	case n > 0:
+		*until = 0
+	}
+	out := d.w.out[:0]
+	for p := (http.Piece{Kind: http.Data}); p.Kind == http.Data; {
+		if p, err = d.server.Next(b, &x.req); err != nil {
+			return false, err
+		}
+		b = b[p.Used:] // at once: what was read must never be read again
+		switch p.Kind {
+		case http.Data:
+			if err := x.weigh(len(p.Data)); err != nil {
+				return false, err
+			}
+			out = x.up.client.AppendData(out, p.Data)
+		case http.End:
+			x.ended = true
+			out = x.up.client.AppendEnd(out, x.req.Trailers)
+		}
+	}
+	d.take(b)
+	if len(out) > 0 {
+		x.ask(out)
+	}
+	if n == 0 && !x.ended && *until == 0 {
+		d.await(forBody, d.w.e.opts.Client)
+	}
+	return n > 0, nil
+}
+
+// readBody takes more of the body, unless the kernel moves it.
+func (x *passage) readBody() (b []byte, n int, err error) {
+	d, u := x.d, x.up
+	rest, bulk, most := d.in.bytes(), d.server.Bulk(), pieceSize
+	switch {
+	case !d.readable:
+		return rest, 0, nil
+	case len(rest) == 0 && d.w.pours(&d.link, bulk, u.client.Plain()):
+		n, err, failed := d.w.pour(&d.link, &u.link, bulk)
+		d.server.Skip(int64(n))
+		u.client.Passed(int64(n))
+		if failed != nil {
+			x.giveUp()
+		}
+		x.size += int64(n) // which was weighed by what the head says
+		return nil, n, err
+	case bulk >= streamSize: // nothing that follows it is read
+		most = streamSize
+	}
+	return d.readOn(rest, most)
+}
+
+// ask sends to the backend.
+func (x *passage) ask(out []byte) (again bool) {
+	x.d.w.out = out[:0]
+	n, err := x.up.send(out)
+	x.sent = x.sent || n > 0
+	if err != nil {
+		x.giveUp()
+	}
+	return err != nil
+}
+
+// giveUp is for a backend that takes no more of the request. It may have answered all
+// the same, or tells why it did not when it is read from.
+func (x *passage) giveUp() {
+	x.unwanted, x.asked = true, true
+	x.d.until[forBackend], x.d.until[forBody] = 0, 0
+	x.up.readable, x.up.wary = true, true
+	x.up.discard()
+	x.awaitAnswer()
+}
+
+// awaitAnswer bounds the time until something of the answer comes. The time for the
+// first of it begins when the backend has all of the request.
+func (x *passage) awaitAnswer() {
+	o := &x.d.w.e.opts
+	patience := o.Response
+	if x.answered {
+		patience = o.Between
+	}
+	x.d.await(forAnswer, patience)
+}
+
+// download passes on what there is of the answer, and tells whether there was any.
+func (x *passage) download() (again bool, err error) {
+	u := x.up
+	if x.d.pending() > 0 || !u.readable {
+		return false, nil
+	}
+	if n := u.client.Bulk(); len(u.rest) == 0 && x.d.w.pours(&u.link, n, x.d.server.Plain()) {
+		return x.pourDown(n)
+	}
+	most := pieceSize
+	if x.answered {
+		most = streamSize
+	}
+	b, n, err := u.readOn(u.rest, most)
+	ended := err == io.EOF
+	switch {
+	case err != nil && !ended:
+		return false, &failure{errBrokeOff, err}
+	case n == 0 && !ended:
+		return false, nil
+	}
+	x.heard = x.heard || n > 0
+	return true, x.digest(b, ended)
+}
+
+// pourDown passes on what is left of a body, which is n bytes at most.
+func (x *passage) pourDown(n int64) (again bool, err error) {
+	d, u := x.d, x.up
+	moved, err, failed := d.w.pour(&u.link, &d.link, n)
+	u.client.Skip(int64(moved))
+	d.server.Passed(int64(moved))
+	switch {
+	case failed != nil:
+		return false, lost(failed)
+	case err != nil && err != io.EOF:
+		return false, &failure{errBrokeOff, err}
+	case err == nil && moved == 0:
+		return false, nil
+	}
+	return true, x.digest(nil, err == io.EOF)
+}
+
+// digest passes on what was read of an answer, which may be the last of it.
+func (x *passage) digest(b []byte, ended bool) error {
+	d, u := x.d, x.up
+	out, res := d.w.out[:0], &d.w.res
+	for p := (http.Piece{Kind: http.Data}); p.Kind == http.Data || p.Kind == http.GotHead; {
+		var err error
+		if p, err = u.client.Next(b, res); err != nil {
+			return err
+		}
+		b = b[p.Used:]
+		switch p.Kind {
+		case http.GotHead:
+			out = x.appendHead(out, res)
+		case http.Data:
+			out = d.server.AppendData(out, p.Data)
+		case http.End:
+			x.over = true
+			out = d.server.AppendEnd(out, res.Trailers)
+		}
+	}
+	if u.rest = append(u.rest[:0], b...); len(b) == 0 {
+		u.rest = nil
+	}
+	if ended && !x.over {
+		if err := u.client.EOF(); err != nil {
+			return err
+		}
+		x.over = true
+		out = d.server.AppendEnd(out, nil)
+	}
+	d.w.out = out[:0]
+	if err := d.say(out); err != nil {
+		return err
+	}
+	if u.client.Switched() {
+		return errSwitched
+	}
+	if x.asked {
+		x.awaitAnswer()
+	}
+	if d.until[forGone] != 0 {
+		d.await(forGone, lookEvery)
+	}
+	return nil
+}
+
+// appendHead passes on the head of an answer, interim or final.
+func (x *passage) appendHead(out []byte, res *http.Response) []byte {
+	server := &x.d.server
+	switch {
+	case res.Status == 100:
+		return x.appendContinue(out)
+	case res.Interim():
+		if server.TakesInterim() {
+			out = http.EndHead(server.AppendResponse(out, res, 0))
+		}
+		return out
+	}
+	x.endpoint.Answer(x.d.w.now(), x.d.w.now()-x.since)
+	x.answered = true
+	if x.d.w.e.leaving.Load() || !x.ended { // what is left of the request would be taken for the next one
+		server.Close()
+	}
+	return appendResponse(out, server, res)
+}
+
+// appendContinue has a client that waits for 100 Continue send its body.
+func (x *passage) appendContinue(out []byte) []byte {
+	if !x.waits {
+		return out
+	}
+	x.waits = false
+	x.d.until[forContinue] = 0
+	return x.d.server.AppendContinue(out)
+}

@@ -1,0 +1,269 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/go-kit/log/level"
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/config/poll"
+	"github.com/steelyard-lb/steelyard/ingress/http"
+	"github.com/steelyard-lb/steelyard/ingress/http/h2"
+)
+
+// downstream is a client's connection in a loop. An idle one has no memory but this.
+type downstream struct {
+	link
+	asker
+	server http.Server
+	in     buffer
+	x      *passage // the request under way; nil between requests
+	fresh  bool     // too little came to tell whether it is HTTP/1.1
+	begun  bool     // a part of the next request is there
+	phase  phase
+	queued bool // it has its turn later
+
+	alarm
+	until [waits]time.Duration // since epoch, when a wait is over; 0: there is none
+}
+
+// phase is how far a client's connection is.
+type phase uint8
+
+const (
+	serving   phase = iota
+	leaving         // what is pending is the last
+	lingering       // what still comes is thrown away
+)
+
+// begin serves a new client.
+func (w *worker) begin(fd int, peer netip.AddrPort, port string) {
+	d := &downstream{link: link{w: w, fd: fd}, asker: asker{peer: peer.Addr(), from: peer.Addr().String(), port: port, proto: "http"}, server: http.NewServer(w.e.opts.Limits), fresh: true}
+	d.alarm.Owner = d
+	if err := w.loop.Add(fd, d); err != nil {
+		_ = unix.Close(fd)
+		return
+	}
+	w.clients[d] = struct{}{}
+	w.came = true
+	w.e.ended.Add(1)
+	d.await(forRequest, w.e.opts.Header)
+	if w.e.finishing.Load() {
+		d.hurry()
+	}
+}
+
+// Ready goes on with what happened to the client.
+func (d *downstream) Ready(ev poll.Events) {
+	if ev == 0 {
+		d.queued = false
+	}
+	d.note(ev)
+	if ev.Ended() && d.x != nil {
+		d.x.mayBeGone()
+	}
+	d.run()
+}
+
+// run goes on as far as it goes.
+func (d *downstream) run() {
+	for range turns {
+		if d.fd < 0 || !d.step() {
+			return
+		}
+	}
+	if d.fd >= 0 && !d.queued {
+		d.queued = true
+		d.w.loop.Later(d)
+	}
+}
+
+// step does one thing, and tells whether it may be followed by another.
+func (d *downstream) step() (again bool) {
+	switch {
+	case d.x != nil:
+		return d.x.step()
+	case d.push() != nil:
+		d.close()
+		return false
+	case d.pending() > 0: // first things first
+		return false
+	case d.phase == serving:
+		return d.next()
+	}
+	return d.linger()
+}
+
+// next reads the head of the next request.
+func (d *downstream) next() (again bool) {
+	came := d.in.bytes()
+	if d.fresh {
+		var two bool
+		if two, d.fresh = h2.IsPreface(came); two {
+			d.handOver(came)
+			return false
+		}
+	}
+	if len(came) > 0 && !d.fresh {
+		x := d.w.borrow()
+		x.large = len(d.in.b) > smallBuffer
+		p, err := d.server.Next(came, &x.req)
+		d.in.use(p.Used)
+		if p.Kind == http.GotHead {
+			d.begun, d.x, x.d = false, x, d
+			d.until[forRequest] = 0
+			if !x.begin() {
+				d.x = nil
+				d.w.give(x)
+				d.handOver(came)
+				return false
+			}
+			return true
+		}
+		d.w.give(x)
+		if err != nil {
+			d.refuse(err)
+			return true
+		}
+	}
+	if !d.readable {
+		d.rest()
+		return false
+	}
+	d.w.lendBuffer(&d.in)
+	n, err := d.read(d.in.room(smallBuffer, d.w.e.room))
+	d.in.w += n
+	if err != nil {
+		d.close()
+		return false
+	}
+	return true
+}
+
+// rest waits for more of a request.
+func (d *downstream) rest() {
+	switch {
+	case len(d.in.bytes()) == 0:
+		d.w.reclaimBuffer(&d.in)
+	case !d.begun:
+		d.begun = true
+		d.await(forRequest, d.w.e.opts.Header)
+	}
+}
+
+// finished goes on after an answer that is complete.
+func (d *downstream) finished() {
+	if !d.server.Finish() {
+		d.phase = leaving
+		return
+	}
+	d.await(forRequest, d.w.e.opts.Idle)
+	if d.w.e.finishing.Load() {
+		d.hurry()
+	}
+}
+
+// refuse answers what is no valid request.
+func (d *downstream) refuse(err error) {
+	level.Debug(d.w.e.opts.Logger).Log("msg", "request refused", "peer", d.from, "err", err)
+	d.until[forRequest] = 0
+	d.server.Close()
+	d.phase = leaving
+	status, text := verdict(err)
+	if d.say(d.server.AppendAnswer(d.w.out[:0], status, text, serverField)) != nil {
+		d.close()
+	}
+}
+
+// say sends to the client.
+func (d *downstream) say(b []byte) error {
+	_, err := d.send(b)
+	d.watch()
+	return lost(err)
+}
+
+// push sends what is pending.
+func (d *downstream) push() error {
+	err := d.flush()
+	d.watch()
+	return lost(err)
+}
+
+// lost is an error of a client's connection.
+func lost(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errClient, err)
+}
+
+// linger ends a connection in order: with unread bytes in our kernel, closing it
+// would reset it, and the client might never see the answer.
+func (d *downstream) linger() (again bool) {
+	if d.phase == leaving {
+		if unix.Shutdown(d.fd, unix.SHUT_WR) != nil {
+			d.close()
+			return false
+		}
+		d.phase = lingering
+		d.w.reclaimBuffer(&d.in)
+		d.await(forLinger, lingerFor)
+	}
+	if !d.readable {
+		return false
+	}
+	if _, err := d.read(d.w.in); err != nil {
+		d.close()
+		return false
+	}
+	return true
+}
+
+// hurry has a connection on which nothing is under way end soon. What a client sent
+// in the last moment is served.
+func (d *downstream) hurry() {
+	if at := &d.until[forRequest]; *at != 0 && !d.begun {
+		*at = min(*at, d.w.now()+lastWait)
+		d.w.arm(&d.alarm, *at)
+	}
+}
+
+// reset ends a connection so that the client notices that it did not get all.
+func (d *downstream) reset() {
+	if d.fd >= 0 {
+		poll.ResetOnClose(d.fd)
+		d.close()
+	}
+}
+
+func (d *downstream) close() {
+	if x := d.x; x != nil {
+		d.x = nil
+		x.release(false)
+		d.w.give(x)
+	}
+	d.forget()
+	d.shut()
+}
+
+// forget is for a connection that the loop has no more.
+func (d *downstream) forget() {
+	d.w.loop.Stop(&d.Timer)
+	d.w.reclaimBuffer(&d.in)
+	delete(d.w.clients, d)
+	d.w.e.ended.Done()
+}
+
+// take puts the rest of what was read elsewhere into the buffer.
+func (d *downstream) take(rest []byte) {
+	d.in.use(len(d.in.bytes()))
+	if len(rest) > 0 {
+		d.w.lendBuffer(&d.in)
+		if len(d.in.b) < len(rest) {
+			d.in.b = make([]byte, max(len(rest), smallBuffer))
+		}
+		d.in.w = copy(d.in.b, rest)
+	}
+}

@@ -1,0 +1,258 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"github.com/go-kit/log/level"
+	"golang.org/x/sys/unix"
+
+	"github.com/steelyard-lb/steelyard/ingress/http"
+)
+
+// passage is one request on its way through a loop.
+type passage struct {
+	d        *downstream
+	req      http.Request
+	state    *state
+	pool     *pool
+	target   []byte        // the path in normal form
+	body     []byte        // as far as it came with the head
+	endpoint *endpoint     // the one asked last
+	up       *upstream     // the connection to it; nil if there is none
+	since    time.Duration // since epoch, when it was asked
+	tries    int           // connections that failed
+
+	large    bool  // the head takes more than a small buffer
+	safe     bool  // the request may be sent again
+	whole    bool  // all of it came with the head
+	waits    bool  // the client waits for 100 Continue
+	size     int64 // of the body so far
+	ended    bool  // the request was read to its end
+	begun    bool  // its head was written
+	sent     bool  // the kernel took some of it
+	asked    bool  // the kernel took all of it, or will not
+	unwanted bool  // the backend takes no more
+	heard    bool  // something came back
+	answered bool  // the head of the final answer was written
+	over     bool  // and all of the answer
+}
+
+// begin makes the request whose head was read ready to be sent. It is false, and
+// nothing was done, if that is not for a loop.
+func (x *passage) begin() bool {
+	x.state = x.d.w.e.state.Load()
+	var err error
+	if x.pool, x.target, err = x.state.lead(&x.req); err == nil {
+		if !x.pool.plain {
+			return false
+		}
+		err = x.prepare()
+	}
+	switch {
+	case err != nil:
+		x.end(err)
+	case x.d.wary:
+		x.mayBeGone()
+	}
+	return true
+}
+
+func (x *passage) prepare() error {
+	x.safe = x.req.Safe()
+	if err := x.collect(); err != nil {
+		return err
+	}
+	x.whole = x.ended
+	x.waits = x.req.Waits() && x.size == 0
+	return nil
+}
+
+// collect takes in as much of the body as came with the head.
+func (x *passage) collect() error {
+	for !x.ended {
+		p, err := x.d.server.Next(x.d.in.bytes(), &x.req)
+		if err != nil {
+			return err
+		}
+		x.d.in.use(p.Used)
+		switch p.Kind {
+		case http.More:
+			return nil
+		case http.Data:
+			if err := x.weigh(len(p.Data)); err != nil {
+				return err
+			}
+			x.body = append(x.body, p.Data...)
+		case http.End:
+			x.ended = true
+		}
+	}
+	return nil
+}
+
+// weigh holds the body against its bound.
+func (x *passage) weigh(n int) error {
+	x.size += int64(n)
+	return x.state.bound(x.size)
+}
+
+// step goes on with the request, and tells whether more may be done at once.
+func (x *passage) step() (again bool) {
+	again, err := x.move()
+	switch {
+	case err == errSwitched:
+		x.handOver()
+	case err != nil || x.over:
+		x.conclude(err)
+		return true
+	}
+	return again
+}
+
+func (x *passage) move() (again bool, err error) {
+	switch {
+	case x.d.failed:
+		return false, errClient
+	case x.up == nil:
+		return true, x.connect()
+	case x.up.opening:
+		return x.opened()
+	}
+	return x.carry()
+}
+
+// carry moves what there is both ways, once. Answers come first: a backend that says
+// why it takes no more is heard.
+func (x *passage) carry() (again bool, err error) {
+	if err := x.d.push(); err != nil {
+		return false, err
+	}
+	down, err := x.download()
+	if err != nil || x.over {
+		return false, err
+	}
+	up, err := x.upload()
+	return down || up, err
+}
+
+// mayTryAgain tells whether another connection may be tried after an error: only if
+// nothing was sent, or the method is safe and no byte came back.
+func (x *passage) mayTryAgain(err error) bool {
+	if x.tries+1 >= attempts || x.heard || errors.Is(err, errClient) || errors.Is(err, errNoAnswer) {
+		return false
+	}
+	return !x.sent || x.safe && x.whole
+}
+
+// mayBeGone has a client that sends no more looked after.
+func (x *passage) mayBeGone() {
+	if x.d.until[forGone] == 0 {
+		x.d.await(forGone, lookEvery)
+	}
+}
+
+// late ends a wait.
+func (x *passage) late(what wait) {
+	var err error
+	switch what {
+	case forBody:
+		err = errSlowBody
+	case forConnect:
+		err = x.refused(unix.ETIMEDOUT)
+	case forBackend:
+		x.giveUp()
+	case forAnswer:
+		if x.d.pending() > 0 { // it is the client who is waited for
+			x.awaitAnswer()
+			return
+		}
+		err = errNoAnswer
+	case forContinue:
+		err = x.d.say(x.appendContinue(x.d.w.out[:0]))
+	case forGone:
+		if look(x.d.fd) == gone {
+			err = errClient
+		}
+	}
+	if err != nil {
+		x.conclude(err)
+	}
+}
+
+// conclude ends the request, or has it tried again after an error.
+func (x *passage) conclude(err error) {
+	if err == nil || !x.mayTryAgain(err) {
+		x.end(err)
+		return
+	}
+	level.Debug(x.d.w.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
+	x.drop()
+	x.d.endWaits()
+	x.tries++
+	x.begun, x.sent, x.asked, x.unwanted = false, false, false, false
+}
+
+// end ends the request, and answers it if nobody else did.
+func (x *passage) end(err error) {
+	d := x.d
+	x.release(err == nil)
+	d.x = nil
+	defer d.w.give(x)
+	if err != nil {
+		level.Debug(d.w.e.opts.Logger).Log("msg", "request failed", "peer", d.from, "addr", x.addr(), "err", err)
+	}
+	switch {
+	case err == nil:
+		d.finished()
+	case x.answered: // it is too late to say so
+		d.reset()
+	case errors.Is(err, errClient):
+		d.close()
+	case x.fail(err) != nil:
+		d.close()
+	default:
+		d.finished()
+	}
+}
+
+// fail answers a request that no backend answered. If its body is not all there,
+// the connection ends.
+func (x *passage) fail(err error) error {
+	_ = x.collect()
+	server := &x.d.server
+	if x.d.w.e.leaving.Load() || !x.ended {
+		server.Close()
+	}
+	status, text := verdict(err)
+	return x.d.say(server.AppendAnswer(x.d.w.out[:0], status, text, serverField))
+}
+
+func (x *passage) addr() string {
+	if x.endpoint == nil {
+		return ""
+	}
+	return x.endpoint.addr
+}
+
+// release ends what the request began, and keeps the connection to the backend if
+// another request may follow on it.
+func (x *passage) release(sound bool) {
+	x.d.endWaits()
+	if u := x.up; u != nil && sound && !x.unwanted && u.reusable() {
+		x.up, u.x = nil, nil
+		x.d.w.keep(u)
+	}
+	x.drop()
+	if x.endpoint != nil {
+		x.endpoint.End()
+	}
+}
+
+// drop closes the connection to the backend.
+func (x *passage) drop() {
+	if x.up != nil {
+		x.up.close()
+		x.up = nil
+	}
+}
