@@ -13,8 +13,10 @@ type answerer interface {
 	io.Closer // at any time
 
 	// ask sends the head, and as much of the body as there is, with its end if that
-	// is whole. It tells whether any of it may have arrived.
+	// is whole. It tells whether any of it may have arrived. What cannot be sent at
+	// once is left for push, as unsent tells.
 	ask(x *exchange, whole bool) (sent bool, err error)
+	unsent() bool
 	// pass gathers a piece of the body that follows, passEnd its end; push sends it.
 	pass(data []byte)
 	passEnd(trailers []http.Field)
@@ -44,6 +46,8 @@ func (b *backend) ask(x *exchange, whole bool) (sent bool, err error) {
 	n, err := b.send()
 	return n > 0, err
 }
+
+func (b *backend) unsent() bool { return false }
 
 func (b *backend) pass(data []byte) { b.x.up = b.client.AppendData(b.x.up, data) }
 
@@ -104,10 +108,21 @@ func (b *backend) through() (wire, *buffer) {
 // done keeps the connection if another request may follow on it.
 func (b *backend) done(sound bool) {
 	x := b.x
-	if x == nil || !sound || x.cutOff || !b.client.Reusable() || len(x.in.bytes()) > 0 {
+	if x == nil || !sound || x.cutOff || !b.client.Reusable() || len(x.in.bytes()) > 0 || b.hoards() {
 		_ = b.Close()
 		return
 	}
 	b.x = nil
 	x.endpoint.put(b, time.Now(), &x.c.e.opts)
+}
+
+// hoards tells whether TLS read more off the socket than it gave out, where peek
+// does not see it; or that the endpoint ended the connection.
+func (b *backend) hoards() bool {
+	if b.wire == wire(b.TCPConn) {
+		return false
+	}
+	_ = b.SetReadDeadline(past)
+	n, err := b.wire.Read(make([]byte, 1))
+	return n > 0 || !late(err)
 }

@@ -21,7 +21,10 @@ type backendSession struct {
 	e        *endpoint
 	born     time.Time
 	all      map[uint32]*answering
-	promised int // streams that are about to be opened
+	promised int           // streams that are about to be opened
+	known    bool          // settled is closed
+	settled  chan struct{} // closed when the endpoint said how many it takes
+	ended    chan struct{} // closed when the connection has
 }
 
 // opening is a connection that is being opened, for all who wait for one.
@@ -34,20 +37,20 @@ type opening struct {
 // not read.
 const largestUnread = 64 << 10
 
-// rounds bounds how often a request that found a new connection full looks for
-// another.
-const rounds = 3
-
 var (
 	errCrowded     = &http.Error{Status: 503, Reason: "the backend takes no more requests at the moment"}
 	errUnprocessed = &http.Error{Status: 502, Reason: "the backend refused the request before it looked at it"}
 	errNoUpgrade   = &http.Error{Status: 501, Reason: "the backend of this route speaks HTTP/2, which has no upgrades"}
 )
 
+// rounds bounds how many connections one request opens that have no room for it.
+const rounds = 3
+
 // open finds a connection with room for a stream, or opens one. Whoever comes
-// meanwhile waits for that one.
+// meanwhile waits for that one; if it has no room for all, the next one is opened.
 func (e *endpoint) open(o *Options) (*answering, error) {
-	for range rounds {
+	opened := 0
+	for end := time.Now().Add(o.Connect); ; {
 		e.mu.Lock()
 		for _, s := range e.sessions {
 			if a := s.reserve(o); a != nil {
@@ -57,7 +60,12 @@ func (e *endpoint) open(o *Options) (*answering, error) {
 		}
 		op := e.opening
 		mine := op == nil
+		if opened == rounds || time.Now().After(end) {
+			e.mu.Unlock()
+			return nil, errCrowded
+		}
 		if mine {
+			opened++
 			op = &opening{done: make(chan struct{})}
 			e.opening = op
 		}
@@ -70,33 +78,60 @@ func (e *endpoint) open(o *Options) (*answering, error) {
 			return nil, op.err
 		}
 	}
-	return nil, errCrowded
 }
 
 // openSession opens a connection, and has it served until it ends.
 func (e *endpoint) openSession(o *Options) error {
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.opening = nil
+	}()
+	born := time.Now()
 	tcp, over, err := e.connect(o)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.opening = nil
 	if err != nil {
 		return err
 	}
-	s := &backendSession{e: e, born: time.Now(), all: map[uint32]*answering{}}
+	s := &backendSession{e: e, born: born, all: map[uint32]*answering{}, settled: make(chan struct{}), ended: make(chan struct{})}
 	s.init(tcp, over, o, s.act)
 	limits := o.HTTP2
 	limits.StreamWindow = min(limits.StreamWindow, largestUnread)
 	limits.ConnWindow = limits.Streams * limits.StreamWindow // or clients that do not read would keep the others waiting
 	s.h2 = h2.NewClient(limits, &s.scratch)
+	e.mu.Lock()
 	e.sessions = append(e.sessions, s)
 	e.serving.Go(s.serve)
-	return nil
+	e.mu.Unlock()
+	return s.ready(o)
+}
+
+// ready waits until the endpoint has said how many streams it takes: of those that
+// are too many it might refuse some whose body cannot be sent again.
+func (s *backendSession) ready(o *Options) error {
+	timer := time.NewTimer(time.Until(s.born.Add(o.Connect)))
+	defer timer.Stop()
+	select {
+	case <-s.settled:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.useless() {
+			s.end()
+			return errCrowded
+		}
+		return nil
+	case <-s.ended:
+		return errNotHTTP2
+	case <-timer.C:
+		s.cut()
+		return fmt.Errorf("wait for SETTINGS of endpoint: %w", os.ErrDeadlineExceeded)
+	}
 }
 
 func (s *backendSession) serve() {
 	err := s.read(s.opts.IdleFor, s.opts.IdleFor)
 	s.leave()
 	_ = s.wire.Close()
+	close(s.ended)
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
 	s.e.sessions = slices.DeleteFunc(s.e.sessions, func(other *backendSession) bool { return other == s })
@@ -104,11 +139,14 @@ func (s *backendSession) serve() {
 }
 
 // reserve returns a stream to be opened, if there is room; nil if there is none.
-// A connection that is old takes no more.
+// A connection that is old, or useless, takes no more.
 func (s *backendSession) reserve(o *Options) *answering {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.born) > o.MaxAge {
+	if !s.known {
+		return nil
+	}
+	if time.Since(s.born) > o.MaxAge || s.useless() {
 		s.end()
 	}
 	if s.err != nil || s.h2.CanOpen() <= s.promised {
@@ -117,6 +155,9 @@ func (s *backendSession) reserve(o *Options) *answering {
 	s.promised++
 	return &answering{stream: newStream(&s.session, 0), s: s}
 }
+
+// useless tells whether nothing is under way and nothing can be. mu is held.
+func (s *backendSession) useless() bool { return s.h2.CanOpen()+s.h2.Streams()+s.promised == 0 }
 
 // end opens no more streams. mu is held.
 func (s *backendSession) end() {
@@ -143,6 +184,11 @@ func (s *backendSession) cut() {
 func (s *backendSession) act(ev h2.Event) {
 	a := s.all[ev.Stream]
 	switch {
+	case ev.Kind == h2.Settings:
+		if !s.known {
+			s.known = true
+			close(s.settled)
+		}
 	case a == nil:
 		if ev.Kind == h2.Data {
 			s.h2.Consumed(ev.Stream, len(ev.Data))
@@ -208,8 +254,22 @@ func (a *answering) ask(x *exchange, whole bool) (sent bool, err error) {
 	if a.pass(x.body); whole {
 		a.passEnd(x.req.Trailers)
 	}
-	return true, a.push()
+	if a.some(); !a.unsent() {
+		_ = a.push() // if the stream is over, there may be an answer all the same
+	}
+	return true, nil
 }
+
+// some sends what there is room for.
+func (a *answering) some() {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	n, _ := a.s.h2.Send(a.id, a.gathered, false)
+	a.gathered = a.gathered[:copy(a.gathered, a.gathered[n:])]
+	a.s.say()
+}
+
+func (a *answering) unsent() bool { return len(a.gathered) > 0 }
 
 // fieldsOf are the fields of a head that was written for HTTP/1.1. Those about
 // its connection do not travel over HTTP/2.

@@ -158,7 +158,7 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 	whole := x.ended.Load()
 	sent, err := x.backend.ask(x, whole)
 	if err == nil {
-		if !whole && !x.waits {
+		if !x.waits && (!whole || x.backend.unsent()) {
 			x.beginUpload()
 		}
 		if err = x.receive(); err == nil {
@@ -171,7 +171,10 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 	if sent && !(whole && (x.safe || errors.Is(err, errUnprocessed))) {
 		return false, err
 	}
+	x.endUpload()
 	x.drop(false)
+	x.unneeded.Store(false)
+	x.cutOff = false
 	return true, err
 }
 

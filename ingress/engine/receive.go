@@ -19,6 +19,7 @@ func (x *exchange) receive() error {
 		}
 		switch p.Kind {
 		case http.GotHead:
+			x.heard = true // without waiting for it, perhaps
 			if err := x.passHead(); err != nil {
 				return err
 			}

@@ -60,7 +60,11 @@ func (s *session) read(first, idle time.Duration) error {
 		if !s.asked {
 			patience = first
 		}
-		_ = s.tcp.SetReadDeadline(time.Now().Add(patience))
+		until := time.Now().Add(patience)
+		if len(s.streams) == 0 { // whatever comes that is no request
+			until = s.quiet.Add(patience)
+		}
+		_ = s.tcp.SetReadDeadline(until)
 		s.mu.Unlock()
 		n, err := s.wire.Read(room)
 		s.mu.Lock()
@@ -75,7 +79,7 @@ func (s *session) read(first, idle time.Duration) error {
 		case !late(err):
 			s.settle() // what came with the end
 			s.fail(err)
-		case s.h2.Streams() == 0 && time.Since(s.quiet) >= patience:
+		case len(s.streams) == 0 && time.Since(s.quiet) >= patience:
 			s.h2.GoAway(h2.NoError, "the connection was idle for long")
 		}
 	}

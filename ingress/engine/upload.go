@@ -55,11 +55,17 @@ func (x *exchange) endUpload() {
 	if x.upload == nil {
 		return
 	}
-	if !x.ended.Load() {
-		x.unneeded.Store(true) // before the deadlines, which pump may be about to set anew
-		x.client.interrupt()
-		x.backend.wakePush()
+	if x.ended.Load() { // the rest is on its way, if the backend takes it
+		select {
+		case err := <-x.upload:
+			x.cutOff, x.upload = err != nil, nil
+			return
+		case <-time.After(lastWait):
+		}
 	}
+	x.unneeded.Store(true) // before the deadlines, which pump may be about to set anew
+	x.client.interrupt()
+	x.backend.wakePush()
 	x.cutOff = <-x.upload != nil
 	x.upload = nil
 }
@@ -67,7 +73,10 @@ func (x *exchange) endUpload() {
 // pump sends the rest of the body.
 func (x *exchange) pump() error {
 	b := x.backend
-	for {
+	if err := b.push(); err != nil { // of what came with the head
+		return fmt.Errorf("%w: %w", errUnwanted, err)
+	}
+	for !x.ended.Load() {
 		p, err := x.client.piece()
 		if err != nil {
 			return err
@@ -93,4 +102,5 @@ func (x *exchange) pump() error {
 			return err
 		}
 	}
+	return nil
 }
