@@ -28,10 +28,11 @@ const reopenTime = time.Second
 // not run, a client has to ask twice to be refused.
 func (f *Forwarder) Run(ctx context.Context) error {
 	if !f.families[0].logs && !f.families[1].logs {
+		<-ctx.Done()
 		return nil
 	}
 	for {
-		if err := f.offerAgain(ctx); ctx.Err() == nil {
+		if err := f.leadRefused(ctx); ctx.Err() == nil {
 			level.Warn(f.log).Log("msg", "connections that backends refuse do not go to others for a moment", "err", err)
 		}
 		select {
@@ -42,7 +43,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	}
 }
 
-func (f *Forwarder) offerAgain(ctx context.Context) error {
+func (f *Forwarder) leadRefused(ctx context.Context) error {
 	r := &retrier{forwarder: f, kernel: kernel{netns: f.kernel.netns}, tried: map[attempt]*tries{}, lately: map[netip.AddrPort]time.Time{}}
 	defer r.close()
 	for i, domain := range []int{unix.AF_INET, unix.AF_INET6} {

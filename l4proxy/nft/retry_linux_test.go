@@ -12,7 +12,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-// retries has f, on the node, offer refused connections again until the test ends or
+// retries has f, on the node, lead refused connections elsewhere until the test ends or
 // stop is called.
 func (l *lab) retries(f *Forwarder) (stop func()) {
 	t := l.t
@@ -89,7 +89,7 @@ func (l *lab) together(n int, do func()) {
 }
 
 // Where nobody takes a connection the client is refused, whether there is one
-// backend or several, and with nobody to offer it again.
+// backend or several, and with nobody to lead it elsewhere.
 func TestRefusedByAll(t *testing.T) {
 	l := newLab(t)
 	w, f := newWorld(), l.forwarder()
@@ -134,5 +134,22 @@ func TestRefusedByOneThatHasGone(t *testing.T) {
 	f.mu.Unlock()
 	if got := l.get(l.client, "tcp", vip4+":80"); got != "pod1 192.0.2.2" {
 		t.Error(got)
+	}
+}
+
+// Run ends with its context, and not before: what ends ends the speaker.
+func TestRunWithoutLog(t *testing.T) {
+	f := &Forwarder{families: [2]*family{newFamily(config.IPv4, DefaultMarkMask), newFamily(config.IPv6, DefaultMarkMask)}}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- f.Run(ctx) }()
+	select {
+	case err := <-ended:
+		t.Fatalf("ended by itself: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
