@@ -20,8 +20,10 @@ func TestLearntRoutesGoIntoTheKernel(t *testing.T) {
 		shows := func(what, want string, settled bool) {
 			t.Helper()
 			r.pass(0)
-			if got := r.shows("inbound"); got != want || r.settled != settled {
-				t.Errorf("%s: %q, settled %t, want %q", what, got, r.settled, want)
+			isSettled := false
+			r.set(func() { isSettled = r.settled })
+			if got := r.shows("inbound"); got != want || isSettled != settled {
+				t.Errorf("%s: %q, settled %t, want %q", what, got, isSettled, want)
 			}
 		}
 		says := func(s bgp.SessionState) {
