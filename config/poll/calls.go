@@ -77,6 +77,16 @@ func Accept(fd int) (conn int, peer netip.AddrPort, _ unix.Errno) {
 	}
 }
 
+// side is the address of one side of a connection, which call asks for.
+func side(fd int, call uintptr) netip.AddrPort {
+	var sa unix.RawSockaddrInet6 // as in Accept
+	size := uint32(unsafe.Sizeof(sa))
+	if _, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size))); errno != 0 {
+		return netip.AddrPort{}
+	}
+	return AddrPortOf(&sa)
+}
+
 // AddrPortOf is what the kernel wrote into sa, were it an address of IPv4.
 func AddrPortOf(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	port := func(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:]) }

@@ -43,11 +43,16 @@ func ErrnoOf(err error) unix.Errno {
 	return errno
 }
 
-// Failure is the error of a socket, which is reset by that.
+// Failure is the error of a socket, which is reset by that. One that met itself was
+// refused: where nobody listens at a port of this host, the kernel may choose the same
+// port for our side, and what is sent comes back (RFC 9293 section 3.5).
 func Failure(fd int) unix.Errno {
 	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
 		return ErrnoOf(err)
+	}
+	if mine := side(fd, unix.SYS_GETSOCKNAME); n == 0 && mine.IsValid() && mine == side(fd, unix.SYS_GETPEERNAME) {
+		return unix.ECONNREFUSED
 	}
 	return unix.Errno(n)
 }

@@ -16,7 +16,8 @@ func (x *passage) upload() (again bool, err error) {
 		x.giveUp()
 		return true, nil
 	case !x.begun:
-		again = x.sendHead()
+		x.sendHead()
+		again = true // answers are read from now on
 	case u.pending() == 0 && !x.ended && !x.waits:
 		again, err = x.sendMore()
 	}
@@ -35,7 +36,7 @@ func (x *passage) upload() (again bool, err error) {
 }
 
 // sendHead sends the head, and what came with it of the body.
-func (x *passage) sendHead() (again bool) {
+func (x *passage) sendHead() {
 	d, client := x.d, &x.up.client
 	out := d.appendRequest(d.w.out[:0], client, &x.req, x.target, x.state.trusts(d.peer))
 	out = client.AppendData(out, x.body)
@@ -46,7 +47,7 @@ func (x *passage) sendHead() (again bool) {
 	if x.waits {
 		d.await(forContinue, d.w.e.opts.Expect)
 	}
-	return x.ask(out) || !x.whole && !x.waits
+	x.ask(out)
 }
 
 // sendMore sends what came after the head.
@@ -109,14 +110,13 @@ func (x *passage) readBody() (b []byte, n int, err error) {
 }
 
 // ask sends to the backend.
-func (x *passage) ask(out []byte) (again bool) {
+func (x *passage) ask(out []byte) {
 	x.d.w.out = out[:0]
 	n, err := x.up.send(out)
-	x.sent = x.sent || n > 0
+	x.sent = x.sent || n > 0 || err == nil // what waits will go
 	if err != nil {
 		x.giveUp()
 	}
-	return err != nil
 }
 
 // giveUp is for a backend that takes no more of the request. It may have answered all
@@ -143,7 +143,7 @@ func (x *passage) awaitAnswer() {
 // download passes on what there is of the answer, and tells whether there was any.
 func (x *passage) download() (again bool, err error) {
 	u := x.up
-	if x.d.pending() > 0 || !u.readable {
+	if !x.begun || x.d.pending() > 0 || !u.readable {
 		return false, nil
 	}
 	if n := u.client.Bulk(); len(u.rest) == 0 && x.d.w.pours(&u.link, n, x.d.server.Plain()) {
@@ -242,6 +242,10 @@ func (x *passage) appendHead(out []byte, res *http.Response) []byte {
 	}
 	x.endpoint.Answer(x.d.w.now(), x.d.w.now()-x.since)
 	x.answered = true
+	if x.waits { // with a body that nobody asked for
+		x.waits = false
+		x.giveUp()
+	}
 	if x.d.w.e.leaving.Load() || !x.ended { // what is left of the request would be taken for the next one
 		server.Close()
 	}

@@ -11,6 +11,9 @@ import (
 // connect takes an idle connection if it may, else begins to open one.
 func (x *passage) connect() error {
 	w := x.d.w
+	if x.d.wary {
+		x.mayBeGone()
+	}
 	x.choose()
 	if x.tries == 0 {
 		if x.up = x.endpoint.stocks[w.number].take(w.loop.Now(), x.safe, &w.e.opts); x.up != nil {

@@ -65,6 +65,53 @@ func TestTriedAgain(t *testing.T) {
 	}
 }
 
+// TestNotTakenYet: what waits to be sent to an endpoint may have arrived when the
+// connection breaks, and counts as sent.
+func TestNotTakenYet(t *testing.T) {
+	w := new(worker)
+	x := &passage{d: &downstream{link: link{w: w}}, up: &upstream{link: link{w: w}}}
+	x.ask([]byte("POST / HTTP/1.1\r\nHost: x\r\n\r\n")) // a socket that takes nothing now
+	if x.up.pending() == 0 || x.mayTryAgain(io.EOF) {
+		t.Errorf("a POST is sent twice, %d bytes of which wait", x.up.pending())
+	}
+}
+
+// TestAnswerBeforeRequest: an endpoint that answers as soon as it has a connection is
+// heard.
+func TestAnswerBeforeRequest(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	wrote := make(chan struct{})
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(c, ok)
+		close(wrote)
+		_, _ = io.Copy(io.Discard, c)
+		_ = c.Close()
+	}()
+	r := start(t, Options{Response: 2 * time.Second}, l.Addr().String())
+	conn := dial(t, r.addr)
+	for n, of := 0, 0; n+of == 0; n, of = r.served() {
+		time.Sleep(time.Millisecond)
+	}
+	sent := make(chan struct{})
+	r.stall(sent)
+	for _, w := range r.workers {
+		w.loop.Post(func() { <-wrote }) // in the round in which the loop begins to connect
+	}
+	conn.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	close(sent)
+	if status, body, _ := conn.hears("GET"); status != 200 || body != "ok" {
+		t.Errorf("%d %q", status, body)
+	}
+}
+
 // TestStaleConnection: an idle connection that the backend closed, or that says
 // something unasked, is not used.
 func TestStaleConnection(t *testing.T) {
@@ -78,6 +125,39 @@ func TestStaleConnection(t *testing.T) {
 			}
 			r.settled(false)
 		}
+	}
+}
+
+// TestUnaskedAtOnce: what an endpoint says on an idle connection is no answer to a
+// request that comes in the same moment.
+func TestUnaskedAtOnce(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conns := make(chan net.Conn, 10)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns <- c
+			go repeat(c, []byte(ok))
+		}
+	}()
+	r := start(t, Options{Driver: Loops}, l.Addr().String())
+	conn := dial(t, r.addr)
+	conn.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	conn.hears("GET")
+	over := make(chan struct{})
+	r.stall(over)
+	conn.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, err = io.WriteString(<-conns, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")
+	close(over)
+	if status, body, _ := conn.hears("GET"); status != 200 || body != "ok" || err != nil {
+		t.Errorf("%d %q, %v", status, body, err)
 	}
 }
 

@@ -23,7 +23,7 @@ func (d *downstream) handOver(read []byte) {
 		d.stuck(err)
 	} else {
 		c := newConn(e, client, false)
-		c.in = in
+		c.in, c.asker = in, d.asker // which a client that is gone does not tell any more
 		e.own(c, c.serve)
 	}
 	d.forget()

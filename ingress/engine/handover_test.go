@@ -153,6 +153,46 @@ func TestHandedOverLeaving(t *testing.T) {
 	}
 }
 
+// stall has the loops do nothing from their present round on, until it is over.
+func (r *rig) stall(over <-chan struct{}) {
+	for _, w := range r.workers {
+		begun := make(chan struct{})
+		w.loop.Post(func() {
+			close(begun)
+			<-over
+		})
+		<-begun
+	}
+}
+
+// TestHandedOverAfterReset: of a client that is gone when it is handed over, an
+// endpoint still hears who it was.
+func TestHandedOverAfterReset(t *testing.T) {
+	heard := make(chan string, 1)
+	r := start(t, Options{})
+	r.beside(origin(t, echo), origin2(t, func(_ http.ResponseWriter, r *http.Request) {
+		heard <- r.Header.Get("X-Forwarded-For")
+	}, nil), Pool{Protocol: HTTP2})
+	conn := dial(t, r.addr)
+	for n, of := 0, 0; n+of == 0; n, of = r.served() {
+		time.Sleep(time.Millisecond)
+	}
+	gone := make(chan struct{})
+	r.stall(gone)
+	conn.say("GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
+	_ = conn.SetLinger(0)
+	_ = conn.Close()
+	close(gone)
+	select {
+	case from := <-heard:
+		if from != "127.0.0.1" {
+			t.Errorf("the endpoint heard of %q", from)
+		}
+	case <-time.After(time.Minute):
+		t.Error("the endpoint heard nothing")
+	}
+}
+
 // TestHandedOverTooLate: a connection that comes to the goroutines after all were cut
 // is cut as well.
 func TestHandedOverTooLate(t *testing.T) {

@@ -49,6 +49,33 @@ func TestLeaving(t *testing.T) {
 	}
 }
 
+// TestSlowReaderAtTheEnd: who is slow to take an answer gets all of it at the end,
+// although no request of his is under way any more.
+func TestSlowReaderAtTheEnd(t *testing.T) {
+	r := start(t, Options{Driver: Loops}, origin(t, echo))
+	conn := dial(t, r.addr)
+	conn.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	conn.hears("GET")
+	const size = 16 << 20 // more than sockets hold
+	for _, w := range r.workers {
+		w.loop.Call(t.Context(), func() {
+			for d := range w.clients {
+				if err := d.say(make([]byte, size)); err != nil || d.pending() == 0 {
+					t.Errorf("%d bytes wait, %v", d.pending(), err)
+				}
+			}
+		})
+	}
+	r.stop()
+	for !r.finishing.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(lastWait + 500*time.Millisecond) // until idle connections were closed
+	if n, err := io.Copy(io.Discard, conn.in); n != size || err != nil {
+		t.Errorf("heard %d of %d bytes, %v", n, size, err)
+	}
+}
+
 // TestGrace: what does not end in time is cut, upgraded connections too.
 func TestGrace(t *testing.T) {
 	r := start(t, Options{Grace: 300 * time.Millisecond}, upgrading(t))

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -137,6 +138,37 @@ func TestClientGoesWhileWaiting(t *testing.T) {
 		case <-time.After(time.Minute):
 			t.Fatalf("the backend is kept waiting; reset: %t", reset)
 		}
+	}
+}
+
+// TestGoneBeforeTheNextTry: a client that is gone is noticed although its request went
+// to another endpoint meanwhile.
+func TestGoneBeforeTheNextTry(t *testing.T) {
+	r := start(t, Options{Response: time.Hour}, scripted(t, "").addr, mute(t))
+	for range 2 { // one of them to the other endpoint first
+		conn := dial(t, r.addr)
+		conn.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		_ = conn.CloseWrite()
+		if _, err := io.Copy(io.Discard, conn.in); err != nil {
+			t.Error("it is kept waiting:", err)
+		}
+	}
+}
+
+// TestHalfClosedSlowReader: a client that sends no more, and does not read for a while,
+// gets all of its answer.
+func TestHalfClosedSlowReader(t *testing.T) {
+	const size = 16 << 20 // more than sockets hold
+	r := start(t, Options{}, origin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		_, _ = io.CopyN(w, zeros{}, size)
+	}))
+	conn := dial(t, r.addr)
+	conn.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	_ = conn.CloseWrite()
+	time.Sleep(lookEvery + time.Second) // until it was looked after
+	if status, body, _ := conn.hears("GET"); status != 200 || len(body) != size {
+		t.Errorf("%d, %d of %d bytes", status, len(body), size)
 	}
 }
 

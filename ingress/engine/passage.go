@@ -30,7 +30,7 @@ type passage struct {
 	size     int64 // of the body so far
 	ended    bool  // the request was read to its end
 	begun    bool  // its head was written
-	sent     bool  // the kernel took some of it
+	sent     bool  // the kernel took some of it, or will
 	asked    bool  // the kernel took all of it, or will not
 	unwanted bool  // the backend takes no more
 	heard    bool  // something came back
@@ -49,11 +49,8 @@ func (x *passage) begin() bool {
 		}
 		err = x.prepare()
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		x.end(err)
-	case x.d.wary:
-		x.mayBeGone()
 	}
 	return true
 }
@@ -171,7 +168,9 @@ func (x *passage) late(what wait) {
 	case forContinue:
 		err = x.d.say(x.appendContinue(x.d.w.out[:0]))
 	case forGone:
-		if look(x.d.fd) == gone {
+		if x.d.pending() > 0 { // it shows by taking that
+			x.mayBeGone()
+		} else if look(x.d.fd) == gone {
 			err = errClient
 		}
 	}

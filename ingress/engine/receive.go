@@ -69,6 +69,7 @@ func (x *exchange) passHead() error {
 	case x.res.Interim():
 		return x.client.interim(&x.res)
 	}
+	x.waits = false // with a body that nobody asked for
 	x.endpoint.Answer(time.Since(epoch), time.Since(x.asked))
 	err := x.client.head(&x.res, x.ended.Load())
 	x.answered = err == nil

@@ -273,6 +273,24 @@ func TestContinueBySilence(t *testing.T) {
 	}
 }
 
+// TestNoContinueAfterAnswer: a client that waits for 100 Continue and is answered at
+// once hears of it no more, however long the answer takes.
+func TestNoContinueAfterAnswer(t *testing.T) {
+	r := start(t, Options{Expect: 50 * time.Millisecond}, origin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "hello")
+		w.(http.Flusher).Flush()
+		time.Sleep(500 * time.Millisecond) // until the time for 100 Continue is over
+		_, _ = io.WriteString(w, "world")
+	}))
+	conn := dial(t, r.addr)
+	conn.say("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+	if status, body, res := conn.hears("POST"); status != 200 || body != "helloworld" || !res.Close {
+		t.Errorf("%d %q, closing: %t", status, body, res.Close)
+	}
+	conn.isClosed()
+}
+
 func TestInterimAnswers(t *testing.T) {
 	r := start(t, Options{}, origin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</x>")

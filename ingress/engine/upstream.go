@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -20,7 +21,11 @@ type upstream struct {
 	rest     []byte // of what was read
 	born     time.Time
 	free     time.Time // when it became idle
+	blind    time.Time // the round in which it was taken for a request without a look
 }
+
+// errUnasked tells that what came cannot be an answer.
+var errUnasked = errors.New("the endpoint said something before it was asked")
 
 // dial begins to open a connection.
 func (w *worker) dial(e *endpoint) (*upstream, unix.Errno) {
@@ -42,6 +47,10 @@ func (w *worker) dial(e *endpoint) (*upstream, unix.Errno) {
 func (u *upstream) Ready(ev poll.Events) {
 	u.note(ev)
 	switch {
+	case u.x != nil && ev.Readable() && u.blind.Equal(u.w.loop.Now()) && !u.sound(): // epoll told it before the request was sent
+		d := u.x.d
+		u.x.conclude(errUnasked)
+		d.run()
 	case u.x != nil:
 		u.x.d.run()
 	case ev.Readable() && !u.sound():
@@ -95,8 +104,14 @@ func (s *stock) take(now time.Time, safe bool, o *Options) *upstream {
 	for n := len(s.idle) - 1; n >= 0; n-- {
 		u := s.idle[n]
 		s.idle[n], s.idle = nil, s.idle[:n]
-		if now.Sub(u.free) < o.IdleFor && (safe && !u.readable || u.sound()) {
-			return u
+		if now.Sub(u.free) < o.IdleFor {
+			if safe && !u.readable {
+				u.blind = now
+				return u
+			}
+			if u.sound() {
+				return u
+			}
 		}
 		u.close()
 	}

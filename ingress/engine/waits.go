@@ -57,6 +57,8 @@ func (d *downstream) late(what wait) {
 		d.reset()
 	case d.x != nil:
 		d.x.late(what)
+	case d.pending() > 0: // of the last answer: see watch
+		d.await(what, lastWait)
 	case what == forRequest && len(d.in.bytes()) > 0:
 		d.refuse(errSlowHead)
 	default:
