@@ -163,6 +163,14 @@ func TestKeeps(t *testing.T) {
 			t.Errorf("%s: keeps TCP, UDP %v, want %v", a, got, want)
 		}
 	}
+	for a, want := range map[string][2]bool{ // of another port of the same endpoints
+		"10.0.0.1": {true, false}, "10.0.0.2": {true, false}, "10.0.0.4": {false, false},
+	} {
+		other := netip.AddrPortFrom(addr(a).Addr(), 8081)
+		if got := [2]bool{g.Keeps(other), udp.Keeps(other)}; got != want {
+			t.Errorf("%v: keeps TCP, UDP %v, want %v", other, got, want)
+		}
+	}
 }
 
 func TestConflict(t *testing.T) {

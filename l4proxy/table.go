@@ -83,15 +83,14 @@ func (g *Group) Pick(client netip.AddrPort) Backend {
 }
 
 // Keeps tells whether a connection of long standing to addr goes on: addr is
-// still a backend, or an endpoint that drains. A UDP flow has no end that
-// could be waited for and stays only with an endpoint that serves.
+// still a backend, or an endpoint that drains, be it at another port than before.
+// A UDP flow has no end that could be waited for and stays only with an endpoint
+// that serves, at the same port.
 func (g *Group) Keeps(addr netip.AddrPort) bool {
-	if slices.ContainsFunc(g.Backends, func(b Backend) bool { return b.Addr == addr }) {
-		return true
-	}
-	return slices.ContainsFunc(g.Draining, func(d Drain) bool {
-		return d.Addr == addr && (d.Serving || g.Key.Proto != config.UDP)
-	})
+	isUDP := g.Key.Proto == config.UDP
+	same := func(a netip.AddrPort) bool { return a == addr || !isUDP && a.Addr() == addr.Addr() }
+	return slices.ContainsFunc(g.Backends, func(b Backend) bool { return same(b.Addr) }) ||
+		slices.ContainsFunc(g.Draining, func(d Drain) bool { return same(d.Addr) && (d.Serving || !isUDP) })
 }
 
 // Allows tells whether the source ranges admit client.
