@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
@@ -199,9 +198,9 @@ type measure func(ctx context.Context, side bench.Side) (bench.Metrics, error)
 // run is an open rig.
 type run struct {
 	*bed
-	name    string
-	measure measure
-	ends    []func() error // of what was started, in order
+	name       string
+	measure    measure
+	bench.Ends // of what was started, in order
 }
 
 // stopAtEnd has a router stopped when the rig closes.
@@ -213,7 +212,7 @@ func (r *run) stopAtEnd(what *router.Router) {
 }
 
 // atEnd has something done when the rig closes, the last such thing first.
-func (r *run) atEnd(f func() error) { r.ends = append(r.ends, f) }
+func (r *run) atEnd(f func() error) { r.Ends = append(r.Ends, f) }
 
 // Measure runs one round; where it fails the logs of all processes are kept.
 func (r *run) Measure(ctx context.Context, side bench.Side, _ int) (bench.Metrics, error) {
@@ -222,16 +221,6 @@ func (r *run) Measure(ctx context.Context, side bench.Side, _ int) (bench.Metric
 		return nil, scenario.KeepFailed(r.name, r.lab.Dir, err)
 	}
 	return m, nil
-}
-
-// Close ends what was started.
-func (r *run) Close() error {
-	var errs []error
-	for _, end := range slices.Backward(r.ends) {
-		errs = append(errs, end())
-	}
-	r.ends = nil
-	return errors.Join(errs...)
 }
 
 // await calls check until it returns nil, at most so long as patience lasts; the

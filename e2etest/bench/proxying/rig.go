@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
@@ -74,7 +73,7 @@ type run struct {
 	ours   *proxy
 	beside []peer
 	half   float64 // requests per second: half of what the first peer can do; 0 if nobody has asked yet
-	ends   []func() error
+	bench.Ends
 }
 
 // peer is a proxy beside ours.
@@ -94,7 +93,7 @@ func (r *run) open(ctx context.Context, env *bench.Env) (err error) {
 	if err != nil {
 		return err
 	}
-	r.ends = append(r.ends, end)
+	r.Ends = append(r.Ends, end)
 	if r.ours, err = r.start(ctx, r.begin); err != nil {
 		return err
 	}
@@ -118,7 +117,7 @@ func (r *run) start(ctx context.Context, begin starter) (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.ends = append(r.ends, p.Stop)
+	r.Ends = append(r.Ends, p.Stop)
 	if err := awaitPort(ctx, p.addr); err != nil {
 		return nil, fmt.Errorf("%s: %w: %s", p.Name, err, p.Tail())
 	}
@@ -178,14 +177,4 @@ func (r *run) Measure(ctx context.Context, side bench.Side, _ int) (bench.Metric
 		}
 	}
 	return all, nil
-}
-
-// Close ends what was started.
-func (r *run) Close() error {
-	var errs []error
-	for _, end := range slices.Backward(r.ends) {
-		errs = append(errs, end())
-	}
-	r.ends = nil
-	return errors.Join(errs...)
 }

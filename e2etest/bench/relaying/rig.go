@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
@@ -40,7 +39,7 @@ func Rig() *bench.Rig {
 // run is an open rig.
 type run struct {
 	relay, haproxy, nginx *proxy
-	ends                  []func() error
+	bench.Ends
 }
 
 func (r *run) open(ctx context.Context, env *bench.Env) error {
@@ -53,7 +52,7 @@ func (r *run) open(ctx context.Context, env *bench.Env) error {
 		if err != nil {
 			return fmt.Errorf("backend: %w", err)
 		}
-		r.ends = append(r.ends, l.Close)
+		r.Ends = append(r.Ends, l.Close)
 		go serve(l, b)
 	}
 	for _, s := range []struct {
@@ -62,7 +61,7 @@ func (r *run) open(ctx context.Context, env *bench.Env) error {
 	}{{&r.relay, startRelay}, {&r.haproxy, startHAProxy}, {&r.nginx, startNginx}} {
 		p, err := s.begin(dir)
 		if p != nil {
-			r.ends = append(r.ends, p.Stop)
+			r.Ends = append(r.Ends, p.Stop)
 		}
 		if err != nil {
 			return err
@@ -126,14 +125,4 @@ func (r *run) all(ctx context.Context, p *proxy, begin string) (bench.Metrics, e
 		m[begin+string(k)] = perCPU
 	}
 	return m, nil
-}
-
-// Close ends what was started.
-func (r *run) Close() error {
-	var errs []error
-	for _, end := range slices.Backward(r.ends) {
-		errs = append(errs, end())
-	}
-	r.ends = nil
-	return errors.Join(errs...)
 }
