@@ -65,7 +65,7 @@ STEELYARD_LOG_LEVEL. The command line wins.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(controllerCommand(), speakerCommand(), bfdCommand(), relayCommand(), ingressCommand(), planCommand(), rebalanceCommand(), versionCommand())
+	root.AddCommand(controllerCommand(), speakerCommand(), bfdCommand(), relayCommand(), ingressCommand(), planCommand(), rebalanceCommand(), convertCommand(), versionCommand())
 	return root
 }
 

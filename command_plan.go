@@ -100,14 +100,9 @@ func (o *planFlags) run(ctx context.Context, out io.Writer, stdin io.Reader) err
 func (o *planFlags) readChange(stdin io.Reader) (change kube.PoolChange, err error) {
 	change.Delete = o.remove
 	for _, name := range o.files {
-		var data []byte
-		if name == "-" {
-			data, err = io.ReadAll(stdin)
-		} else {
-			data, err = os.ReadFile(name)
-		}
+		data, err := readManifest(name, stdin)
 		if err != nil {
-			return change, fmt.Errorf("--filename: %w", err)
+			return change, err
 		}
 		pools, err := kube.ReadPools(bytes.NewReader(data), o.namespace)
 		if err != nil {
@@ -119,6 +114,19 @@ func (o *planFlags) readChange(stdin io.Reader) (change kube.PoolChange, err err
 		change.Put = append(change.Put, pools...)
 	}
 	return change, nil
+}
+
+// readManifest reads a file that --filename names; - is standard input.
+func readManifest(name string, stdin io.Reader) (data []byte, err error) {
+	if name == "-" {
+		data, err = io.ReadAll(stdin)
+	} else {
+		data, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--filename: %w", err)
+	}
+	return data, nil
 }
 
 func printPreview(out io.Writer, p controller.Preview) error {

@@ -43,6 +43,7 @@ var laws = map[string]law{
 	"config":           {pure: true, why: "the vocabulary: everybody imports it, so it imports nobody"},
 	"config/v1beta1":   {pure: true, doors: kubeAPI, why: "the custom resources as Go types"},
 	"config/translate": {pure: true, own: []string{"config", "config/v1beta1"}, doors: kubeAPI, why: "API objects in, values and Problems out"},
+	"config/convert":   {pure: true, own: []string{"config"}, doors: join(kubeAPI, "sigs.k8s.io/yaml"), why: "manifests in, manifests out"},
 	"ipam":             {pure: true, own: []string{"config"}, why: "a fold over the ledger"},
 	"speaker/announce": {pure: true, own: []string{"config", "config/host"}, why: "what a node says is a function of what it sees"},
 	"speaker/keys":     {pure: true, why: "the secrets that speakers share, as a value"},
@@ -101,7 +102,7 @@ var laws = map[string]law{
 	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/discovery", "speaker/layer2", "speaker/bfd", "speaker/bfd/packet", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/health/check", "l4proxy/nft", "l4proxy/relay"},
 		doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the shells of a node"},
 	"ingress": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
-	"": {own: []string{"config", "config/daemon", "config/feed", "config/host", "config/kube", "config/lines", "controller", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/discovery", "speaker/fib", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/health", "l4proxy/healthport", "l4proxy/nft", "l4proxy/relay", "ingress"},
+	"": {own: []string{"config", "config/convert", "config/daemon", "config/feed", "config/host", "config/kube", "config/lines", "controller", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/discovery", "speaker/fib", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/health", "l4proxy/healthport", "l4proxy/nft", "l4proxy/relay", "ingress"},
 		doors: join(logging, metrics, "github.com/spf13/cobra", "golang.org/x/sync"), why: "main alone imports the processes"},
 }
 
