@@ -40,17 +40,18 @@ var (
 )
 
 var laws = map[string]law{
-	"config":           {pure: true, why: "the vocabulary: everybody imports it, so it imports nobody"},
-	"config/v1beta1":   {pure: true, doors: kubeAPI, why: "the custom resources as Go types"},
-	"config/translate": {pure: true, own: []string{"config", "config/v1beta1"}, doors: kubeAPI, why: "API objects in, values and Problems out"},
-	"config/convert":   {pure: true, own: []string{"config"}, doors: join(kubeAPI, "sigs.k8s.io/yaml"), why: "manifests in, manifests out"},
-	"ipam":             {pure: true, own: []string{"config"}, why: "a fold over the ledger"},
-	"speaker/announce": {pure: true, own: []string{"config", "config/host"}, why: "what a node says is a function of what it sees"},
-	"speaker/keys":     {pure: true, why: "the secrets that speakers share, as a value"},
-	"l4proxy":          {pure: true, own: []string{"config", "config/maglev"}, why: "the forwarding table is a value"},
-	"ingress/route":    {pure: true, own: []string{"config"}, why: "the routing table is a value"},
-	"ingress/balance":  {pure: true, shared: true, own: []string{"config/maglev"}, why: "whom a request goes to: time and randomness are arguments"},
-	"ingress/http":     {pure: true, why: "HTTP/1.1: bytes in, values and bytes out"},
+	"config":            {pure: true, why: "the vocabulary: everybody imports it, so it imports nobody"},
+	"config/v1beta1":    {pure: true, doors: kubeAPI, why: "the custom resources as Go types"},
+	"config/translate":  {pure: true, own: []string{"config", "config/v1beta1"}, doors: kubeAPI, why: "API objects in, values and Problems out"},
+	"config/convert":    {pure: true, own: []string{"config"}, doors: join(kubeAPI, "sigs.k8s.io/yaml"), why: "manifests in, manifests out"},
+	"ipam":              {pure: true, own: []string{"config"}, why: "a fold over the ledger"},
+	"speaker/announce":  {pure: true, own: []string{"config", "config/host"}, why: "what a node says is a function of what it sees"},
+	"speaker/keys":      {pure: true, why: "the secrets that speakers share, as a value"},
+	"l4proxy":           {pure: true, own: []string{"config", "config/maglev"}, why: "the forwarding table is a value"},
+	"ingress/route":     {pure: true, own: []string{"config"}, why: "the routing table is a value"},
+	"ingress/accesslog": {pure: true, why: "the line of a request: a record in, bytes out"},
+	"ingress/balance":   {pure: true, shared: true, own: []string{"config/maglev"}, why: "whom a request goes to: time and randomness are arguments"},
+	"ingress/http":      {pure: true, why: "HTTP/1.1: bytes in, values and bytes out"},
 
 	"ingress/http/hpack": {pure: true, why: "header compression of HTTP/2: bytes in, fields out, and back"},
 	"ingress/http/h2":    {pure: true, own: []string{"ingress/http/hpack"}, why: "HTTP/2: bytes in, events out; time is an argument"},
@@ -95,7 +96,7 @@ var laws = map[string]law{
 	"l4proxy/health": {own: []string{"config", "config/feed", "l4proxy/health/check"},
 		doors: join(metrics, "google.golang.org/grpc"), why: "checks backends by TCP, HTTP and gRPC"},
 	"ingress/cert":   {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},
-	"ingress/engine": {own: []string{"config/poll", "ingress/balance", "ingress/http", "ingress/http/h2", "ingress/http/hpack"}, doors: join(logging, "golang.org/x/sys"), why: "drives HTTP/1.1 and HTTP/2 by goroutines or loops; whom a request goes to it asks through an interface of its own"},
+	"ingress/engine": {own: []string{"config/poll", "ingress/accesslog", "ingress/balance", "ingress/http", "ingress/http/h2", "ingress/http/hpack"}, doors: join(logging, metrics, "golang.org/x/sys"), why: "drives HTTP/1.1 and HTTP/2 by goroutines or loops; whom a request goes to it asks through an interface of its own"},
 	"ingress/proxy":  {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
 
 	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},

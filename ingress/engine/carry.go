@@ -38,7 +38,7 @@ func (x *passage) upload() (again bool, err error) {
 // sendHead sends the head, and what came with it of the body.
 func (x *passage) sendHead() {
 	d, client := x.d, &x.up.client
-	out := d.appendRequest(d.w.out[:0], client, &x.req, x.target, x.state.trusts(d.peer))
+	out := d.appendRequest(d.w.out[:0], client, &x.req, x.target, x.record.ID, x.state.trusts(d.peer))
 	out = client.AppendData(out, x.body)
 	if x.whole {
 		out = client.AppendEnd(out, x.req.Trailers)
@@ -171,6 +171,7 @@ func (x *passage) pourDown(n int64) (again bool, err error) {
 	moved, err, failed := d.w.pour(&u.link, &d.link, n)
 	u.client.Skip(int64(moved))
 	d.server.Passed(int64(moved))
+	x.note.bytes += int64(moved)
 	switch {
 	case failed != nil:
 		return false, lost(failed)
@@ -196,6 +197,7 @@ func (x *passage) digest(b []byte, ended bool) error {
 		case http.GotHead:
 			out = x.appendHead(out, res)
 		case http.Data:
+			x.note.bytes += int64(len(p.Data))
 			out = d.server.AppendData(out, p.Data)
 		case http.End:
 			x.over = true
@@ -241,7 +243,7 @@ func (x *passage) appendHead(out []byte, res *http.Response) []byte {
 		return out
 	}
 	x.endpoint.Answer(x.d.w.now(), x.d.w.now()-x.since)
-	x.answered = true
+	x.answered, x.status = true, res.Status
 	if x.waits { // with a body that nobody asked for
 		x.waits = false
 		x.giveUp()

@@ -35,6 +35,7 @@ type Config struct {
 
 // Pool is who can serve what routes lead to it.
 type Pool struct {
+	Name      string // in logs, such as namespace/service:port
 	Endpoints []netip.AddrPort
 	Protocol  Protocol    // that they speak
 	TLS       *BackendTLS // by which they are met; nil: none

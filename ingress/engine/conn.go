@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"github.com/steelyard-lb/steelyard/ingress/accesslog"
 	"github.com/steelyard-lb/steelyard/ingress/http"
 	"github.com/steelyard-lb/steelyard/ingress/http/h2"
 )
@@ -160,6 +161,7 @@ func (c *conn) cut() {
 func (c *conn) refuse(err error) {
 	level.Debug(c.e.opts.Logger).Log("msg", "request refused", "peer", c.from, "err", err)
 	c.server.Close()
+	c.e.book.refused(time.Now(), &c.asker, accesslog.HTTP11, err)
 	status, text := verdict(err)
 	c.write(c.server.AppendAnswer(nil, status, text, serverField))
 	c.linger()

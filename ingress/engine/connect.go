@@ -15,7 +15,7 @@ func (x *passage) connect() error {
 		x.mayBeGone()
 	}
 	x.choose()
-	if x.tries == 0 {
+	if x.failures == 0 {
 		if x.up = x.endpoint.stocks[w.number].take(w.loop.Now(), x.safe, &w.e.opts); x.up != nil {
 			x.up.x = x
 			return nil
@@ -39,6 +39,7 @@ func (x *passage) choose() {
 	x.since = x.d.w.now()
 	x.endpoint = x.pool.pick(before, x.d.w.loop.Now())
 	x.endpoint.Begin()
+	x.tries++
 }
 
 // opened goes on once it is known whether a connection was opened.
@@ -56,6 +57,7 @@ func (x *passage) opened() (again bool, err error) {
 
 // refused passes over an endpoint that takes no connection for a while.
 func (x *passage) refused(errno unix.Errno) error {
+	x.d.w.book.unconnected.Add(1)
 	if !ours(errno) {
 		x.endpoint.eject(x.d.w.loop.Now())
 	}

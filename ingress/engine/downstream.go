@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/config/poll"
+	"github.com/steelyard-lb/steelyard/ingress/accesslog"
 	"github.com/steelyard-lb/steelyard/ingress/http"
 	"github.com/steelyard-lb/steelyard/ingress/http/h2"
 )
@@ -47,6 +48,7 @@ func (w *worker) begin(fd int, peer netip.AddrPort, port string) {
 		return
 	}
 	w.clients[d] = struct{}{}
+	w.book.open(d.proto).Add(1)
 	w.came = true
 	w.e.ended.Add(1)
 	d.await(forRequest, w.e.opts.Header)
@@ -171,6 +173,7 @@ func (d *downstream) refuse(err error) {
 	d.until[forRequest] = 0
 	d.server.Close()
 	d.phase = leaving
+	d.w.book.refused(d.w.loop.Now(), &d.asker, accesslog.HTTP11, err)
 	status, text := verdict(err)
 	if d.say(d.server.AppendAnswer(d.w.out[:0], status, text, serverField)) != nil {
 		d.close()
@@ -242,6 +245,7 @@ func (d *downstream) close() {
 	if x := d.x; x != nil {
 		d.x = nil
 		x.release(false)
+		d.w.book.end(&x.note, d.w.loop.Now(), x.pool, x.endpoint, errClient)
 		d.w.give(x)
 	}
 	d.forget()
@@ -253,6 +257,7 @@ func (d *downstream) forget() {
 	d.w.loop.Stop(&d.Timer)
 	d.w.reclaimBuffer(&d.in)
 	delete(d.w.clients, d)
+	d.w.book.open(d.proto).Add(-1)
 	d.w.e.ended.Done()
 }
 

@@ -24,6 +24,8 @@ type Engine struct {
 	workers   []*worker     // none if the driver is by goroutines
 	faults    chan error    // why a listener or a loop cannot go on
 	tls       *tls.Config   // asks the newest state
+	log       *accessLog    // nil: there is none
+	book      book          // of goroutines
 	turns     chan struct{} // has as many as handshakes may compute at once
 	applying  sync.Mutex
 	state     atomic.Pointer[state] // nil until the first Apply
@@ -48,6 +50,8 @@ func New(opts Options) (*Engine, error) {
 	lim, addrs := opts.Limits, slices.Concat(opts.Listen, opts.ListenTLS)
 	e := &Engine{opts: opts, conns: map[*conn]struct{}{}, room: max(lim.Head, lim.Trailer+2, lim.Extension+64, largeBuffer)}
 	e.work.New = func() any { return new(work) }
+	e.log = newAccessLog(opts.AccessLog)
+	e.book.log = e.log
 	e.tls = &tls.Config{GetConfigForClient: e.newest}
 	e.turns = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	e.faults = make(chan error, len(addrs)+1)
@@ -62,6 +66,11 @@ func New(opts Options) (*Engine, error) {
 	if opts.Driver == Loops {
 		if err := e.makeLoops(); err != nil {
 			return nil, errors.Join(err, e.Close())
+		}
+	}
+	if opts.Registerer != nil {
+		if err := opts.Registerer.Register(metrics{e}); err != nil {
+			return nil, errors.Join(fmt.Errorf("metrics: %w", err), e.Close())
 		}
 	}
 	return e, nil
@@ -117,6 +126,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer refuse()
 	running, stop := context.WithCancel(background)
 	defer stop()
+	defer e.keepLog()()
 	endLoops := e.runLoops(running, stop)
 	var serving sync.WaitGroup
 	for _, l := range e.listeners {

@@ -9,12 +9,14 @@ import (
 	"github.com/go-kit/log/level"
 	"golang.org/x/sys/unix"
 
+	"github.com/steelyard-lb/steelyard/ingress/accesslog"
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
 // exchange is one request on its way.
 type exchange struct {
 	*work
+	note
 	c        *conn // that the request came on
 	client   requester
 	req      *http.Request
@@ -46,11 +48,14 @@ type exchange struct {
 func (c *conn) exchange() (onward bool) {
 	x := &exchange{work: c.e.borrow(), c: c, client: c, req: &c.req, asks: &c.asks, state: c.e.state.Load()}
 	c.down = x.down
+	x.open(versionOf(x.req))
+	var err error
 	defer func() {
+		x.shut(err)
 		x.down, c.down = c.down, nil
 		c.e.give(x.work)
 	}()
-	err := x.serve()
+	err = x.serve()
 	switch {
 	case err == nil:
 	case x.answered: // it is too late to say so
@@ -66,6 +71,18 @@ func (c *conn) exchange() (onward bool) {
 		return false
 	}
 	return true
+}
+
+// open notes that the request has begun, and shut that it is over; its memory is of
+// the work.
+func (x *exchange) open(version accesslog.Protocol) {
+	x.text = x.noted
+	x.c.e.book.begin(&x.note, time.Now(), &x.c.asker, x.req, version)
+}
+
+func (x *exchange) shut(err error) {
+	x.c.e.book.end(&x.note, time.Now(), x.pool, x.endpoint, err)
+	x.noted = x.text[:0]
 }
 
 // serve serves the request, or tells why there is no answer, or none to its end.
@@ -88,6 +105,7 @@ func (x *exchange) addr() string {
 // fail answers a request that no backend answered.
 func (x *exchange) fail(err error) {
 	_ = x.collect()
+	x.says(err, x.req.Method)
 	x.client.answer(err, x.ended.Load())
 }
 
@@ -97,6 +115,7 @@ func (x *exchange) run() error {
 	}
 	again, err := x.try(nil)
 	for n := 1; again && n < attempts; n++ {
+		x.c.e.book.retries.Add(1)
 		level.Debug(x.c.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
 		again, err = x.try(x.endpoint)
 	}
@@ -152,6 +171,7 @@ func (x *exchange) weigh(data []byte) error {
 func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 	x.choose(avoid)
 	if x.backend, err = x.connect(avoid == nil); err != nil {
+		x.c.e.book.unconnected.Add(1)
 		return true, err
 	}
 	x.asks.set(x.backend)
@@ -180,7 +200,7 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 
 // appendRequest appends the head of the request for a client.
 func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
-	return x.c.appendRequest(dst, client, x.req, x.target, x.state.trusts(x.c.peer))
+	return x.c.appendRequest(dst, client, x.req, x.target, x.record.ID, x.state.trusts(x.c.peer))
 }
 
 // choose counts the request at an endpoint.
@@ -191,6 +211,7 @@ func (x *exchange) choose(avoid *endpoint) {
 	x.asked = time.Now()
 	x.endpoint = x.pool.pick(avoid, x.asked)
 	x.endpoint.Begin()
+	x.tries++
 }
 
 // connect takes an idle connection if it may, else opens one.

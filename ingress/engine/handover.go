@@ -37,20 +37,23 @@ func (x *passage) handOver() {
 	client, err := d.detach()
 	server, failed := x.up.detach()
 	delete(d.w.servers, x.up)
-	d.x = nil
+	noted, pool := x.note, x.pool
+	d.x, x.note = nil, note{} // whose text goes along
 	d.w.give(x)
 	if err := errors.Join(err, failed); err != nil {
 		d.stuck(err)
 		closeOpen(client, server)
 		endpoint.End()
+		d.w.book.end(&noted, d.w.loop.Now(), pool, endpoint, err)
 	} else {
 		c := newConn(e, client, false)
 		c.in = buffer{b: up, w: len(up)}
-		t := &exchange{work: e.borrow(), c: c, client: c, asks: &c.asks, endpoint: endpoint, backend: &backend{TCPConn: server, wire: server}}
+		t := &exchange{work: e.borrow(), note: noted, pool: pool, c: c, client: c, asks: &c.asks, endpoint: endpoint, backend: &backend{TCPConn: server, wire: server}}
 		c.asks.set(t.backend)
 		e.own(c, func() {
-			_ = t.tunnel(server, &buffer{b: down, w: len(down)})
+			err := t.tunnel(server, &buffer{b: down, w: len(down)})
 			t.release(false)
+			t.shut(err)
 			e.give(t.work)
 		})
 	}

@@ -25,8 +25,8 @@ type asker struct {
 }
 
 // appendRequest appends the head of a request for target, with what the backend is
-// to know of the one who asked, whose word about that may be trusted.
-func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, target []byte, trusted bool) []byte {
+// to know of the one who asked, whose word about that may be trusted. Without an id of the request one is made.
+func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, target, id []byte, trusted bool) []byte {
 	drop := mine
 	if trusted {
 		drop &^= claims
@@ -52,7 +52,11 @@ func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, 
 	dst = append(dst, "X-Real-Ip: "...)
 	dst = append(dst, realIP(r.Get(http.XRealIP), trusted, a.from)...)
 	dst = append(dst, "\r\nX-Request-Id: "...)
-	dst = appendRequestID(dst, r.Get(http.XRequestID))
+	if len(id) > 0 {
+		dst = append(dst, id...)
+	} else {
+		dst = appendRequestID(dst, r.Get(http.XRequestID))
+	}
 	return http.EndHead(append(dst, "\r\n"...))
 }
 
@@ -63,11 +67,14 @@ func realIP(said []byte, trusted bool, peer string) string {
 	return peer
 }
 
+// mostRequestID is how long an id of a request may be.
+const mostRequestID = 128
+
 // appendRequestID appends the client's own if it is short and plain, else a
 // random one.
 func appendRequestID(dst, own []byte) []byte {
 	odd := func(r rune) bool { return r <= ' ' || r > '~' }
-	if n := len(own); n > 0 && n <= 128 && bytes.IndexFunc(own, odd) < 0 {
+	if n := len(own); n > 0 && n <= mostRequestID && bytes.IndexFunc(own, odd) < 0 {
 		return append(dst, own...)
 	}
 	for range 2 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"github.com/steelyard-lb/steelyard/ingress/accesslog"
 	"github.com/steelyard-lb/steelyard/ingress/http"
 	"github.com/steelyard-lb/steelyard/ingress/http/h2"
 	"github.com/steelyard-lb/steelyard/ingress/http/hpack"
@@ -190,12 +191,18 @@ func accepts(list []http.Field, key []byte) bool {
 func (a *asking) exchange() {
 	if a.refused != nil {
 		level.Debug(a.c.e.opts.Logger).Log("msg", "request refused", "peer", a.c.from, "err", a.refused)
+		a.c.e.book.refused(time.Now(), &a.c.asker, accesslog.HTTP2, a.refused)
 		a.answer(a.refused, false)
 		return
 	}
 	x := &exchange{work: a.c.e.borrow(), c: a.c, client: a, req: &a.req, asks: &a.asks, state: a.c.e.state.Load()}
-	defer a.c.e.give(x.work)
-	switch err := x.serve(); {
+	x.open(accesslog.HTTP2)
+	err := x.serve()
+	defer func() {
+		x.shut(err)
+		a.c.e.give(x.work)
+	}()
+	switch {
 	case err == nil:
 		a.reset(h2.NoError) // if the client is not at its end: nobody needs the rest
 	case x.answered:

@@ -116,9 +116,12 @@ func (e *Engine) own(c *conn, serve func()) {
 		c.cut() // it comes of a loop, too late
 	}
 	e.mu.Unlock()
+	open := e.book.open(c.proto)
+	open.Add(1)
 	e.ended.Go(func() {
 		defer func() {
 			c.leave()
+			open.Add(-1)
 			e.mu.Lock()
 			delete(e.conns, c)
 			e.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"github.com/steelyard-lb/steelyard/ingress/accesslog"
 	"github.com/steelyard-lb/steelyard/ingress/cert"
 )
 
@@ -87,10 +88,23 @@ func alone(ctx context.Context, args []string) error {
 	flags.StringVar((*string)(&opts.Driver), "engine", string(Goroutines), "driver: loop or goroutine")
 	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
 	hosts := flags.Int("hosts", 0, "know so many hosts of 10 paths each, host-0.test/1024 and so on, anew at each SIGHUP; 0: everything goes to the backends")
+	logFile := flags.String("access-log", "", "file to write a line to for each request; empty: none")
+	logFormat := flags.String("access-log-format", string(accesslog.Logfmt), "logfmt, json or combined")
 	flags.DurationVar(&opts.Drain, "drain", 0, "go on accepting so long after SIGTERM")
 	flags.DurationVar(&opts.Grace, "grace", 20*time.Second, "then wait so long for what is under way")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *logFile != "" {
+		f, err := os.OpenFile(*logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if opts.AccessLog.Format, err = accesslog.ParseFormat(*logFormat); err != nil {
+			return err
+		}
+		opts.AccessLog.Writer = f
 	}
 	made, err := cert.SelfMade(time.Now())
 	if err != nil {

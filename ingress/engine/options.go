@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
 	"github.com/steelyard-lb/steelyard/ingress/http/h2"
@@ -25,8 +26,12 @@ type Options struct {
 	Listen    []string // addresses; ":8080" is every address, both families
 	ListenTLS []string // addresses for HTTPS
 	Logger    log.Logger
-	Limits    http.Limits // of heads; default [http.DefaultLimits]
-	HTTP2     h2.Limits   // of connections of HTTP/2; extended CONNECT is taken
+	AccessLog AccessLog
+	// Registerer has the metrics registered; nil: they are not shown.
+	Registerer prometheus.Registerer
+
+	Limits http.Limits // of heads; default [http.DefaultLimits]
+	HTTP2  h2.Limits   // of connections of HTTP/2; extended CONNECT is taken
 
 	// The end: for Drain, go on accepting, with each answer closing its
 	// connection, while the rest of the world learns that we leave; then, for Grace

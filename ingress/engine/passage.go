@@ -12,6 +12,7 @@ import (
 
 // passage is one request on its way through a loop.
 type passage struct {
+	note
 	d        *downstream
 	req      http.Request
 	state    *state
@@ -21,7 +22,7 @@ type passage struct {
 	endpoint *endpoint     // the one asked last
 	up       *upstream     // the connection to it; nil if there is none
 	since    time.Duration // since epoch, when it was asked
-	tries    int           // connections that failed
+	failures int           // of connections
 
 	large    bool  // the head takes more than a small buffer
 	safe     bool  // the request may be sent again
@@ -43,10 +44,12 @@ type passage struct {
 func (x *passage) begin() bool {
 	x.state = x.d.w.e.state.Load()
 	var err error
-	if x.pool, x.target, err = x.state.lead(&x.req); err == nil {
-		if !x.pool.plain {
-			return false
-		}
+	if x.pool, x.target, err = x.state.lead(&x.req); err == nil && !x.pool.plain {
+		return false
+	}
+	w := x.d.w
+	w.book.begin(&x.note, w.loop.Now(), &x.d.asker, &x.req, versionOf(&x.req))
+	if err == nil {
 		err = x.prepare()
 	}
 	if err != nil {
@@ -136,7 +139,7 @@ func (x *passage) carry() (again bool, err error) {
 // mayTryAgain tells whether another connection may be tried after an error: only if
 // nothing was sent, or the method is safe and no byte came back.
 func (x *passage) mayTryAgain(err error) bool {
-	if x.tries+1 >= attempts || x.heard || errors.Is(err, errClient) || errors.Is(err, errNoAnswer) {
+	if x.failures+1 >= attempts || x.heard || errors.Is(err, errClient) || errors.Is(err, errNoAnswer) {
 		return false
 	}
 	return !x.sent || x.safe && x.whole
@@ -188,7 +191,8 @@ func (x *passage) conclude(err error) {
 	level.Debug(x.d.w.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
 	x.drop()
 	x.d.endWaits()
-	x.tries++
+	x.d.w.book.retries.Add(1)
+	x.failures++
 	x.begun, x.sent, x.asked, x.unwanted = false, false, false, false
 }
 
@@ -198,6 +202,7 @@ func (x *passage) end(err error) {
 	x.release(err == nil)
 	d.x = nil
 	defer d.w.give(x)
+	defer func() { d.w.book.end(&x.note, d.w.loop.Now(), x.pool, x.endpoint, err) }()
 	if err != nil {
 		level.Debug(d.w.e.opts.Logger).Log("msg", "request failed", "peer", d.from, "addr", x.addr(), "err", err)
 	}
@@ -223,6 +228,7 @@ func (x *passage) fail(err error) error {
 	if x.d.w.e.leaving.Load() || !x.ended {
 		server.Close()
 	}
+	x.says(err, x.req.Method)
 	status, text := verdict(err)
 	return x.d.say(server.AppendAnswer(x.d.w.out[:0], status, text, serverField))
 }

@@ -25,6 +25,7 @@ func (x *exchange) receive() error {
 			}
 			continue
 		case http.Data:
+			x.note.bytes += int64(len(p.Data))
 			if err := x.client.data(p.Data); err != nil {
 				return err
 			}
@@ -72,7 +73,9 @@ func (x *exchange) passHead() error {
 	x.waits = false // with a body that nobody asked for
 	x.endpoint.Answer(time.Since(epoch), time.Since(x.asked))
 	err := x.client.head(&x.res, x.ended.Load())
-	x.answered = err == nil
+	if err == nil {
+		x.answered, x.status = true, x.res.Status
+	}
 	return err
 }
 

@@ -28,6 +28,7 @@ type place struct {
 }
 
 type pool struct {
+	name      string
 	endpoints []*endpoint
 	plain     bool          // they speak HTTP/1.1 without TLS, as loops do
 	balance   *balance.Pool // of the same, in the same order
@@ -42,6 +43,7 @@ func newState(cfg Config, before *state, loops int) *state {
 		if t := cfg.Pools[i].TLS; t != nil {
 			at.secure, at.tls = true, *t
 		}
+		s.pools[i].name = cfg.Pools[i].Name
 		s.pools[i].plain = at.protocol == HTTP1 && !at.secure
 		spec := balance.Spec{Policy: cfg.Pools[i].Policy}
 		for _, at.addr = range cfg.Pools[i].Endpoints {

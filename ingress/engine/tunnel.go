@@ -14,24 +14,26 @@ func (x *exchange) tunnel(backend wire, answered *buffer) error {
 		defer close(done)
 		x.carry(backend, client, asked)
 	}()
-	x.carry(client, backend, answered)
+	x.note.bytes += x.carry(client, backend, answered)
 	<-done
 	return nil
 }
 
 // carry moves bytes one way, those that were read already first. When that way
 // ended, the other one has the time that is given to a silent client; when it
-// broke, both end.
-func (x *exchange) carry(to, from wire, first *buffer) {
-	_, err := to.Write(first.bytes())
+// broke, both end. It tells how many bytes it moved.
+func (x *exchange) carry(to, from wire, first *buffer) (moved int64) {
+	n, err := to.Write(first.bytes())
 	first.use(len(first.bytes()))
 	if err == nil {
-		_, err = io.Copy(to, from)
+		moved, err = io.Copy(to, from)
 	}
+	moved += int64(n)
 	if err != nil || to.CloseWrite() != nil {
 		_ = to.Close()
 		_ = from.Close()
-		return
+		return moved
 	}
 	_ = to.SetReadDeadline(time.Now().Add(x.c.e.opts.Client))
+	return moved
 }

@@ -9,6 +9,8 @@ type work struct {
 	body []byte // of the request, as far as it came with the head
 	up   []byte // for the backend
 	down []byte // for the client
+
+	noted []byte // of the request, for the access log
 }
 
 // keptMemory bounds what is kept for the next request.
@@ -21,7 +23,7 @@ func (e *Engine) borrow() *work { return e.work.Get().(*work) }
 func (e *Engine) give(w *work) {
 	w.in.r, w.in.w = 0, 0
 	w.body, w.up, w.down = w.body[:0], w.up[:0], w.down[:0]
-	if len(w.in.b)+cap(w.body)+cap(w.up)+cap(w.down) <= keptMemory {
+	if len(w.in.b)+cap(w.body)+cap(w.up)+cap(w.down)+cap(w.noted) <= keptMemory {
 		e.work.Put(w)
 	}
 }

@@ -30,6 +30,7 @@ type worker struct {
 	servers map[*upstream]struct{}
 	sweeper alarm // while there are idle connections to endpoints
 	came    bool  // a client lately
+	book    book
 
 	// Memory of whoever has his turn; nothing stays in it.
 	in, out []byte
@@ -48,7 +49,7 @@ func newWorker(e *Engine, number int) (*worker, error) {
 		return nil, err
 	}
 	w := &worker{e: e, number: number, loop: loop, clients: map[*downstream]struct{}{}, servers: map[*upstream]struct{}{}, in: make([]byte, e.room+streamSize)}
-	w.sweeper.Owner = w
+	w.sweeper.Owner, w.book.log = w, e.log
 	w.newPipe()
 	return w, nil
 }
@@ -170,9 +171,9 @@ func (w *worker) give(x *passage) {
 		return
 	}
 	if x.large { // its head, which was given up, and what is made from that
-		x.req, x.body = http.Request{}, nil
+		x.req, x.body, x.note.text = http.Request{}, nil, nil
 	}
-	*x = passage{req: x.req, body: x.body[:0]}
+	*x = passage{req: x.req, body: x.body[:0], note: note{text: x.note.text}}
 	w.passages = append(w.passages, x)
 }
 

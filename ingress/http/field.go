@@ -25,10 +25,12 @@ const (
 	ProxyAuthenticate
 	ProxyAuthorization
 	ProxyConnection
+	Referer
 	ServerName // the field Server
 	TE
 	TransferEncoding
 	Upgrade
+	UserAgent
 	XForwardedFor
 	XForwardedHost
 	XForwardedPort
@@ -66,8 +68,8 @@ var known = byLength(map[ID]string{
 	Connection: "connection", ContentLength: "content-length", Date: "date", Expect: "expect",
 	Forwarded: "forwarded", Host: "host", HTTP2Settings: "http2-settings", KeepAlive: "keep-alive",
 	Proxy: "proxy", ProxyAuthenticate: "proxy-authenticate", ProxyAuthorization: "proxy-authorization",
-	ProxyConnection: "proxy-connection", ServerName: "server", TE: "te", TransferEncoding: "transfer-encoding",
-	Upgrade: "upgrade", XForwardedFor: "x-forwarded-for", XForwardedHost: "x-forwarded-host",
+	ProxyConnection: "proxy-connection", Referer: "referer", ServerName: "server", TE: "te", TransferEncoding: "transfer-encoding",
+	Upgrade: "upgrade", UserAgent: "user-agent", XForwardedFor: "x-forwarded-for", XForwardedHost: "x-forwarded-host",
 	XForwardedPort: "x-forwarded-port", XForwardedProto: "x-forwarded-proto", XRealIP: "x-real-ip",
 	XRequestID: "x-request-id",
 })

@@ -85,7 +85,7 @@ func engineWith(dir string, s speech, more ...string) (*proxy, error) {
 	}
 	if knows("access-log") {
 		p.log = accessLog(filepath.Join(dir, "engine.access"))
-		flags = append(flags, "-access-log", string(p.log))
+		flags = append(flags, "-access-log", string(p.log), "-access-log-format", "combined") // as nginx has it
 	}
 	cmd := exec.Command(binary)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU()), aloneVar+"="+strings.Join(append(flags, more...), " "))
