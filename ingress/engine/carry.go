@@ -94,7 +94,7 @@ func (x *passage) readBody() (b []byte, n int, err error) {
 	switch {
 	case !d.readable:
 		return rest, 0, nil
-	case len(rest) == 0 && d.w.pours(&d.link, bulk, u.client.Plain()):
+	case len(rest) == 0 && d.w.pours(&d.link, &u.link, bulk, u.client.Plain()):
 		n, err, failed := d.w.pour(&d.link, &u.link, bulk)
 		d.server.Skip(int64(n))
 		u.client.Passed(int64(n))
@@ -146,7 +146,7 @@ func (x *passage) download() (again bool, err error) {
 	if !x.begun || x.d.pending() > 0 || !u.readable {
 		return false, nil
 	}
-	if n := u.client.Bulk(); len(u.rest) == 0 && x.d.w.pours(&u.link, n, x.d.server.Plain()) {
+	if n := u.client.Bulk(); len(u.rest) == 0 && x.d.w.pours(&u.link, &x.d.link, n, x.d.server.Plain()) {
 		return x.pourDown(n)
 	}
 	most := pieceSize

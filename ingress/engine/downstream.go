@@ -1,8 +1,8 @@
 package engine
 
 import (
+	"crypto/tls"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -38,19 +38,25 @@ const (
 	lingering       // what still comes is thrown away
 )
 
-// begin serves a new client.
-func (w *worker) begin(fd int, peer netip.AddrPort, port string) {
-	d := &downstream{link: link{w: w, fd: fd}, asker: asker{peer: peer.Addr(), from: peer.Addr().String(), port: port, proto: "http"}, server: http.NewServer(w.e.opts.Limits), fresh: true}
+// begin serves a new client, which is counted already, without TLS or over it.
+func (w *worker) begin(fd int, from asker, over *tls.Conn) {
+	d := &downstream{link: link{w: w, fd: fd, over: over}, asker: from, server: http.NewServer(w.e.opts.Limits), fresh: over == nil}
 	d.alarm.Owner = d
 	if err := w.loop.Add(fd, d); err != nil {
 		_ = unix.Close(fd)
+		w.e.ended.Done()
 		return
+	}
+	if over != nil { // what it read with the handshake is nothing that epoll tells
+		under(over).link, d.readable = &d.link, true
 	}
 	w.clients[d] = struct{}{}
 	w.came = true
-	w.e.ended.Add(1)
 	d.await(forRequest, w.e.opts.Header)
-	if w.e.finishing.Load() {
+	switch {
+	case w.over:
+		d.reset()
+	case w.e.finishing.Load():
 		d.hurry()
 	}
 }
@@ -203,6 +209,13 @@ func lost(err error) error {
 // would reset it, and the client might never see the answer.
 func (d *downstream) linger() (again bool) {
 	if d.phase == leaving {
+		if d.over != nil {
+			if d.farewell() != nil {
+				d.close()
+				return false
+			}
+			return true
+		}
 		if unix.Shutdown(d.fd, unix.SHUT_WR) != nil {
 			d.close()
 			return false
@@ -233,6 +246,7 @@ func (d *downstream) hurry() {
 // reset ends a connection so that the client notices that it did not get all.
 func (d *downstream) reset() {
 	if d.fd >= 0 {
+		d.over = nil // which says nothing
 		poll.ResetOnClose(d.fd)
 		d.close()
 	}
@@ -244,8 +258,18 @@ func (d *downstream) close() {
 		x.release(false)
 		d.w.give(x)
 	}
+	_ = d.farewell() // to a client that may be gone
 	d.forget()
 	d.shut()
+}
+
+// gone tells whether the client ended the connection. Under TLS there may be unread
+// bytes, which say so themselves, before the end.
+func (d *downstream) gone() bool {
+	if d.over != nil {
+		return finished(d.fd)
+	}
+	return look(d.fd) == gone
 }
 
 // forget is for a connection that the loop has no more.

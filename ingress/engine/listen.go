@@ -106,7 +106,11 @@ func refuseNew(l *net.TCPListener) error {
 // begin serves a new connection.
 func (e *Engine) begin(tcp *net.TCPConn, secure bool) {
 	c := newConn(e, tcp, secure)
-	e.own(c, c.serve)
+	if secure {
+		e.own(c, c.meet)
+	} else {
+		e.own(c, c.serve)
+	}
 }
 
 // own has a goroutine serve a connection, which is closed then.

@@ -79,6 +79,11 @@ func (e *Engine) runLoops(running context.Context, stop func()) (ended func() er
 	}
 }
 
+// nextWorker is the one whose turn it is to get a connection.
+func (e *Engine) nextWorker() *worker {
+	return e.workers[e.joined.Add(1)%uint32(len(e.workers))]
+}
+
 // inLoops has something done by each loop, soon.
 func (e *Engine) inLoops(do func(*worker)) {
 	for _, w := range e.workers {

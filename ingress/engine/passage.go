@@ -170,7 +170,7 @@ func (x *passage) late(what wait) {
 	case forGone:
 		if x.d.pending() > 0 { // it shows by taking that
 			x.mayBeGone()
-		} else if look(x.d.fd) == gone {
+		} else if x.d.gone() {
 			err = errClient
 		}
 	}

@@ -30,6 +30,7 @@ type worker struct {
 	servers map[*upstream]struct{}
 	sweeper alarm // while there are idle connections to endpoints
 	came    bool  // a client lately
+	over    bool  // all connections are cut, and those that come late
 
 	// Memory of whoever has his turn; nothing stays in it.
 	in, out []byte
@@ -116,6 +117,7 @@ func (w *worker) hurry() {
 
 // cut ends all connections.
 func (w *worker) cut() {
+	w.over = true
 	if n := len(w.clients); n > 0 {
 		level.Info(w.e.opts.Logger).Log("msg", "cutting connections that did not end in time", "open", n)
 	}
