@@ -23,8 +23,24 @@ import (
 // is an exchange as a request over HTTP/1.1 is.
 type clientSession struct {
 	session
-	c    *conn
-	busy sync.WaitGroup // goroutines of streams
+	c     *conn
+	busy  sync.WaitGroup // goroutines of streams
+	heads int            // what the heads of requests that are not over take; mu guards it
+}
+
+// mostHeads bounds that: a head that came as a few bytes, for it was compressed, may
+// take 64 KiB and more.
+const mostHeads = 1 << 20
+
+// weigh counts the head of one more request, if there is room for it.
+func (s *clientSession) weigh(h *h2.Head) (weight int, ok bool) {
+	const field = 64 // beside its bytes
+	weight = len(h.Method) + len(h.Authority) + len(h.Path) + len(h.Protocol) + size(h.Fields) + field*len(h.Fields)
+	if s.heads > 0 && s.heads+weight > mostHeads {
+		return 0, false
+	}
+	s.heads += weight
+	return weight, true
 }
 
 // http2 serves a connection that speaks HTTP/2, until its end.
@@ -75,7 +91,9 @@ func (s *clientSession) act(ev h2.Event) {
 func (s *clientSession) begin(ev h2.Event) {
 	s.asked = true
 	s.borrow()
-	if len(s.streams) >= 2*int(s.opts.HTTP2.Streams) {
+	weight, ok := s.weigh(ev.Head)
+	if !ok || len(s.streams) >= 2*int(s.opts.HTTP2.Streams) {
+		s.heads -= weight
 		s.h2.Reset(ev.Stream, h2.RefusedStream)
 		return
 	}
@@ -85,8 +103,16 @@ func (s *clientSession) begin(ev h2.Event) {
 	s.streams[ev.Stream] = a.stream
 	s.busy.Go(func() {
 		a.exchange()
-		s.forget(a.stream)
+		s.forget(a.stream, weight)
 	})
+}
+
+// forget drops a request that nobody is about any more.
+func (s *clientSession) forget(st *stream, weight int) {
+	s.session.forget(st)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heads -= weight
 }
 
 // hurry has the client open no more streams, and ends the connection when those

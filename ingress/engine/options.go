@@ -79,6 +79,9 @@ const (
 	lookEvery = 2 * time.Second
 	// lastWait is what is left of the patience with idle connections at the end.
 	lastWait = time.Second
+	// lostAfter is how long an endpoint of HTTP/2 may leave unacknowledged, in the sense
+	// of TCP, what it is sent.
+	lostAfter = 10 * time.Second
 	// lingerFor is how long what a client still sends is thrown away, so that it
 	// reads the answer that it did not wait for before its connection is reset.
 	lingerFor = 2 * time.Second
