@@ -64,7 +64,7 @@ func (d *door) accept(most int) (more bool) {
 		switch {
 		case errno == 0:
 			d.w.e.ended.Add(1)
-			d.w.begin(fd, newAsker(client.Addr(), d.port), nil)
+			d.w.begin(fd, newAsker(client.Addr(), d.port), nil, false)
 		case errno == unix.EAGAIN:
 			return false
 		case errno == unix.ECONNABORTED: // that one is gone

@@ -3,7 +3,6 @@ package engine
 import (
 	"crypto/tls"
 	"fmt"
-	"time"
 
 	"github.com/go-kit/log/level"
 	"golang.org/x/sys/unix"
@@ -25,8 +24,10 @@ type downstream struct {
 	phase  phase
 	queued bool // it has its turn later
 
-	alarm
-	until [waits]time.Duration // since epoch, when a wait is over; 0: there is none
+	two  *trunk // what serves HTTP/2; nil: it speaks HTTP/1.1
+	ripe bool   // others had their turn: what was gathered is to be sent
+
+	timing
 }
 
 // phase is how far a client's connection is.
@@ -39,7 +40,7 @@ const (
 )
 
 // begin serves a new client, which is counted already, without TLS or over it.
-func (w *worker) begin(fd int, from asker, over *tls.Conn) {
+func (w *worker) begin(fd int, from asker, over *tls.Conn, two bool) {
 	d := &downstream{link: link{w: w, fd: fd, over: over}, asker: from, server: http.NewServer(w.e.opts.Limits), fresh: over == nil}
 	d.alarm.Owner = d
 	if err := w.loop.Add(fd, d); err != nil {
@@ -49,6 +50,9 @@ func (w *worker) begin(fd int, from asker, over *tls.Conn) {
 	}
 	if over != nil { // what it read with the handshake is nothing that epoll tells
 		under(over).link, d.readable = &d.link, true
+	}
+	if two {
+		d.two = newTrunk(d)
 	}
 	w.clients[d] = struct{}{}
 	w.came = true
@@ -64,13 +68,14 @@ func (w *worker) begin(fd int, from asker, over *tls.Conn) {
 // Ready goes on with what happened to the client.
 func (d *downstream) Ready(ev poll.Events) {
 	if ev == 0 {
-		d.queued = false
+		d.queued, d.ripe = false, true
 	}
 	d.note(ev)
 	if ev.Ended() && d.x != nil {
 		d.x.mayBeGone()
 	}
 	d.run()
+	d.ripe = false
 }
 
 // run goes on as far as it goes.
@@ -80,6 +85,11 @@ func (d *downstream) run() {
 			return
 		}
 	}
+	d.later()
+}
+
+// later goes on when others had their turn.
+func (d *downstream) later() {
 	if d.fd >= 0 && !d.queued {
 		d.queued = true
 		d.w.loop.Later(d)
@@ -91,6 +101,8 @@ func (d *downstream) step() (again bool) {
 	switch {
 	case d.x != nil:
 		return d.x.step()
+	case d.two != nil && d.phase == serving:
+		return d.two.step()
 	case d.push() != nil:
 		d.close()
 		return false
@@ -108,8 +120,10 @@ func (d *downstream) next() (again bool) {
 	if d.fresh {
 		var two bool
 		if two, d.fresh = h2.IsPreface(came); two {
-			d.handOver(came)
-			return false
+			if d.two = newTrunk(d); d.w.e.finishing.Load() {
+				d.two.hurry()
+			}
+			return true
 		}
 	}
 	if len(came) > 0 && !d.fresh {
@@ -118,7 +132,8 @@ func (d *downstream) next() (again bool) {
 		p, err := d.server.Next(came, &x.req)
 		d.in.use(p.Used)
 		if p.Kind == http.GotHead {
-			d.begun, d.x, x.d = false, x, d
+			d.begun, d.x = false, x
+			x.d, x.c, x.w, x.timing, x.from = d, d, d.w, &d.timing, &d.asker
 			d.until[forRequest] = 0
 			if !x.begin() {
 				d.x = nil
@@ -192,7 +207,7 @@ func (d *downstream) say(b []byte) error {
 
 // push sends what is pending.
 func (d *downstream) push() error {
-	err := d.flush()
+	err := d.link.flush()
 	d.watch()
 	return lost(err)
 }
@@ -237,6 +252,10 @@ func (d *downstream) linger() (again bool) {
 // hurry has a connection on which nothing is under way end soon. What a client sent
 // in the last moment is served.
 func (d *downstream) hurry() {
+	if d.two != nil && d.phase == serving {
+		d.two.hurry()
+		return
+	}
 	if at := &d.until[forRequest]; *at != 0 && !d.begun {
 		*at = min(*at, d.w.now()+lastWait)
 		d.w.arm(&d.alarm, *at)
@@ -257,6 +276,9 @@ func (d *downstream) close() {
 		d.x = nil
 		x.release(false)
 		d.w.give(x)
+	}
+	if d.two != nil {
+		d.two.end()
 	}
 	_ = d.farewell() // to a client that may be gone
 	d.forget()

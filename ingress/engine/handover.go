@@ -87,10 +87,10 @@ func (c *conn) join(w *worker) {
 		level.Warn(c.e.opts.Logger).Log("msg", "connection cannot be given to a loop", "peer", c.from, "err", err)
 		return
 	}
-	over, e, from := c.wire.(*tls.Conn), c.e, c.asker
+	over, e, from, two := c.wire.(*tls.Conn), c.e, c.asker, c.two
 	c.wire, under(over).TCPConn = nil, nil
 	e.ended.Add(1)
-	if !w.loop.Post(func() { w.begin(fd, from, over) }) {
+	if !w.loop.Post(func() { w.begin(fd, from, over, two) }) {
 		_ = unix.Close(fd)
 		e.ended.Done()
 	}

@@ -20,7 +20,8 @@ import (
 )
 
 // clientSession is the server's side of HTTP/2. Each stream has a goroutine, and
-// is an exchange as a request over HTTP/1.1 is.
+// is an exchange as a request over HTTP/1.1 is. With a loop, see trunk, only those have
+// that ask what loops cannot.
 type clientSession struct {
 	session
 	c     *conn
@@ -90,7 +91,9 @@ func (s *clientSession) act(ev h2.Event) {
 // be open: those of streams that are over, or were reset, count until they ended.
 func (s *clientSession) begin(ev h2.Event) {
 	s.asked = true
-	s.borrow()
+	if s.poke == nil {
+		s.borrow()
+	}
 	weight, ok := s.weigh(ev.Head)
 	if !ok || len(s.streams) >= 2*int(s.opts.HTTP2.Streams) {
 		s.heads -= weight
@@ -101,7 +104,9 @@ func (s *clientSession) begin(ev h2.Event) {
 	a.ended = ev.End
 	a.refused = a.adopt(ev)
 	s.streams[ev.Stream] = a.stream
-	s.busy.Go(func() {
+	s.busy.Add(1)
+	s.c.e.ended.Go(func() {
+		defer s.busy.Done()
 		a.exchange()
 		s.forget(a.stream, weight)
 	})

@@ -75,12 +75,12 @@ type wire interface {
 	SetReadDeadline(time.Time) error
 }
 
-// meet does the handshake, and has served what the client speaks over TLS: HTTP/1.1
-// by a loop, if there are any.
+// meet does the handshake, and has a loop serve what the client speaks over TLS, if
+// there are any.
 func (c *conn) meet() {
 	switch {
 	case !c.secure():
-	case len(c.e.workers) > 0 && !c.two:
+	case len(c.e.workers) > 0:
 		c.join(c.e.nextWorker())
 	default:
 		c.serve()

@@ -7,6 +7,8 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config/poll"
 	"github.com/steelyard-lb/steelyard/ingress/http"
+	"github.com/steelyard-lb/steelyard/ingress/http/h2"
+	"github.com/steelyard-lb/steelyard/ingress/http/hpack"
 )
 
 const (
@@ -34,13 +36,18 @@ type worker struct {
 
 	// Memory of whoever has his turn; nothing stays in it.
 	in, out []byte
+	frames  []byte // in, of clients that speak HTTP/2: others are read from meanwhile
 	res     http.Response
+	export  []http.Field
+	fields  []hpack.Field
+	scratch h2.Scratch
 	pipe    poll.Pipe // none: see newPipe
 
 	// Memory for whoever needs it for a while.
 	passages []*passage
 	buffers  [][]byte // of smallBuffer bytes
 	rests    [][]byte // for what could not be sent at once
+	branches []*branch
 }
 
 func newWorker(e *Engine, number int) (*worker, error) {
@@ -48,7 +55,7 @@ func newWorker(e *Engine, number int) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{e: e, number: number, loop: loop, clients: map[*downstream]struct{}{}, servers: map[*upstream]struct{}{}, in: make([]byte, e.room+streamSize)}
+	w := &worker{e: e, number: number, loop: loop, clients: map[*downstream]struct{}{}, servers: map[*upstream]struct{}{}, in: make([]byte, e.room+streamSize), frames: make([]byte, streamSize+pieceSize+1<<10)}
 	w.sweeper.Owner = w
 	w.newPipe()
 	return w, nil
@@ -172,9 +179,9 @@ func (w *worker) give(x *passage) {
 		return
 	}
 	if x.large { // its head, which was given up, and what is made from that
-		x.req, x.body = http.Request{}, nil
+		x.req, x.body, x.text = http.Request{}, nil, nil
 	}
-	*x = passage{req: x.req, body: x.body[:0]}
+	*x = passage{req: x.req, body: x.body[:0], text: x.text[:0]}
 	w.passages = append(w.passages, x)
 }
 
