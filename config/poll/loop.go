@@ -55,6 +55,7 @@ type Loop struct {
 	clock  int // timerfd: ticks while there are timers
 	owners []owner
 	later  []Handler
+	spare  []Handler // memory for later, which is empty
 	timers wheel
 
 	events [batch]unix.EpollEvent
@@ -246,10 +247,12 @@ func (l *Loop) wait() error {
 // goOn calls those that wanted to be called later, before this round.
 func (l *Loop) goOn() {
 	now := l.later
-	l.later = nil
+	l.later = l.spare[:0]
 	for _, h := range now {
 		h.Ready(0)
 	}
+	clear(now)
+	l.spare = now
 }
 
 func (l *Loop) runLast() {

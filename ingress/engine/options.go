@@ -16,7 +16,7 @@ type Driver string
 // The drivers do the same, in the eyes of others.
 const (
 	Goroutines Driver = "goroutine" // one, or some, for each connection
-	Loops      Driver = "loop"      // event loops, one for each processor, with goroutines for TLS and HTTP/2
+	Loops      Driver = "loop"      // event loops, one for each processor, with goroutines for handshakes and for endpoints that speak TLS or HTTP/2
 )
 
 // Options say how to serve. Zero values mean the defaults given.
