@@ -59,10 +59,14 @@ func (l *link) receive(b []byte) (n int, more bool, err error) {
 	return n, n == len(b) || l.wary, nil
 }
 
+// mostPending is how much may wait to be sent over TLS before nothing more is read,
+// which may have to be answered: more than anybody has sent at once.
+const mostPending = 4 * streamSize
+
 // decrypt reads once from TLS, which may have to answer, of what came with one record
 // or with others before.
 func (l *link) decrypt(b []byte) (int, error) {
-	if l.pending() > streamSize { // it asks for answers and does not take them
+	if l.pending() > mostPending { // it asks for answers and does not take them
 		return 0, nil
 	}
 	n, err := l.over.Read(b)

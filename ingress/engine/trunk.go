@@ -73,7 +73,7 @@ func (t *trunk) move() (again bool, err error) {
 			return again, err
 		}
 	}
-	if d.readable && !t.h2.Stalled() && !t.h2.Done() {
+	if d.readable && d.pending() <= mostPending && !t.h2.Stalled() && !t.h2.Done() {
 		return t.read()
 	}
 	t.rest()
