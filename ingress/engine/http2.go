@@ -352,17 +352,22 @@ func (a *asking) flush() error {
 func (a *asking) answer(err error, _ bool) {
 	status, reason := verdict(err)
 	text := http.AppendText(nil, status, reason)
-	a.respond(status, []hpack.Field{
+	a.respond(status, textFields(text), string(a.req.Method) == "HEAD")
+	if a.send(text) == nil {
+		_ = a.finish(nil)
+	}
+	a.reset(h2.NoError)
+}
+
+// textFields are those of an answer of our own.
+func textFields(text []byte) []hpack.Field {
+	return []hpack.Field{
 		serverName,
 		{Name: []byte("content-type"), Value: []byte("text/plain; charset=utf-8")},
 		{Name: []byte("x-content-type-options"), Value: []byte("nosniff")},
 		{Name: []byte("cache-control"), Value: []byte("no-store")},
 		{Name: []byte("content-length"), Value: strconv.AppendInt(nil, int64(len(text)), 10)},
-	}, string(a.req.Method) == "HEAD")
-	if a.send(text) == nil {
-		_ = a.finish(nil)
 	}
-	a.reset(h2.NoError)
 }
 
 func (a *asking) gone() bool {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"slices"
-	"strconv"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
 	"github.com/steelyard-lb/steelyard/ingress/http/hpack"
@@ -148,13 +147,7 @@ func (b *branch) answer(err error, _ bool) error {
 	status, reason := verdict(err)
 	text := http.AppendText(nil, status, reason)
 	head := b.x != nil && string(b.x.req.Method) == "HEAD"
-	b.respond(status, []hpack.Field{
-		serverName,
-		{Name: []byte("content-type"), Value: []byte("text/plain; charset=utf-8")},
-		{Name: []byte("x-content-type-options"), Value: []byte("nosniff")},
-		{Name: []byte("cache-control"), Value: []byte("no-store")},
-		{Name: []byte("content-length"), Value: strconv.AppendInt(nil, int64(len(text)), 10)},
-	}, head)
+	b.respond(status, textFields(text), head)
 	if b.whole = head; !head {
 		b.held = text
 		b.end(nil)
