@@ -55,6 +55,7 @@ type Loop struct {
 	clock  int // timerfd: ticks while there are timers
 	owners []owner
 	later  []Handler
+	spare  []Handler // memory for later, which is empty
 	timers wheel
 
 	events [batch]unix.EpollEvent
@@ -170,36 +171,40 @@ func (l *Loop) forget(fd int) {
 // that could go on for ever.
 func (l *Loop) Later(h Handler) { l.later = append(l.later, h) }
 
-// Post has f called by the loop. Anyone may post at any time; a loop that is
-// closed calls nobody.
-func (l *Loop) Post(f func()) {
+// Post has f called by the loop, and tells whether it will be. Anyone may post at any
+// time; a loop that ended, or was closed, calls nobody.
+func (l *Loop) Post(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return
+		return false
 	}
 	l.posted = append(l.posted, f)
 	if len(l.posted) == 1 {
 		_, _ = unix.Write(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // in any byte order it is not 0
 	}
+	return true
 }
 
 // Call has f called by the loop, as [Loop.Post], and waits until that was done or ctx
-// ends. The loop itself must not call it.
+// ends. One that ended does not. The loop itself must not call it.
 func (l *Loop) Call(ctx context.Context, f func()) {
 	done := make(chan struct{})
-	l.Post(func() {
+	if !l.Post(func() {
 		defer close(done)
 		f()
-	})
+	}) {
+		return
+	}
 	select {
 	case <-done:
 	case <-ctx.Done():
 	}
 }
 
-// Run serves until ctx ends.
+// Run serves until ctx ends. It calls all that was posted, then, and nobody later.
 func (l *Loop) Run(ctx context.Context) error {
+	defer l.runLast()
 	defer context.AfterFunc(ctx, func() { l.Post(func() {}) })()
 	for round := 1; ctx.Err() == nil; round++ {
 		if err := l.wait(); err != nil {
@@ -242,10 +247,19 @@ func (l *Loop) wait() error {
 // goOn calls those that wanted to be called later, before this round.
 func (l *Loop) goOn() {
 	now := l.later
-	l.later = nil
+	l.later = l.spare[:0]
 	for _, h := range now {
 		h.Ready(0)
 	}
+	clear(now)
+	l.spare = now
+}
+
+func (l *Loop) runLast() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.runPosted()
 }
 
 func (l *Loop) runPosted() {

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -459,5 +460,28 @@ func TestConnectionEndsBeforeTheStream(t *testing.T) {
 	a.s.cut()
 	if a.open(&h2.Head{Method: []byte("GET"), Scheme: []byte("http"), Path: []byte("/"), Authority: []byte("x")}, true) == nil {
 		t.Error("a stream was opened on a connection that is over")
+	}
+}
+
+// TestLostSoon: a connection of HTTP/2 to an endpoint ends soon if nobody acknowledges
+// what is sent.
+func TestLostSoon(t *testing.T) {
+	r := start(t, Options{})
+	r.lead(Pool{Protocol: HTTP2}, origin2(t, echo, nil))
+	if status, _ := r.do(client(t), "GET", "/", ""); status != 200 {
+		t.Fatal(status)
+	}
+	for _, e := range r.state.Load().endpoints {
+		e.mu.Lock()
+		raw, err := e.sessions[0].tcp.SyscallConn()
+		e.mu.Unlock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got int
+		_ = raw.Control(func(fd uintptr) { got, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT) })
+		if time.Duration(got)*time.Millisecond != lostAfter || err != nil {
+			t.Errorf("%d ms, %v", got, err)
+		}
 	}
 }

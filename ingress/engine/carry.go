@@ -19,9 +19,9 @@ func (x *passage) upload() (again bool, err error) {
 		x.sendHead()
 		again = true // answers are read from now on
 	case u.pending() == 0 && !x.ended && !x.waits:
-		again, err = x.sendMore()
+		again, err = x.c.sendMore(x)
 	}
-	until := &x.d.until[forBackend]
+	until := &x.until[forBackend]
 	switch {
 	case err != nil || x.asked:
 	case u.pending() == 0 && x.ended:
@@ -30,29 +30,29 @@ func (x *passage) upload() (again bool, err error) {
 	case u.pending() == 0:
 		*until = 0
 	case *until == 0:
-		x.d.await(forBackend, x.d.w.e.opts.Between)
+		x.await(forBackend, x.w.e.opts.Between)
 	}
 	return again, err
 }
 
 // sendHead sends the head, and what came with it of the body.
 func (x *passage) sendHead() {
-	d, client := x.d, &x.up.client
-	out := d.appendRequest(d.w.out[:0], client, &x.req, x.target, x.record.ID, x.state.trusts(d.peer))
+	client := &x.up.client
+	out := x.from.appendRequest(x.w.out[:0], client, &x.req, x.target, x.record.ID, x.state.trusts(x.from.peer))
 	out = client.AppendData(out, x.body)
 	if x.whole {
 		out = client.AppendEnd(out, x.req.Trailers)
 	}
 	x.begun = true
 	if x.waits {
-		d.await(forContinue, d.w.e.opts.Expect)
+		x.await(forContinue, x.w.e.opts.Expect)
 	}
 	x.ask(out)
 }
 
 // sendMore sends what came after the head.
-func (x *passage) sendMore() (again bool, err error) {
-	d, until := x.d, &x.d.until[forBody]
+func (d *downstream) sendMore(x *passage) (again bool, err error) {
+	until := &d.until[forBody]
 	b, n, err := x.readBody()
 	switch {
 	case err != nil:
@@ -94,7 +94,7 @@ func (x *passage) readBody() (b []byte, n int, err error) {
 	switch {
 	case !d.readable:
 		return rest, 0, nil
-	case len(rest) == 0 && d.w.pours(&d.link, bulk, u.client.Plain()):
+	case len(rest) == 0 && d.w.pours(&d.link, &u.link, bulk, u.client.Plain()):
 		n, err, failed := d.w.pour(&d.link, &u.link, bulk)
 		d.server.Skip(int64(n))
 		u.client.Passed(int64(n))
@@ -111,7 +111,7 @@ func (x *passage) readBody() (b []byte, n int, err error) {
 
 // ask sends to the backend.
 func (x *passage) ask(out []byte) {
-	x.d.w.out = out[:0]
+	x.w.out = out[:0]
 	n, err := x.up.send(out)
 	x.sent = x.sent || n > 0 || err == nil // what waits will go
 	if err != nil {
@@ -123,7 +123,7 @@ func (x *passage) ask(out []byte) {
 // the same, or tells why it did not when it is read from.
 func (x *passage) giveUp() {
 	x.unwanted, x.asked = true, true
-	x.d.until[forBackend], x.d.until[forBody] = 0, 0
+	x.until[forBackend], x.until[forBody] = 0, 0
 	x.up.readable, x.up.wary = true, true
 	x.up.discard()
 	x.awaitAnswer()
@@ -132,26 +132,28 @@ func (x *passage) giveUp() {
 // awaitAnswer bounds the time until something of the answer comes. The time for the
 // first of it begins when the backend has all of the request.
 func (x *passage) awaitAnswer() {
-	o := &x.d.w.e.opts
+	o := &x.w.e.opts
 	patience := o.Response
 	if x.answered {
 		patience = o.Between
 	}
-	x.d.await(forAnswer, patience)
+	x.await(forAnswer, patience)
 }
 
 // download passes on what there is of the answer, and tells whether there was any.
 func (x *passage) download() (again bool, err error) {
 	u := x.up
-	if !x.begun || x.d.pending() > 0 || !u.readable {
+	if !x.begun || x.c.pending() > 0 || !u.readable {
 		return false, nil
 	}
-	if n := u.client.Bulk(); len(u.rest) == 0 && x.d.w.pours(&u.link, n, x.d.server.Plain()) {
+	if n := u.client.Bulk(); x.d != nil && len(u.rest) == 0 && x.w.pours(&u.link, &x.d.link, n, x.d.server.Plain()) {
 		return x.pourDown(n)
 	}
 	most := pieceSize
 	if x.answered {
-		most = streamSize
+		if most = x.c.takes(streamSize); most == 0 {
+			return false, nil
+		}
 	}
 	b, n, err := u.readOn(u.rest, most)
 	ended := err == io.EOF
@@ -185,8 +187,8 @@ func (x *passage) pourDown(n int64) (again bool, err error) {
 
 // digest passes on what was read of an answer, which may be the last of it.
 func (x *passage) digest(b []byte, ended bool) error {
-	d, u := x.d, x.up
-	out, res := d.w.out[:0], &d.w.res
+	u, res := x.up, &x.w.res
+	x.w.out = x.w.out[:0]
 	for p := (http.Piece{Kind: http.Data}); p.Kind == http.Data || p.Kind == http.GotHead; {
 		var err error
 		if p, err = u.client.Next(b, res); err != nil {
@@ -195,13 +197,13 @@ func (x *passage) digest(b []byte, ended bool) error {
 		b = b[p.Used:]
 		switch p.Kind {
 		case http.GotHead:
-			out = x.appendHead(out, res)
+			x.passHead(res)
 		case http.Data:
-			x.note.bytes += int64(len(p.Data))
-			out = d.server.AppendData(out, p.Data)
+			x.bytes += int64(len(p.Data))
+			x.c.data(p.Data)
 		case http.End:
 			x.over = true
-			out = d.server.AppendEnd(out, res.Trailers)
+			x.c.end(res.Trailers)
 		}
 	}
 	if u.rest = append(u.rest[:0], b...); len(b) == 0 {
@@ -212,10 +214,9 @@ func (x *passage) digest(b []byte, ended bool) error {
 			return err
 		}
 		x.over = true
-		out = d.server.AppendEnd(out, nil)
+		x.c.end(nil)
 	}
-	d.w.out = out[:0]
-	if err := d.say(out); err != nil {
+	if err := x.c.flush(); err != nil {
 		return err
 	}
 	if u.client.Switched() {
@@ -224,42 +225,36 @@ func (x *passage) digest(b []byte, ended bool) error {
 	if x.asked {
 		x.awaitAnswer()
 	}
-	if d.until[forGone] != 0 {
-		d.await(forGone, lookEvery)
+	if x.until[forGone] != 0 {
+		x.await(forGone, lookEvery)
 	}
 	return nil
 }
 
-// appendHead passes on the head of an answer, interim or final.
-func (x *passage) appendHead(out []byte, res *http.Response) []byte {
-	server := &x.d.server
+// passHead passes on the head of an answer, interim or final.
+func (x *passage) passHead(res *http.Response) {
 	switch {
 	case res.Status == 100:
-		return x.appendContinue(out)
+		x.proceed()
+		return
 	case res.Interim():
-		if server.TakesInterim() {
-			out = http.EndHead(server.AppendResponse(out, res, 0))
-		}
-		return out
+		x.c.interim(res)
+		return
 	}
-	x.endpoint.Answer(x.d.w.now(), x.d.w.now()-x.since)
+	x.endpoint.Answer(x.w.now(), x.w.now()-x.since)
 	x.answered, x.status = true, res.Status
 	if x.waits { // with a body that nobody asked for
 		x.waits = false
 		x.giveUp()
 	}
-	if x.d.w.e.leaving.Load() || !x.ended { // what is left of the request would be taken for the next one
-		server.Close()
-	}
-	return appendResponse(out, server, res)
+	x.c.head(res, x.ended)
 }
 
-// appendContinue has a client that waits for 100 Continue send its body.
-func (x *passage) appendContinue(out []byte) []byte {
-	if !x.waits {
-		return out
+// proceed has a client that waits for 100 Continue send its body.
+func (x *passage) proceed() {
+	if x.waits {
+		x.waits = false
+		x.until[forContinue] = 0
+		x.c.proceed()
 	}
-	x.waits = false
-	x.d.until[forContinue] = 0
-	return x.d.server.AppendContinue(out)
 }

@@ -19,7 +19,7 @@ import (
 type conn struct {
 	*net.TCPConn
 	asker
-	wire   wire // the same, or TLS over it
+	wire   wire // the same, or TLS over it; nil: a loop has it
 	two    bool // it speaks HTTP/2
 	fresh  bool // too little came without TLS to tell
 	broken bool // it must not look as if it ended in order
@@ -52,9 +52,6 @@ func newConn(e *Engine, tcp *net.TCPConn, secure bool) *conn {
 
 // serve serves the connection to its end.
 func (c *conn) serve() {
-	if c.proto == "https" && !c.secure() {
-		return
-	}
 	if !c.two {
 		c.http1()
 	}
@@ -144,7 +141,7 @@ func (c *conn) hurry() {
 // leave closes the connection, over TLS with a word of farewell, without which the
 // client could not tell the end from a cut (RFC 8446 section 6.1).
 func (c *conn) leave() {
-	if !c.broken {
+	if c.wire != nil && !c.broken {
 		_ = c.wire.Close()
 	}
 	_ = c.Close()

@@ -10,8 +10,8 @@ import (
 
 // connect takes an idle connection if it may, else begins to open one.
 func (x *passage) connect() error {
-	w := x.d.w
-	if x.d.wary {
+	w := x.w
+	if x.d != nil && x.d.wary {
 		x.mayBeGone()
 	}
 	x.choose()
@@ -26,7 +26,7 @@ func (x *passage) connect() error {
 		return x.refused(errno)
 	}
 	x.up, up.x = up, x
-	x.d.await(forConnect, w.e.opts.Connect)
+	x.await(forConnect, w.e.opts.Connect)
 	return nil
 }
 
@@ -36,8 +36,8 @@ func (x *passage) choose() {
 	if before != nil {
 		before.End()
 	}
-	x.since = x.d.w.now()
-	x.endpoint = x.pool.pick(before, x.d.w.loop.Now())
+	x.since = x.w.now()
+	x.endpoint = x.pool.pick(before, x.w.loop.Now())
 	x.endpoint.Begin()
 	x.tries++
 }
@@ -50,7 +50,7 @@ func (x *passage) opened() (again bool, err error) {
 	if errno := poll.Failure(x.up.fd); errno != 0 {
 		return false, x.refused(errno)
 	}
-	x.d.until[forConnect] = 0
+	x.until[forConnect] = 0
 	x.up.opening = false
 	return true, nil
 }
@@ -59,7 +59,7 @@ func (x *passage) opened() (again bool, err error) {
 func (x *passage) refused(errno unix.Errno) error {
 	x.d.w.book.unconnected.Add(1)
 	if !ours(errno) {
-		x.endpoint.eject(x.d.w.loop.Now())
+		x.endpoint.eject(x.w.loop.Now())
 	}
 	f := &failure{errRefused, fmt.Errorf("connect to endpoint: %w", errno)}
 	if errno.Timeout() {

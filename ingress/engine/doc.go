@@ -6,10 +6,11 @@
 // its head, so that a backend may answer before it has read everything. A request is
 // an exchange between a requester and an answerer.
 //
-// By event loops, one for each processor, what is HTTP/1.1 without TLS on both sides:
-// a request is a passage between a downstream and an upstream of one worker, whose
-// goroutine alone touches them. The rest is served by goroutines; where that shows
-// only in what a client sends, its connection is handed over to one.
+// By event loops, one for each processor, what is for endpoints of HTTP/1.1 without
+// TLS: a request is a passage between a caller, which is a downstream or a branch of
+// its trunk, and an upstream of one worker, whose goroutine alone touches them. The
+// rest is served by goroutines; where that shows only in what a client sends, one of
+// them gets its stream, or over HTTP/1.1 its connection.
 //
 // What a request depends on, a [Config], is one immutable value behind one
 // pointer. [Engine.Apply] swaps it; requests under way keep what they began with,

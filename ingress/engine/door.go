@@ -32,16 +32,12 @@ type door struct {
 
 // takeOver has the loop have the socket of a listener, which is closed.
 func (w *worker) takeOver(l *net.TCPListener) error {
-	raw, err := l.SyscallConn()
-	if err != nil {
-		return err
-	}
 	d := &door{w: w, addr: l.Addr(), port: strconv.Itoa(l.Addr().(*net.TCPAddr).Port), fd: -1}
 	d.retry.Owner = d
 	w.doors = append(w.doors, d)
-	var failed error
-	err = raw.Control(func(fd uintptr) { d.fd, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
-	if err := errors.Join(err, failed, l.Close()); err != nil {
+	var err error
+	d.fd, err = duplicate(l)
+	if err := errors.Join(err, l.Close()); err != nil {
 		return fmt.Errorf("listener %v: %w", d.addr, err)
 	}
 	return w.loop.Add(d.fd, d)
@@ -67,7 +63,8 @@ func (d *door) accept(most int) (more bool) {
 		fd, client, errno := poll.Accept(d.fd)
 		switch {
 		case errno == 0:
-			d.w.begin(fd, client, d.port)
+			d.w.e.ended.Add(1)
+			d.w.begin(fd, newAsker(client.Addr(), d.port), nil, false)
 		case errno == unix.EAGAIN:
 			return false
 		case errno == unix.ECONNABORTED: // that one is gone

@@ -1,9 +1,8 @@
 package engine
 
 import (
+	"crypto/tls"
 	"fmt"
-	"net/netip"
-	"time"
 
 	"github.com/go-kit/log/level"
 	"golang.org/x/sys/unix"
@@ -26,8 +25,10 @@ type downstream struct {
 	phase  phase
 	queued bool // it has its turn later
 
-	alarm
-	until [waits]time.Duration // since epoch, when a wait is over; 0: there is none
+	two  *trunk // what serves HTTP/2; nil: it speaks HTTP/1.1
+	ripe bool   // others had their turn: what was gathered is to be sent
+
+	timing
 }
 
 // phase is how far a client's connection is.
@@ -39,20 +40,29 @@ const (
 	lingering       // what still comes is thrown away
 )
 
-// begin serves a new client.
-func (w *worker) begin(fd int, peer netip.AddrPort, port string) {
-	d := &downstream{link: link{w: w, fd: fd}, asker: asker{peer: peer.Addr(), from: peer.Addr().String(), port: port, proto: "http"}, server: http.NewServer(w.e.opts.Limits), fresh: true}
+// begin serves a new client, which is counted already, without TLS or over it.
+func (w *worker) begin(fd int, from asker, over *tls.Conn, two bool) {
+	d := &downstream{link: link{w: w, fd: fd, over: over}, asker: from, server: http.NewServer(w.e.opts.Limits), fresh: over == nil}
 	d.alarm.Owner = d
 	if err := w.loop.Add(fd, d); err != nil {
 		_ = unix.Close(fd)
+		w.e.ended.Done()
 		return
+	}
+	if over != nil { // what it read with the handshake is nothing that epoll tells
+		under(over).link, d.readable = &d.link, true
+	}
+	if two {
+		d.two = newTrunk(d)
 	}
 	w.clients[d] = struct{}{}
 	w.book.open(d.proto).Add(1)
 	w.came = true
-	w.e.ended.Add(1)
 	d.await(forRequest, w.e.opts.Header)
-	if w.e.finishing.Load() {
+	switch {
+	case w.over:
+		d.reset()
+	case w.e.finishing.Load():
 		d.hurry()
 	}
 }
@@ -60,13 +70,14 @@ func (w *worker) begin(fd int, peer netip.AddrPort, port string) {
 // Ready goes on with what happened to the client.
 func (d *downstream) Ready(ev poll.Events) {
 	if ev == 0 {
-		d.queued = false
+		d.queued, d.ripe = false, true
 	}
 	d.note(ev)
 	if ev.Ended() && d.x != nil {
 		d.x.mayBeGone()
 	}
 	d.run()
+	d.ripe = false
 }
 
 // run goes on as far as it goes.
@@ -76,6 +87,11 @@ func (d *downstream) run() {
 			return
 		}
 	}
+	d.later()
+}
+
+// later goes on when others had their turn.
+func (d *downstream) later() {
 	if d.fd >= 0 && !d.queued {
 		d.queued = true
 		d.w.loop.Later(d)
@@ -87,6 +103,8 @@ func (d *downstream) step() (again bool) {
 	switch {
 	case d.x != nil:
 		return d.x.step()
+	case d.two != nil && d.phase == serving:
+		return d.two.step()
 	case d.push() != nil:
 		d.close()
 		return false
@@ -104,8 +122,10 @@ func (d *downstream) next() (again bool) {
 	if d.fresh {
 		var two bool
 		if two, d.fresh = h2.IsPreface(came); two {
-			d.handOver(came)
-			return false
+			if d.two = newTrunk(d); d.w.e.finishing.Load() {
+				d.two.hurry()
+			}
+			return true
 		}
 	}
 	if len(came) > 0 && !d.fresh {
@@ -114,7 +134,8 @@ func (d *downstream) next() (again bool) {
 		p, err := d.server.Next(came, &x.req)
 		d.in.use(p.Used)
 		if p.Kind == http.GotHead {
-			d.begun, d.x, x.d = false, x, d
+			d.begun, d.x = false, x
+			x.d, x.c, x.w, x.timing, x.from = d, d, d.w, &d.timing, &d.asker
 			d.until[forRequest] = 0
 			if !x.begin() {
 				d.x = nil
@@ -189,7 +210,7 @@ func (d *downstream) say(b []byte) error {
 
 // push sends what is pending.
 func (d *downstream) push() error {
-	err := d.flush()
+	err := d.link.flush()
 	d.watch()
 	return lost(err)
 }
@@ -206,6 +227,13 @@ func lost(err error) error {
 // would reset it, and the client might never see the answer.
 func (d *downstream) linger() (again bool) {
 	if d.phase == leaving {
+		if d.over != nil {
+			if d.farewell() != nil {
+				d.close()
+				return false
+			}
+			return true
+		}
 		if unix.Shutdown(d.fd, unix.SHUT_WR) != nil {
 			d.close()
 			return false
@@ -227,6 +255,10 @@ func (d *downstream) linger() (again bool) {
 // hurry has a connection on which nothing is under way end soon. What a client sent
 // in the last moment is served.
 func (d *downstream) hurry() {
+	if d.two != nil && d.phase == serving {
+		d.two.hurry()
+		return
+	}
 	if at := &d.until[forRequest]; *at != 0 && !d.begun {
 		*at = min(*at, d.w.now()+lastWait)
 		d.w.arm(&d.alarm, *at)
@@ -236,6 +268,7 @@ func (d *downstream) hurry() {
 // reset ends a connection so that the client notices that it did not get all.
 func (d *downstream) reset() {
 	if d.fd >= 0 {
+		d.over = nil // which says nothing
 		poll.ResetOnClose(d.fd)
 		d.close()
 	}
@@ -248,8 +281,21 @@ func (d *downstream) close() {
 		d.w.book.end(&x.note, d.w.loop.Now(), x.pool, x.endpoint, errClient)
 		d.w.give(x)
 	}
+	if d.two != nil {
+		d.two.end()
+	}
+	_ = d.farewell() // to a client that may be gone
 	d.forget()
 	d.shut()
+}
+
+// gone tells whether the client ended the connection. Under TLS there may be unread
+// bytes, which say so themselves, before the end.
+func (d *downstream) gone() bool {
+	if d.over != nil {
+		return finished(d.fd)
+	}
+	return look(d.fd) == gone
 }
 
 // forget is for a connection that the loop has no more.

@@ -10,7 +10,10 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/ingress/balance"
 	"github.com/steelyard-lb/steelyard/ingress/http"
@@ -183,7 +186,11 @@ func (e *endpoint) dial(o *Options) (*backend, error) {
 func (e *endpoint) connect(o *Options) (*net.TCPConn, wire, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), o.Connect)
 	defer cancel()
-	c, err := new(net.Dialer).DialContext(ctx, "tcp", e.addr)
+	var dialer net.Dialer
+	if e.protocol == HTTP2 {
+		dialer.Control = loseSoon
+	}
+	c, err := dialer.DialContext(ctx, "tcp", e.addr)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to endpoint: %w", err)
 	}
@@ -201,6 +208,18 @@ func (e *endpoint) connect(o *Options) (*net.TCPConn, wire, error) {
 		return nil, nil, fmt.Errorf("TLS with endpoint: %w", err)
 	}
 	return tcp, session, nil
+}
+
+// loseSoon has a connection end when what is sent on it is not acknowledged: one of
+// HTTP/2 to a node that is lost would have all requests that come wait for their
+// answers in vain. Over HTTP/1.1 that would cut endpoints that do not read for as long,
+// which over HTTP/2 they do.
+func loseSoon(_, _ string, raw syscall.RawConn) error {
+	var failed error
+	err := raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(lostAfter.Milliseconds()))
+	})
+	return errors.Join(err, failed)
 }
 
 var errNotHTTP2 = errors.New("it does not speak HTTP/2")

@@ -22,6 +22,7 @@ type Engine struct {
 	room      int // most that a buffer grows to: all that may have to be in one at once
 	listeners []listener
 	workers   []*worker     // none if the driver is by goroutines
+	joined    atomic.Uint32 // connections that goroutines gave to the workers
 	faults    chan error    // why a listener or a loop cannot go on
 	tls       *tls.Config   // asks the newest state
 	log       *accessLog    // nil: there is none

@@ -69,7 +69,7 @@ func TestTriedAgain(t *testing.T) {
 // connection breaks, and counts as sent.
 func TestNotTakenYet(t *testing.T) {
 	w := new(worker)
-	x := &passage{d: &downstream{link: link{w: w}}, up: &upstream{link: link{w: w}}}
+	x := &passage{w: w, up: &upstream{link: link{w: w}}}
 	x.ask([]byte("POST / HTTP/1.1\r\nHost: x\r\n\r\n")) // a socket that takes nothing now
 	if x.up.pending() == 0 || x.mayTryAgain(io.EOF) {
 		t.Errorf("a POST is sent twice, %d bytes of which wait", x.up.pending())

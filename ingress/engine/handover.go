@@ -2,13 +2,16 @@ package engine
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"slices"
+	"syscall"
 
 	"github.com/go-kit/log/level"
+	"golang.org/x/sys/unix"
 )
 
 // errSwitched tells that the connection goes on with another protocol.
@@ -22,8 +25,8 @@ func (d *downstream) handOver(read []byte) {
 	if client, err := d.detach(); err != nil {
 		d.stuck(err)
 	} else {
-		c := newConn(e, client, false)
-		c.in, c.asker = in, d.asker // which a client that is gone does not tell any more
+		c := d.conn(client)
+		c.in = in
 		e.own(c, c.serve)
 	}
 	d.forget()
@@ -33,7 +36,7 @@ func (d *downstream) handOver(read []byte) {
 // backend, to goroutines: no more requests will come of it.
 func (x *passage) handOver() {
 	d, e, endpoint := x.d, x.d.w.e, x.endpoint
-	down, up := slices.Concat(d.out[d.sent:], x.up.rest), slices.Concat(x.up.out[x.up.sent:], d.in.bytes())
+	down, up := slices.Concat(d.plain(), x.up.rest), slices.Concat(x.up.out[x.up.sent:], d.in.bytes())
 	client, err := d.detach()
 	server, failed := x.up.detach()
 	delete(d.w.servers, x.up)
@@ -46,7 +49,7 @@ func (x *passage) handOver() {
 		endpoint.End()
 		d.w.book.end(&noted, d.w.loop.Now(), pool, endpoint, err)
 	} else {
-		c := newConn(e, client, false)
+		c := d.conn(client)
 		c.in = buffer{b: up, w: len(up)}
 		t := &exchange{work: e.borrow(), note: noted, pool: pool, c: c, client: c, asks: &c.asks, endpoint: endpoint, backend: &backend{TCPConn: server, wire: server}}
 		c.asks.set(t.backend)
@@ -60,6 +63,54 @@ func (x *passage) handOver() {
 	d.forget()
 }
 
+// plain is what is pending, unless TLS made it, which takes it along.
+func (d *downstream) plain() []byte {
+	if d.over != nil {
+		return nil
+	}
+	return d.out[d.sent:]
+}
+
+// conn is the connection as goroutines have it. A client that is gone does not tell any
+// more who it was.
+func (d *downstream) conn(tcp *net.TCPConn) *conn {
+	c := newConn(d.w.e, tcp, d.over != nil)
+	if c.asker = d.asker; d.over != nil {
+		c.wire = d.over
+		b := under(d.over)
+		b.TCPConn, b.link = tcp, nil
+	}
+	return c
+}
+
+// join gives a connection over TLS, of which nothing was read yet, to a loop.
+func (c *conn) join(w *worker) {
+	fd, err := duplicate(c.TCPConn)
+	if err != nil {
+		level.Warn(c.e.opts.Logger).Log("msg", "connection cannot be given to a loop", "peer", c.from, "err", err)
+		return
+	}
+	over, e, from, two := c.wire.(*tls.Conn), c.e, c.asker, c.two
+	c.wire, under(over).TCPConn = nil, nil
+	e.ended.Add(1)
+	if !w.loop.Post(func() { w.begin(fd, from, over, two) }) {
+		_ = unix.Close(fd)
+		e.ended.Done()
+	}
+}
+
+// duplicate is one more descriptor of a socket.
+func duplicate(c syscall.Conn) (fd int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd = -1
+	var failed error
+	err = raw.Control(func(from uintptr) { fd, failed = unix.FcntlInt(from, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(err, failed)
+}
+
 // stuck tells of a connection that is lost on its way to the goroutines.
 func (d *downstream) stuck(err error) {
 	level.Warn(d.w.e.opts.Logger).Log("msg", "connection cannot be handed over", "peer", d.from, "err", err)
@@ -67,6 +118,9 @@ func (d *downstream) stuck(err error) {
 
 // detach takes the connection from its loop.
 func (l *link) detach() (*net.TCPConn, error) {
+	if l.over != nil {
+		under(l.over).first = bytes.Clone(l.out[l.sent:])
+	}
 	l.discard()
 	l.w.loop.Remove(l.fd)
 	f := os.NewFile(uintptr(l.fd), "")

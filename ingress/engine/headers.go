@@ -24,6 +24,10 @@ type asker struct {
 	proto string // "http" or "https"
 }
 
+func newAsker(peer netip.Addr, port string) asker {
+	return asker{peer: peer, from: peer.String(), port: port, proto: "http"}
+}
+
 // appendRequest appends the head of a request for target, with what the backend is
 // to know of the one who asked, whose word about that may be trusted. Without an id of the request one is made.
 func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, target, id []byte, trusted bool) []byte {

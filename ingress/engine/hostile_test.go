@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,44 @@ func (f *framed) head(id uint32, end bool, fields ...string) {
 		f.must(f.enc.WriteField(hpack.HeaderField{Name: field[:1] + name, Value: strings.TrimSpace(value)}))
 	}
 	f.must(f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: f.block.Bytes(), EndHeaders: true, EndStream: end}))
+}
+
+// TestManyHeads: heads that take little compressed and much as they are do not fill the
+// memory; other streams of the connection are served when those are over.
+func TestManyHeads(t *testing.T) {
+	finish := make(chan struct{})
+	r := start(t, Options{}, origin(t, func(w http.ResponseWriter, r *http.Request) {
+		<-finish
+		w.WriteHeader(204)
+	}))
+	f := frames(t, r.addr)
+	more := slices.Repeat([]string{"x: " + strings.Repeat("x", 3<<10)}, 10) // all but the first take a byte
+	const streams = 100
+	for i := range uint32(streams) {
+		f.head(2*i+1, true, request("GET", "/", more...)...)
+	}
+	refused := 0
+	for i := uint32(mostHeads/(10*3<<10) + 1); i < streams; i++ {
+		if got := f.hears(2*i + 1); got != "REFUSED_STREAM" {
+			t.Fatalf("stream %d heard %s", i, got)
+		}
+		refused++
+	}
+	if refused == 0 {
+		t.Error("no stream is refused")
+	}
+	close(finish)
+	f.hears(1)
+	for id := uint32(2*streams + 1); ; id += 2 { // those before are over one by one
+		f.head(id, true, request("GET", "/")...)
+		switch got := f.hears(id); got {
+		case "204":
+			return
+		case "REFUSED_STREAM":
+		default:
+			t.Fatalf("heard %s", got)
+		}
+	}
 }
 
 func request(method, path string, more ...string) []string {
@@ -183,9 +222,12 @@ func TestUnreadOverHTTP2(t *testing.T) {
 	f.must(f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}))
 	f.must(f.WriteWindowUpdate(0, 1<<31-1-65535))
 	const streams = 100
+	var all bytes.Buffer // sent at once: when answers wait, no more requests are looked at
+	f.Framer = http2.NewFramer(&all, f.c.in)
 	for i := range uint32(streams) {
 		f.head(2*i+1, true, request("GET", "/")...)
 	}
+	f.c.say(all.String())
 	for r.state.Load().pools[0].endpoints[0].InFlight() < streams {
 		time.Sleep(time.Millisecond)
 	}

@@ -21,11 +21,28 @@ import (
 )
 
 // clientSession is the server's side of HTTP/2. Each stream has a goroutine, and
-// is an exchange as a request over HTTP/1.1 is.
+// is an exchange as a request over HTTP/1.1 is. With a loop, see trunk, only those have
+// that ask what loops cannot.
 type clientSession struct {
 	session
-	c    *conn
-	busy sync.WaitGroup // goroutines of streams
+	c     *conn
+	busy  sync.WaitGroup // goroutines of streams
+	heads int            // what the heads of requests that are not over take; mu guards it
+}
+
+// mostHeads bounds that: a head that came as a few bytes, for it was compressed, may
+// take 64 KiB and more.
+const mostHeads = 1 << 20
+
+// weigh counts the head of one more request, if there is room for it.
+func (s *clientSession) weigh(h *h2.Head) (weight int, ok bool) {
+	const field = 64 // beside its bytes
+	weight = len(h.Method) + len(h.Authority) + len(h.Path) + len(h.Protocol) + size(h.Fields) + field*len(h.Fields)
+	if s.heads > 0 && s.heads+weight > mostHeads {
+		return 0, false
+	}
+	s.heads += weight
+	return weight, true
 }
 
 // http2 serves a connection that speaks HTTP/2, until its end.
@@ -75,8 +92,12 @@ func (s *clientSession) act(ev h2.Event) {
 // be open: those of streams that are over, or were reset, count until they ended.
 func (s *clientSession) begin(ev h2.Event) {
 	s.asked = true
-	s.borrow()
-	if len(s.streams) >= 2*int(s.opts.HTTP2.Streams) {
+	if s.poke == nil {
+		s.borrow()
+	}
+	weight, ok := s.weigh(ev.Head)
+	if !ok || len(s.streams) >= 2*int(s.opts.HTTP2.Streams) {
+		s.heads -= weight
 		s.h2.Reset(ev.Stream, h2.RefusedStream)
 		return
 	}
@@ -84,10 +105,20 @@ func (s *clientSession) begin(ev h2.Event) {
 	a.ended = ev.End
 	a.refused = a.adopt(ev)
 	s.streams[ev.Stream] = a.stream
-	s.busy.Go(func() {
+	s.busy.Add(1)
+	s.c.e.ended.Go(func() {
+		defer s.busy.Done()
 		a.exchange()
-		s.forget(a.stream)
+		s.forget(a.stream, weight)
 	})
+}
+
+// forget drops a request that nobody is about any more.
+func (s *clientSession) forget(st *stream, weight int) {
+	s.session.forget(st)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heads -= weight
 }
 
 // hurry has the client open no more streams, and ends the connection when those
@@ -328,17 +359,22 @@ func (a *asking) flush() error {
 func (a *asking) answer(err error, _ bool) {
 	status, reason := verdict(err)
 	text := http.AppendText(nil, status, reason)
-	a.respond(status, []hpack.Field{
+	a.respond(status, textFields(text), string(a.req.Method) == "HEAD")
+	if a.send(text) == nil {
+		_ = a.finish(nil)
+	}
+	a.reset(h2.NoError)
+}
+
+// textFields are those of an answer of our own.
+func textFields(text []byte) []hpack.Field {
+	return []hpack.Field{
 		serverName,
 		{Name: []byte("content-type"), Value: []byte("text/plain; charset=utf-8")},
 		{Name: []byte("x-content-type-options"), Value: []byte("nosniff")},
 		{Name: []byte("cache-control"), Value: []byte("no-store")},
 		{Name: []byte("content-length"), Value: strconv.AppendInt(nil, int64(len(text)), 10)},
-	}, string(a.req.Method) == "HEAD")
-	if a.send(text) == nil {
-		_ = a.finish(nil)
 	}
-	a.reset(h2.NoError)
 }
 
 func (a *asking) gone() bool {

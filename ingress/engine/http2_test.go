@@ -418,6 +418,11 @@ func TestHTTP2Gone(t *testing.T) {
 			}
 			if how == "connection" {
 				r.each((*conn).cut)
+				r.inLoops(func(w *worker) {
+					for d := range w.clients {
+						d.reset()
+					}
+				})
 			}
 			_, _ = io.ReadAll(io.LimitReader(res.Body, 5))
 			cancel()
@@ -446,7 +451,7 @@ func TestHTTP2Idle(t *testing.T) {
 		if _, _, err := get(c, url+"/"); err != nil {
 			t.Fatal(err)
 		}
-		for r.each(func(*conn) {}) > 0 {
+		for n, of := r.served(); n+of > 0; n, of = r.served() {
 			time.Sleep(time.Millisecond)
 		}
 		answer := make(chan error)

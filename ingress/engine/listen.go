@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/config/poll"
 )
@@ -24,16 +26,35 @@ type listener struct {
 // takes no filter, so that it could not end without resetting clients. Others may be
 // opened beside one that is shared.
 func listen(addr string, shared bool) (*net.TCPListener, error) {
-	var plain net.ListenConfig
+	plain := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, raw syscall.RawConn) error { return setOptions(raw, shared) }}
 	plain.SetMultipathTCP(false)
-	if shared {
-		plain.Control = shareAddress
-	}
 	l, err := plain.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
 	return l.(*net.TCPListener), nil
+}
+
+// setOptions sets those that connections have from their listening socket, which costs
+// each of them nothing. One that is shared has its address with others, to which the
+// kernel spreads the clients.
+func setOptions(raw syscall.RawConn, shared bool) error {
+	options := []struct{ level, name, value int }{
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
+	}
+	if shared {
+		options = append(options, struct{ level, name, value int }{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1})
+	}
+	var failed error
+	err := raw.Control(func(fd uintptr) {
+		for _, o := range options {
+			failed = errors.Join(failed, unix.SetsockoptInt(int(fd), o.level, o.name, o.value))
+		}
+	})
+	return errors.Join(err, failed)
 }
 
 // accept serves the clients of one listener until ctx ends, those included that
@@ -106,7 +127,11 @@ func refuseNew(l *net.TCPListener) error {
 // begin serves a new connection.
 func (e *Engine) begin(tcp *net.TCPConn, secure bool) {
 	c := newConn(e, tcp, secure)
-	e.own(c, c.serve)
+	if secure {
+		e.own(c, c.meet)
+	} else {
+		e.own(c, c.serve)
+	}
 }
 
 // own has a goroutine serve a connection, which is closed then.

@@ -6,29 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
-
-// shareAddress has a listening socket share its address with those of other loops; the
-// kernel spreads the clients. Connections have the other options from it.
-func shareAddress(_, _ string, raw syscall.RawConn) error {
-	var failed error
-	err := raw.Control(func(fd uintptr) {
-		for _, o := range []struct{ level, name, value int }{
-			{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
-			{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
-		} {
-			failed = errors.Join(failed, unix.SetsockoptInt(int(fd), o.level, o.name, o.value))
-		}
-	})
-	return errors.Join(err, failed)
-}
 
 // makeLoops makes a loop for each processor. Each has a listener of its own for each
 // address of HTTP without TLS: the first those that there are, the others one more
@@ -77,6 +56,11 @@ func (e *Engine) runLoops(running context.Context, stop func()) (ended func() er
 		loops.Wait()
 		return errors.Join(ends...)
 	}
+}
+
+// nextWorker is the one whose turn it is to get a connection.
+func (e *Engine) nextWorker() *worker {
+	return e.workers[e.joined.Add(1)%uint32(len(e.workers))]
 }
 
 // inLoops has something done by each loop, soon.

@@ -17,7 +17,7 @@ type Driver string
 // The drivers do the same, in the eyes of others.
 const (
 	Goroutines Driver = "goroutine" // one, or some, for each connection
-	Loops      Driver = "loop"      // event loops, one for each processor, with goroutines for TLS and HTTP/2
+	Loops      Driver = "loop"      // event loops, one for each processor, with goroutines for handshakes and for endpoints that speak TLS or HTTP/2
 )
 
 // Options say how to serve. Zero values mean the defaults given.
@@ -84,6 +84,9 @@ const (
 	lookEvery = 2 * time.Second
 	// lastWait is what is left of the patience with idle connections at the end.
 	lastWait = time.Second
+	// lostAfter is how long an endpoint of HTTP/2 may leave unacknowledged, in the sense
+	// of TCP, what it is sent.
+	lostAfter = 10 * time.Second
 	// lingerFor is how long what a client still sends is thrown away, so that it
 	// reads the answer that it did not wait for before its connection is reset.
 	lingerFor = 2 * time.Second

@@ -13,8 +13,13 @@ import (
 // passage is one request on its way through a loop.
 type passage struct {
 	note
-	d        *downstream
+	c        caller
+	d        *downstream // the same if it speaks HTTP/1.1, else nil
+	w        *worker
+	*timing         // of c
+	from     *asker // c
 	req      http.Request
+	text     []byte // that req has slices of, over HTTP/2
 	state    *state
 	pool     *pool
 	target   []byte        // the path in normal form
@@ -37,18 +42,18 @@ type passage struct {
 	heard    bool  // something came back
 	answered bool  // the head of the final answer was written
 	over     bool  // and all of the answer
+	fault    error // what somebody else found
 }
 
 // begin makes the request whose head was read ready to be sent. It is false, and
 // nothing was done, if that is not for a loop.
 func (x *passage) begin() bool {
-	x.state = x.d.w.e.state.Load()
+	x.state = x.w.e.state.Load()
 	var err error
 	if x.pool, x.target, err = x.state.lead(&x.req); err == nil && !x.pool.plain {
 		return false
 	}
-	w := x.d.w
-	w.book.begin(&x.note, w.loop.Now(), &x.d.asker, &x.req, versionOf(&x.req))
+	x.w.book.begin(&x.note, x.w.loop.Now(), x.from, &x.req, versionOf(&x.req))
 	if err == nil {
 		err = x.prepare()
 	}
@@ -71,11 +76,10 @@ func (x *passage) prepare() error {
 // collect takes in as much of the body as came with the head.
 func (x *passage) collect() error {
 	for !x.ended {
-		p, err := x.d.server.Next(x.d.in.bytes(), &x.req)
+		p, err := x.c.piece(x)
 		if err != nil {
 			return err
 		}
-		x.d.in.use(p.Used)
 		switch p.Kind {
 		case http.More:
 			return nil
@@ -111,8 +115,12 @@ func (x *passage) step() (again bool) {
 }
 
 func (x *passage) move() (again bool, err error) {
+	fault := x.fault
+	x.fault = nil
 	switch {
-	case x.d.failed:
+	case fault != nil:
+		return false, fault
+	case x.c.broken():
 		return false, errClient
 	case x.up == nil:
 		return true, x.connect()
@@ -125,7 +133,7 @@ func (x *passage) move() (again bool, err error) {
 // carry moves what there is both ways, once. Answers come first: a backend that says
 // why it takes no more is heard.
 func (x *passage) carry() (again bool, err error) {
-	if err := x.d.push(); err != nil {
+	if err := x.c.push(); err != nil {
 		return false, err
 	}
 	down, err := x.download()
@@ -147,8 +155,8 @@ func (x *passage) mayTryAgain(err error) bool {
 
 // mayBeGone has a client that sends no more looked after.
 func (x *passage) mayBeGone() {
-	if x.d.until[forGone] == 0 {
-		x.d.await(forGone, lookEvery)
+	if x.until[forGone] == 0 {
+		x.await(forGone, lookEvery)
 	}
 }
 
@@ -157,23 +165,30 @@ func (x *passage) late(what wait) {
 	var err error
 	switch what {
 	case forBody:
+		if x.c.hears() {
+			x.await(forBody, x.w.e.opts.Client)
+			return
+		}
 		err = errSlowBody
+	case forClient:
+		err = errClient
 	case forConnect:
 		err = x.refused(unix.ETIMEDOUT)
 	case forBackend:
 		x.giveUp()
 	case forAnswer:
-		if x.d.pending() > 0 { // it is the client who is waited for
+		if x.c.pending() > 0 { // it is the client who is waited for
 			x.awaitAnswer()
 			return
 		}
 		err = errNoAnswer
 	case forContinue:
-		err = x.d.say(x.appendContinue(x.d.w.out[:0]))
+		x.proceed()
+		err = x.c.flush()
 	case forGone:
-		if x.d.pending() > 0 { // it shows by taking that
+		if x.c.pending() > 0 { // it shows by taking that
 			x.mayBeGone()
-		} else if look(x.d.fd) == gone {
+		} else if x.c.gone() {
 			err = errClient
 		}
 	}
@@ -188,50 +203,47 @@ func (x *passage) conclude(err error) {
 		x.end(err)
 		return
 	}
-	level.Debug(x.d.w.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
+	level.Debug(x.w.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
 	x.drop()
-	x.d.endWaits()
-	x.d.w.book.retries.Add(1)
+	x.endWaits()
+	x.w.book.retries.Add(1)
 	x.failures++
 	x.begun, x.sent, x.asked, x.unwanted = false, false, false, false
 }
 
 // end ends the request, and answers it if nobody else did.
 func (x *passage) end(err error) {
-	d := x.d
+	c := x.c
 	x.release(err == nil)
-	d.x = nil
-	defer d.w.give(x)
-	defer func() { d.w.book.end(&x.note, d.w.loop.Now(), x.pool, x.endpoint, err) }()
+	c.letGo()
+	defer x.w.give(x)
+	defer func() { x.w.book.end(&x.note, x.w.loop.Now(), x.pool, x.endpoint, err) }()
 	if err != nil {
-		level.Debug(d.w.e.opts.Logger).Log("msg", "request failed", "peer", d.from, "addr", x.addr(), "err", err)
+		level.Debug(x.w.e.opts.Logger).Log("msg", "request failed", "peer", x.from.from, "addr", x.addr(), "err", err)
 	}
 	switch {
 	case err == nil:
-		d.finished()
+		c.finished()
 	case x.answered: // it is too late to say so
-		d.reset()
+		c.reset()
 	case errors.Is(err, errClient):
-		d.close()
+		c.close()
 	case x.fail(err) != nil:
-		d.close()
+		c.close()
 	default:
-		d.finished()
+		c.finished()
 	}
 }
 
-// fail answers a request that no backend answered. If its body is not all there,
-// the connection ends.
+// fail answers a request that no backend answered. If its body is not all there, the
+// connection of HTTP/1.1 ends.
 func (x *passage) fail(err error) error {
 	_ = x.collect()
-	server := &x.d.server
-	if x.d.w.e.leaving.Load() || !x.ended {
-		server.Close()
-	}
 	x.says(err, x.req.Method)
-	status, text := verdict(err)
-	return x.d.say(server.AppendAnswer(x.d.w.out[:0], status, text, serverField))
+	return x.c.answer(err, x.ended)
 }
+
+func (x *passage) await(what wait, patience time.Duration) { x.w.await(x.timing, what, patience) }
 
 func (x *passage) addr() string {
 	if x.endpoint == nil {
@@ -243,10 +255,10 @@ func (x *passage) addr() string {
 // release ends what the request began, and keeps the connection to the backend if
 // another request may follow on it.
 func (x *passage) release(sound bool) {
-	x.d.endWaits()
+	x.endWaits()
 	if u := x.up; u != nil && sound && !x.unwanted && u.reusable() {
 		x.up, u.x = nil, nil
-		x.d.w.keep(u)
+		x.w.keep(u)
 	}
 	x.drop()
 	if x.endpoint != nil {

@@ -16,10 +16,10 @@ const (
 	pipeSize = 256 << 10
 )
 
-// pours tells whether the kernel is to move what is left of a body that comes from a
-// connection.
-func (w *worker) pours(from *link, bulk int64, plain bool) bool {
-	return bulk >= pourFrom && plain && !from.urgent && w.pipe != (poll.Pipe{})
+// pours tells whether the kernel is to move what is left of a body from one connection
+// to another.
+func (w *worker) pours(from, to *link, bulk int64, plain bool) bool {
+	return bulk >= pourFrom && plain && !from.urgent && from.over == nil && to.over == nil && w.pipe != (poll.Pipe{})
 }
 
 // pour has the kernel move up to most bytes from one connection to another, by way of

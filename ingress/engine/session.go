@@ -18,6 +18,7 @@ type session struct {
 	wire wire // tcp, or TLS over it
 	opts *Options
 	act  func(h2.Event) // what this side does about an event; mu is held
+	poke func()         // has the loop that reads and writes do so; nil: goroutines do. mu is held
 
 	mu      sync.Mutex
 	h2      *h2.Conn
@@ -100,6 +101,10 @@ func (s *session) settle() {
 
 // say has what is to be sent written. mu is held.
 func (s *session) say() {
+	if s.poke != nil {
+		s.poke()
+		return
+	}
 	if !s.writing && s.err == nil && len(s.h2.Output()) > 0 {
 		s.writing = true
 		go s.write()
@@ -202,7 +207,10 @@ func (s *session) forget(st *stream) {
 
 // wakeReader has the reader see that the session is done. mu is held.
 func (s *session) wakeReader() {
-	if s.h2.Done() {
+	switch {
+	case s.poke != nil:
+		s.poke()
+	case s.h2.Done():
 		_ = s.tcp.SetReadDeadline(past)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -77,18 +75,31 @@ type wire interface {
 	SetReadDeadline(time.Time) error
 }
 
+// meet does the handshake, and has a loop serve what the client speaks over TLS, if
+// there are any.
+func (c *conn) meet() {
+	switch {
+	case !c.secure():
+	case len(c.e.workers) > 0:
+		c.join(c.e.nextWorker())
+	default:
+		c.serve()
+	}
+}
+
 // secure does the handshake. It is false if nothing can be served.
 func (c *conn) secure() bool {
-	turn := &turn{TCPConn: c.TCPConn, c: c}
-	session := tls.Server(turn, c.e.tls)
+	turn := &turn{c: c, deadline: time.Now().Add(c.e.opts.Header)}
+	below := &below{TCPConn: c.TCPConn, turn: turn}
+	session := tls.Server(below, c.e.tls)
 	c.waiting.Store(true)
-	turn.deadline = time.Now().Add(c.e.opts.Header)
 	_ = c.SetDeadline(turn.deadline)
 	if c.e.finishing.Load() { // hurry may have come before that
 		c.hurry()
 	}
 	err := session.Handshake()
-	turn.end()
+	turn.giveBack()
+	below.turn = nil
 	_ = c.SetDeadline(time.Time{})
 	if err == nil {
 		c.wire, c.two = session, session.ConnectionState().NegotiatedProtocol == "h2"
@@ -113,48 +124,6 @@ func looksLikeHTTP(b [5]byte) bool {
 	return false
 }
 
-// turn is the connection below TLS. A handshake has one of the few turns that
-// there are while it computes, and none while it waits for its client: neither
-// many handshakes nor slow ones keep the others, or traffic, from going on.
-type turn struct {
-	*net.TCPConn
-	c        *conn
-	deadline time.Time // of the handshake
-	has      bool
-	over     bool // the handshake is
-}
-
-// Read gives the turn back for as long as nothing comes.
-func (t *turn) Read(b []byte) (int, error) {
-	if t.over {
-		return t.TCPConn.Read(b)
-	}
-	t.giveBack()
-	n, err := t.TCPConn.Read(b)
-	if err != nil {
-		return n, err
-	}
-	t.c.waiting.Store(false)
-	t.c.e.turns <- struct{}{}
-	if t.has = true; time.Now().After(t.deadline) {
-		return 0, os.ErrDeadlineExceeded
-	}
-	return n, nil
-}
-
-func (t *turn) giveBack() {
-	if t.has {
-		<-t.c.e.turns
-		t.has = false
-	}
-}
-
-// end is for when the handshake is over.
-func (t *turn) end() {
-	t.giveBack()
-	t.over = true
-}
-
 // gone tells whether the client ended the connection. Under TLS there may be
 // unread bytes, which say so themselves, before the end.
 func (c *conn) gone() bool {
@@ -166,9 +135,12 @@ func (c *conn) gone() bool {
 		return true
 	}
 	over := true
-	err = raw.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		over = err != nil || info.State != unix.BPF_TCP_ESTABLISHED
-	})
+	err = raw.Control(func(fd uintptr) { over = finished(int(fd)) })
 	return err != nil || over
+}
+
+// finished tells whether the other side ended a connection, whatever is unread.
+func finished(fd int) bool {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	return err != nil || info.State != unix.BPF_TCP_ESTABLISHED
 }

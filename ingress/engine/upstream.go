@@ -48,11 +48,10 @@ func (u *upstream) Ready(ev poll.Events) {
 	u.note(ev)
 	switch {
 	case u.x != nil && ev.Readable() && u.blind.Equal(u.w.loop.Now()) && !u.sound(): // epoll told it before the request was sent
-		d := u.x.d
-		u.x.conclude(errUnasked)
-		d.run()
+		u.x.fault = errUnasked
+		u.x.c.run()
 	case u.x != nil:
-		u.x.d.run()
+		u.x.c.run()
 	case ev.Readable() && !u.sound():
 		u.endpoint.stocks[u.w.number].drop(u)
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config/poll"
 	"github.com/steelyard-lb/steelyard/ingress/http"
+	"github.com/steelyard-lb/steelyard/ingress/http/h2"
+	"github.com/steelyard-lb/steelyard/ingress/http/hpack"
 )
 
 const (
@@ -31,16 +33,22 @@ type worker struct {
 	sweeper alarm // while there are idle connections to endpoints
 	came    bool  // a client lately
 	book    book
+	over    bool // all connections are cut, and those that come late
 
 	// Memory of whoever has his turn; nothing stays in it.
 	in, out []byte
+	frames  []byte // in, of clients that speak HTTP/2: others are read from meanwhile
 	res     http.Response
+	export  []http.Field
+	fields  []hpack.Field
+	scratch h2.Scratch
 	pipe    poll.Pipe // none: see newPipe
 
 	// Memory for whoever needs it for a while.
 	passages []*passage
 	buffers  [][]byte // of smallBuffer bytes
 	rests    [][]byte // for what could not be sent at once
+	branches []*branch
 }
 
 func newWorker(e *Engine, number int) (*worker, error) {
@@ -48,7 +56,7 @@ func newWorker(e *Engine, number int) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{e: e, number: number, loop: loop, clients: map[*downstream]struct{}{}, servers: map[*upstream]struct{}{}, in: make([]byte, e.room+streamSize)}
+	w := &worker{e: e, number: number, loop: loop, clients: map[*downstream]struct{}{}, servers: map[*upstream]struct{}{}, in: make([]byte, e.room+streamSize), frames: make([]byte, streamSize+pieceSize+1<<10)}
 	w.sweeper.Owner, w.book.log = w, e.log
 	w.newPipe()
 	return w, nil
@@ -117,6 +125,7 @@ func (w *worker) hurry() {
 
 // cut ends all connections.
 func (w *worker) cut() {
+	w.over = true
 	if n := len(w.clients); n > 0 {
 		level.Info(w.e.opts.Logger).Log("msg", "cutting connections that did not end in time", "open", n)
 	}
@@ -171,9 +180,9 @@ func (w *worker) give(x *passage) {
 		return
 	}
 	if x.large { // its head, which was given up, and what is made from that
-		x.req, x.body, x.note.text = http.Request{}, nil, nil
+		x.req, x.body, x.text, x.note.text = http.Request{}, nil, nil, nil
 	}
-	*x = passage{req: x.req, body: x.body[:0], note: note{text: x.note.text}}
+	*x = passage{req: x.req, body: x.body[:0], text: x.text[:0], note: note{text: x.note.text}}
 	w.passages = append(w.passages, x)
 }
 

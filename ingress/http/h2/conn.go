@@ -344,6 +344,10 @@ func (c *Conn) Reclaim() []byte {
 	return memory
 }
 
+// Use has the connection take other memory for heads, as where it is not one goroutine's
+// alone any more.
+func (c *Conn) Use(scratch *Scratch) { c.scratch = scratch }
+
 // Streams is the number of streams that are not over.
 func (c *Conn) Streams() int { return len(c.streams) }
 
