@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+)
 
 // OrderState is how far an [Order] is.
 type OrderState string
@@ -46,3 +50,18 @@ type Challenge struct {
 	Token  string // that it asks for, by HTTP
 	Answer string // the key authorization (RFC 8555 section 8.1)
 }
+
+// OrderKey is the key of the Secret, in Steelyard's namespace, that remembers
+// the order for a certificate.
+func OrderKey(namespace string, certificate Key) Key {
+	return Key{Namespace: namespace, Name: "acme-order-" + digest(certificate.String())}
+}
+
+// AccountKey is the key of the Secret, in Steelyard's namespace, that holds the
+// account at the certificate authority with that directory.
+func AccountKey(namespace, directory string) Key {
+	return Key{Namespace: namespace, Name: "acme-account-" + digest(directory)}
+}
+
+// digest is a part of a name that is as good as s, which may be too long for one.
+func digest(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s)))[:16] }

@@ -62,7 +62,7 @@ func (c *Client) DeleteOrder(ctx context.Context, key config.Key) error {
 // directory, kept in a Secret of namespace. If there is none, it is to be fresh,
 // which is then kept before it is returned.
 func (c *Client) Account(ctx context.Context, namespace, directory string, fresh []byte) ([]byte, error) {
-	key := translate.AccountKey(namespace, directory)
+	key := config.AccountKey(namespace, directory)
 	what := "keep account " + key.String()
 	err := c.postSecret(ctx, translate.AccountSecret(key, directory, fresh))
 	if !apierrors.IsAlreadyExists(err) {

@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -130,20 +129,6 @@ func OrderSecret(o *config.Order) (*corev1.Secret, error) {
 	s.Data = map[string][]byte{orderKey: text, corev1.TLSPrivateKeyKey: o.PrivateKey}
 	return s, nil
 }
-
-// OrderKey is the key of the Secret, in Steelyard's namespace, that remembers
-// the order for a certificate.
-func OrderKey(namespace string, certificate config.Key) config.Key {
-	return config.Key{Namespace: namespace, Name: "acme-order-" + digest(certificate.String())}
-}
-
-// AccountKey is the key of the Secret, in Steelyard's namespace, that holds the
-// account at a certificate authority.
-func AccountKey(namespace, directory string) config.Key {
-	return config.Key{Namespace: namespace, Name: "acme-account-" + digest(directory)}
-}
-
-func digest(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s)))[:16] }
 
 // AccountSecret is the Secret that holds the PEM key of an account.
 func AccountSecret(key config.Key, directory string, pem []byte) *corev1.Secret {
