@@ -86,6 +86,8 @@ e2e: lab-tools
 	(cd e2etest/kube && $(GO) test -vet=off $(KCPFLAGS) $(UNITFLAGS) ./...) || rc=1; \
 	echo "scenarios in the lab"; \
 	(cd e2etest && $(GO) test -trimpath -count=1 -timeout 40m) || rc=1; \
+	echo "certificates by ACME, from Pebble"; \
+	(cd e2etest/pebble && $(GO) test $(UNITFLAGS) ./...) || rc=1; \
 	(cd e2etest && $(GO) test -p 1 -trimpath -count=1 $$($(GO) list ./... | grep -v '/e2etest$$')) || rc=1; \
 	exit $$rc
 
@@ -106,6 +108,7 @@ vet:
 	@$(GO) vet -p $(JOBS) -tags testkernel ./...
 	@cd e2etest && $(GO) vet -p $(JOBS) -trimpath ./...
 	@cd e2etest/kube && $(GO) vet $(KCPFLAGS) ./...
+	@cd e2etest/pebble && $(GO) vet -p $(JOBS) ./...
 lint:
 	@bin=$$(cd tools && $(GO) tool -n staticcheck) && "$$bin" -tags testkernel ./...
 
@@ -127,6 +130,8 @@ chart: bin/helm
 		--set-string 'loadBalancerClass=\,lan' >/dev/null
 	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system \
 		--set networkPolicies.enabled=true,namespace.create=true,metrics.tls=true,speaker.realtime=true,speaker.minReadySeconds=5,bfd.enabled=false,relay.enabled=false,ingress.enabled=false,'podCIDRs={10.244.0.0/16}','externalIPs.allowed={203.0.113.0/28,2001:db8::/64}' >/dev/null
+	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system \
+		--set networkPolicies.enabled=true,ingress.acme.enabled=true,ingress.acme.acceptTerms=true,ingress.acme.default=true,ingress.acme.directory=https://ca.test:14000/dir,ingress.acme.caBundle.configMap=ca,ingress.acme.externalAccount.keyID=k,ingress.acme.externalAccount.secret=eab >/dev/null
 
 # What is measured: "area", "area/name", or several of them; empty: all areas.
 # ROUNDS cuts the rounds of every figure down, for a quick look. keepalived, FRR and

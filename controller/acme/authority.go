@@ -17,7 +17,7 @@ import (
 // authority is the certificate authority, with our account there.
 type authority struct {
 	opts Options
-	api  store
+	api  Store
 
 	mu     sync.Mutex
 	client *acme.Client // nil before the account is known to exist

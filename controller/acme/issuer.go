@@ -20,7 +20,7 @@ import (
 // Issuer gets certificates while its process leads. Make it with [New].
 type Issuer struct {
 	opts    Options
-	api     store
+	api     Store
 	logger  log.Logger
 	metrics *metrics
 	ca      *authority
@@ -28,7 +28,7 @@ type Issuer struct {
 
 // New makes an Issuer that remembers and writes through api. It registers its
 // metrics with reg, which may be nil.
-func New(opts Options, api store, logger log.Logger, reg prometheus.Registerer) (*Issuer, error) {
+func New(opts Options, api Store, logger log.Logger, reg prometheus.Registerer) (*Issuer, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, fmt.Errorf("acme: %w", err)
 	}

@@ -17,8 +17,8 @@ import (
 // LetsEncrypt is the directory of Let's Encrypt.
 const LetsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
-// store is all that an [Issuer] asks of the API. Event must not block.
-type store interface {
+// Store is all that an [Issuer] asks of the API. Event must not block.
+type Store interface {
 	ListOrders(ctx context.Context, namespace string) ([]*config.Order, error)
 	PutOrder(ctx context.Context, o *config.Order) error
 	DeleteOrder(ctx context.Context, key config.Key) error
