@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"crypto"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -78,22 +79,9 @@ func (d *drive) issue(ctx context.Context, old *config.Certificate) (note string
 	if err != nil {
 		return "", final{fmt.Errorf("the key of the order cannot be read: %w", err)}
 	}
-	var chain [][]byte
-	switch order.Status {
-	case acme.StatusReady:
-		csr, err := request(key, d.order.Hosts)
-		if err != nil {
-			return "", err
-		}
-		if chain, _, err = d.client.CreateOrderCert(ctx, order.FinalizeURL, csr, true); err != nil {
-			return "", err
-		}
-	case acme.StatusValid: // the leader before was told to sign, and did not live to see it
-		if chain, err = d.client.FetchCert(ctx, order.CertURL, true); err != nil {
-			return "", err
-		}
-	default:
-		return "", final{fmt.Errorf("the order is %q", order.Status)}
+	chain, err := d.chain(ctx, order, key)
+	if err != nil {
+		return "", err
 	}
 	text, err := check(chain, key, d.order.Hosts, time.Now())
 	if err != nil {
@@ -106,6 +94,37 @@ func (d *drive) issue(ctx context.Context, old *config.Certificate) (note string
 		return "", apiError{err}
 	}
 	return note, d.save(ctx, issuance.Issued(d.order, time.Now()))
+}
+
+// chain is what the certificate authority signs, or has signed for a leader that
+// did not live to see it.
+func (d *drive) chain(ctx context.Context, order *acme.Order, key crypto.Signer) ([][]byte, error) {
+	if order.Status == acme.StatusReady {
+		csr, err := request(key, d.order.Hosts)
+		if err != nil {
+			return nil, err
+		}
+		chain, _, err := d.client.CreateOrderCert(ctx, order.FinalizeURL, csr, true)
+		if err == nil || refused(err) {
+			return chain, err
+		}
+		// Not every answer says where the order is (RFC 8555 section 7.4 has no
+		// Location there), and the library needs it to wait. We know where it is.
+		now, other := d.client.WaitOrder(ctx, d.order.URL)
+		if other != nil || now.Status != acme.StatusValid {
+			return nil, errors.Join(other, err)
+		}
+		order = now
+	}
+	if order.Status != acme.StatusValid {
+		return nil, final{fmt.Errorf("the order is %q", order.Status)}
+	}
+	return d.client.FetchCert(ctx, order.CertURL, true)
+}
+
+// refused tells whether an error is what the certificate authority said.
+func refused(err error) bool {
+	return errors.As(err, new(*acme.Error)) || errors.As(err, new(*acme.OrderError))
 }
 
 // save remembers an order before anything depends on it.

@@ -29,7 +29,6 @@ type authority struct {
 
 	mu    sync.Mutex
 	fault func(w http.ResponseWriter, r *http.Request, next http.Handler) // instead of Pebble; nil: none
-	asked map[string]int                                                  // requests, by the first part of their path
 
 	signed atomic.Int64 // certificates
 }
@@ -63,13 +62,12 @@ func newAuthority(t *testing.T, s settings) *authority {
 	signer := ca.New(logger, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: s.life}})
 	validator := va.New(logger, s.http, s.tls, true, resolver(t), store)
 	front := wfe.New(logger, store, validator, signer, []string{"ca.test"}, true, len(s.eab) > 0, 1, 1)
-	a := &authority{db: store, roots: x509.NewCertPool(), asked: map[string]int{}}
+	a := &authority{db: store, roots: x509.NewCertPool()}
 	a.roots.AddCert(signer.GetRootCert(0).Cert)
 	pebble := front.Handler()
 	a.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()
 		fault := a.fault
-		a.asked[strings.Split(r.URL.Path, "/")[1]]++
 		a.mu.Unlock()
 		if fault != nil {
 			fault(w, r, a.counted(pebble))
@@ -113,13 +111,6 @@ func (a *authority) breaks(fault func(http.ResponseWriter, *http.Request, http.H
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.fault = fault
-}
-
-// count is how many requests came for paths that begin so.
-func (a *authority) count(first string) int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.asked[first]
 }
 
 // resolver is a name server that knows every name of test, and leads it to one

@@ -33,8 +33,8 @@ func TestIssue(t *testing.T) {
 				}
 			}
 			c.eventually(t, "it is told", func() bool { return c.said("Ingress shop/web false CertificateIssued") == 1 })
-			if n := a.count("finalize-order"); n == 0 || c.order("web").State != config.OrderIssued || len(c.order("web").Challenges) > 0 {
-				t.Errorf("%d orders finalized, %+v", n, c.order("web"))
+			if o := c.order("web"); a.signed.Load() != 1 || o.State != config.OrderIssued || len(o.Challenges) > 0 || len(o.Begun) != 1 || c.said("not issued") > 0 {
+				t.Errorf("%d certificates signed, %+v, %q", a.signed.Load(), o, c.events)
 			}
 		})
 	}
