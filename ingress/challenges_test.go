@@ -13,14 +13,14 @@ import (
 	"github.com/steelyard-lb/steelyard/ingress/cert"
 )
 
-// ask is a GET of path at shop.test, with what is answered.
-func ask(t *testing.T, addr, path string) (code int, body string) {
+// ask is a GET of path at host, with what is answered.
+func ask(t *testing.T, host, addr, path string) (code int, body string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Host = "shop.test"
+	req.Host = host
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -45,10 +45,10 @@ func TestChallengesGoBeforeRoutes(t *testing.T) {
 	snap.Orders = config.TableOf(map[config.Key]*config.Order{order.Key: order})
 	r.send(snap)
 	plain, secure := r.Addrs()
-	if code, body := ask(t, plain[0], cert.ChallengePath+"t0k"); code != 200 || body != "t0k.print" {
+	if code, body := ask(t, "shop.test", plain[0], cert.ChallengePath+"t0k"); code != 200 || body != "t0k.print" {
 		t.Errorf("the challenge: %d %q", code, body)
 	}
-	if code, body := ask(t, plain[0], cert.ChallengePath+"of-cert-manager"); code != 200 || body != "app" {
+	if code, body := ask(t, "shop.test", plain[0], cert.ChallengePath+"of-cert-manager"); code != 200 || body != "app" {
 		t.Errorf("another client's challenge: %d %q", code, body)
 	}
 	if body, name := get(t, "https", secure[0]); body != "app" || name != "shop.test" {
@@ -78,7 +78,7 @@ func TestChallengesGoBeforeRoutes(t *testing.T) {
 	done := *snap
 	done.Orders = config.Table[config.Key, *config.Order]{}
 	r.send(&done)
-	if code, body := ask(t, plain[0], cert.ChallengePath+"t0k"); code != 200 || body != "app" {
+	if code, body := ask(t, "shop.test", plain[0], cert.ChallengePath+"t0k"); code != 200 || body != "app" {
 		t.Errorf("after the order: %d %q", code, body)
 	}
 }
