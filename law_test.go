@@ -101,7 +101,7 @@ var laws = map[string]law{
 	"controller/issuance": {pure: true, own: []string{"config"}, why: "which certificates are ordered when: time is an argument"},
 	"controller/acme": {own: []string{"config", "controller/issuance", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/crypto/acme"),
 		why: "the only door to golang.org/x/crypto/acme: drives orders of certificates"},
-	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},
+	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/cert", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},
 	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/discovery", "speaker/layer2", "speaker/bfd", "speaker/bfd/packet", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/health/check", "l4proxy/nft", "l4proxy/relay"},
 		doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the shells of a node"},
 	"ingress": {own: []string{"config", "config/feed", "ingress/route", "ingress/cert", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
