@@ -27,7 +27,7 @@ help: ## list the targets
 
 build: bin/steelyard ## build the product
 
-.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello bin/bench bin/bgp.test bin/nft.test bin/engine.test
+.PHONY: bin/steelyard bin/kcp bin/helm bin/pebble bin/lab bin/hello bin/bench bin/bgp.test bin/nft.test bin/engine.test
 bin/steelyard:
 	@echo "building steelyard"
 	@$(GO) build -p $(JOBS) -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ .
@@ -37,6 +37,9 @@ bin/kcp:
 bin/helm:
 	@echo "building helm"
 	@cd e2etest/helm && $(GO) build -p $(JOBS) $(SLIM) -o ../../$@ helm.sh/helm/v3/cmd/helm
+bin/pebble:
+	@echo "building pebble, an ACME server"
+	@cd e2etest/pebble && $(GO) build -p $(JOBS) $(SLIM) -o ../../$@ github.com/letsencrypt/pebble/v2/cmd/pebble
 bin/lab bin/hello bin/bench:
 	@echo "building $(@F)"
 	@cd e2etest && $(GO) build -p $(JOBS) $(SLIM) -o ../$@ ./cmd/$(@F)
@@ -56,7 +59,7 @@ bin/engine.test:
 	@echo "building engine.test"
 	@$(GO) test -c -p $(JOBS) $(SLIM) -o $@ ./ingress/engine
 
-lab-tools: deps bin/steelyard bin/hello bin/helm bin/lab bin/kcp ## build all that the lab needs
+lab-tools: deps bin/steelyard bin/hello bin/helm bin/pebble bin/lab bin/kcp ## build all that the lab needs
 
 demo: lab-tools ## walk from external address to pod on a real cluster (ARGS=--exit ends after the walk)
 	@bin/lab demo $(ARGS)
