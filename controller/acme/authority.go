@@ -28,7 +28,7 @@ type authority struct {
 const (
 	// askAgain is how long a refused account is not asked for anew: all orders
 	// want it, and one answer does for all of them.
-	askAgain = 30 * time.Second
+	askAgain = 10 * time.Second
 	// maxAnswer bounds the bytes of one answer.
 	maxAnswer = 1 << 20
 	// callTime bounds one request.

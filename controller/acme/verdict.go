@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -59,7 +60,7 @@ func verdictOf(err error, now time.Time) issuance.Verdict {
 		return v
 	case errors.As(err, new(final)):
 		return issuance.Verdict{Final: true, Fault: plain(err.Error())}
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded) && !errors.As(err, new(*url.Error)): // not of one request
 		return issuance.Verdict{Fault: "the certificate authority did not finish in time"}
 	}
 	return issuance.Verdict{Fault: plain(err.Error())}

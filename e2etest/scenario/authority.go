@@ -27,7 +27,7 @@ const (
 )
 
 // authority start HOST NAME: Pebble, a certificate authority that speaks ACME, on
-// a host that is no node, as https://NAME:14000/dir. Who signed the directory's
+// a host that pods reach, as https://NAME:14000/dir. Who signed the directory's
 // certificate is in ConfigMap NAME of the product's namespace; expect get trusts
 // what it issues by NAME. It asks challenges at ports 80 and 443 of the names of
 // the outside world.
