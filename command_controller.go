@@ -76,7 +76,7 @@ With --acme the leader also orders certificates for Ingresses that ask for it.`,
 }
 
 func (o *controllerFlags) options() (controller.Options, error) {
-	opts := controller.Options{Namespace: o.namespace, Classes: o.classes}
+	opts := controller.Options{Namespace: o.namespace, Classes: o.classes, ACME: o.acme.on}
 	var err error
 	if opts.IngressService, err = keyFlag("ingress-service", o.ingressService); err != nil {
 		return opts, err

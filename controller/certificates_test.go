@@ -33,3 +33,22 @@ func TestCertificateFaultsAreTold(t *testing.T) {
 		t.Errorf("looked at again in %v", wait)
 	}
 }
+
+// A Secret that is being ordered is not asked for by hand.
+func TestOrderedSecretsAreNotMissed(t *testing.T) {
+	for _, acme := range []bool{false, true} {
+		c := newCluster()
+		for _, name := range []string{"asks", "asks-not"} {
+			key := config.Key{Namespace: "t", Name: name}
+			c.ingress[key] = &config.Ingress{Key: key, ACME: name == "asks", TLS: []config.IngressTLS{{Hosts: []string{name + ".test"}, Secret: key}}}
+		}
+		l := newLeader(c, Options{ACME: acme})
+		snap := c.snapshot()
+		snap.Changed = config.Changes{All: true}
+		l.step(snap, time.Now())
+		all := strings.Join(c.events, "\n")
+		if strings.Contains(all, "Secret t/asks of") == acme || !strings.Contains(all, "Secret t/asks-not of") {
+			t.Errorf("ACME %v: %s", acme, all)
+		}
+	}
+}
