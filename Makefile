@@ -27,7 +27,7 @@ help: ## list the targets
 
 build: bin/steelyard ## build the product
 
-.PHONY: bin/steelyard bin/kcp bin/helm bin/lab bin/hello bin/bench bin/bgp.test bin/nft.test bin/engine.test
+.PHONY: bin/steelyard bin/kcp bin/helm bin/pebble bin/lab bin/hello bin/bench bin/bgp.test bin/nft.test bin/engine.test
 bin/steelyard:
 	@echo "building steelyard"
 	@$(GO) build -p $(JOBS) -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ .
@@ -37,6 +37,9 @@ bin/kcp:
 bin/helm:
 	@echo "building helm"
 	@cd e2etest/helm && $(GO) build -p $(JOBS) $(SLIM) -o ../../$@ helm.sh/helm/v3/cmd/helm
+bin/pebble:
+	@echo "building pebble, an ACME server"
+	@cd e2etest/pebble && $(GO) build -p $(JOBS) $(SLIM) -o ../../$@ github.com/letsencrypt/pebble/v2/cmd/pebble
 bin/lab bin/hello bin/bench:
 	@echo "building $(@F)"
 	@cd e2etest && $(GO) build -p $(JOBS) $(SLIM) -o ../$@ ./cmd/$(@F)
@@ -56,7 +59,7 @@ bin/engine.test:
 	@echo "building engine.test"
 	@$(GO) test -c -p $(JOBS) $(SLIM) -o $@ ./ingress/engine
 
-lab-tools: deps bin/steelyard bin/hello bin/helm bin/lab bin/kcp ## build all that the lab needs
+lab-tools: deps bin/steelyard bin/hello bin/helm bin/pebble bin/lab bin/kcp ## build all that the lab needs
 
 demo: lab-tools ## walk from external address to pod on a real cluster (ARGS=--exit ends after the walk)
 	@bin/lab demo $(ARGS)
@@ -86,6 +89,8 @@ e2e: lab-tools
 	(cd e2etest/kube && $(GO) test -vet=off $(KCPFLAGS) $(UNITFLAGS) ./...) || rc=1; \
 	echo "scenarios in the lab"; \
 	(cd e2etest && $(GO) test -trimpath -count=1 -timeout 40m) || rc=1; \
+	echo "certificates by ACME, from Pebble"; \
+	(cd e2etest/pebble && $(GO) test $(UNITFLAGS) ./...) || rc=1; \
 	(cd e2etest && $(GO) test -p 1 -trimpath -count=1 $$($(GO) list ./... | grep -v '/e2etest$$')) || rc=1; \
 	exit $$rc
 
@@ -106,6 +111,7 @@ vet:
 	@$(GO) vet -p $(JOBS) -tags testkernel ./...
 	@cd e2etest && $(GO) vet -p $(JOBS) -trimpath ./...
 	@cd e2etest/kube && $(GO) vet $(KCPFLAGS) ./...
+	@cd e2etest/pebble && $(GO) vet -p $(JOBS) ./...
 lint:
 	@bin=$$(cd tools && $(GO) tool -n staticcheck) && "$$bin" -tags testkernel ./...
 
@@ -127,6 +133,8 @@ chart: bin/helm
 		--set-string 'loadBalancerClass=\,lan' >/dev/null
 	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system \
 		--set networkPolicies.enabled=true,namespace.create=true,metrics.tls=true,speaker.realtime=true,speaker.minReadySeconds=5,bfd.enabled=false,relay.enabled=false,ingress.enabled=false,'podCIDRs={10.244.0.0/16}','externalIPs.allowed={203.0.113.0/28,2001:db8::/64}' >/dev/null
+	@bin/helm template steelyard charts/steelyard --kube-version $(KUBE) --namespace steelyard-system \
+		--set networkPolicies.enabled=true,ingress.acme.enabled=true,ingress.acme.acceptTerms=true,ingress.acme.default=true,ingress.acme.directory=https://ca.test:14000/dir,ingress.acme.caBundle.configMap=ca,ingress.acme.externalAccount.keyID=k,ingress.acme.externalAccount.secret=eab >/dev/null
 
 # What is measured: "area", "area/name", or several of them; empty: all areas.
 # ROUNDS cuts the rounds of every figure down, for a quick look. keepalived, FRR and

@@ -14,6 +14,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/daemon"
 	"github.com/steelyard-lb/steelyard/config/kube"
 	"github.com/steelyard-lb/steelyard/controller"
+	"github.com/steelyard-lb/steelyard/controller/acme"
 )
 
 // controllerGap is the least time between two plans. A change costs the
@@ -26,6 +27,7 @@ const listRetry = 250 * time.Millisecond
 
 type controllerFlags struct {
 	common
+	acme                                          acmeFlags
 	leaseName, podName, forwarder, ingressService string
 	classes, externalIPs                          []string
 }
@@ -39,7 +41,9 @@ func controllerCommand() *cobra.Command {
 each Service that waits why it does, and publishes the ingress address.
 
 Run two: one leads by a Lease and the other takes over, at once when the leader
-is told to stop, within three seconds when it dies.`,
+is told to stop, within three seconds when it dies.
+
+With --acme the leader also orders certificates for Ingresses that ask for it.`,
 		Args: noArgs,
 	}
 	f := cmd.Flags()
@@ -49,6 +53,7 @@ is told to stop, within three seconds when it dies.`,
 	f.StringVar(&o.forwarder, "forwarder", "nft", "what the speakers run with: nft, or off")
 	f.StringVar(&o.ingressService, "ingress-service", "", "namespace/name of the Service whose addresses Ingresses show; empty: none")
 	f.StringSliceVar(&o.externalIPs, "external-ips-allowed", nil, externalIPsUsage)
+	o.acme.register(cmd)
 	o.register(cmd, ":17480", ":9150")
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -71,7 +76,7 @@ is told to stop, within three seconds when it dies.`,
 }
 
 func (o *controllerFlags) options() (controller.Options, error) {
-	opts := controller.Options{Namespace: o.namespace, Classes: o.classes}
+	opts := controller.Options{Namespace: o.namespace, Classes: o.classes, ACME: o.acme.on}
 	var err error
 	if opts.IngressService, err = keyFlag("ingress-service", o.ingressService); err != nil {
 		return opts, err
@@ -101,6 +106,9 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 	if o.ingressService == "" { // no Ingress is ours: no right to read Secrets is needed
 		parts &^= kube.Ingresses | kube.Certificates
 	}
+	if !o.acme.on {
+		parts &^= kube.Orders
+	}
 	source := kube.Watch(p.client, kube.WatchOptions{
 		Parts: parts, Namespace: o.namespace, Classes: o.classes, Logger: p.with("watch"),
 		MinGap: controllerGap,
@@ -111,6 +119,10 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 		*kube.Events
 	}{p.client, events}
 	leader := controller.New(opts, api, p.with("controller"), p.reg)
+	issuer, err := o.issuer(p, api)
+	if err != nil {
+		return err
+	}
 	follow := &follower{in: source.Snapshots(), health: p.health}
 	lease := kube.LeaseOptions{Namespace: o.namespace, Name: o.leaseName, Identity: o.podName, Logger: p.with("lease")}
 	lead := func(ctx context.Context) error {
@@ -121,10 +133,27 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 		}
 		return p.client.Lead(ctx, lease, prepare, func(ctx context.Context) error {
 			defer follow.Resign()
-			return leader.Run(ctx, follow.Lead(fresh))
+			if issuer == nil {
+				return leader.Run(ctx, follow.Lead(fresh))
+			}
+			return run(ctx,
+				func(ctx context.Context) error { return leader.Run(ctx, follow.Lead(fresh)) },
+				func(ctx context.Context) error { return issuer.Run(ctx, follow.Lead(fresh)) })
 		})
 	}
 	return serveUntilDrained(ctx, lead, p.serveHealth, p.serveMetrics, source.Run, events.Run, follow.Run, daemon.GiveMemoryBack)
+}
+
+// issuer is who orders certificates; nil if nobody does.
+func (o *controllerFlags) issuer(p *process, api acme.Store) (*acme.Issuer, error) {
+	if !o.acme.on {
+		return nil, nil
+	}
+	opts, err := o.acme.options(o.namespace)
+	if err != nil {
+		return nil, err
+	}
+	return acme.New(opts, api, p.with("acme"), p.reg)
 }
 
 // readTruth reads what is true, trying until ctx ends.

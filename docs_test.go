@@ -17,6 +17,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/daemon"
 	"github.com/steelyard-lb/steelyard/config/v1beta1"
 	"github.com/steelyard-lb/steelyard/controller"
+	"github.com/steelyard-lb/steelyard/controller/acme"
 	"github.com/steelyard-lb/steelyard/ingress"
 	"github.com/steelyard-lb/steelyard/ipam"
 	"github.com/steelyard-lb/steelyard/l4proxy/health"
@@ -65,6 +66,9 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	has := register{}
 	logger := log.NewNopLogger()
 	controller.New(controller.Options{}, nil, logger, has)
+	if _, err := acme.New(acme.Options{}, nil, logger, has); err != nil {
+		t.Fatal(err)
+	}
 	layer2.New(logger, has, layer2.Options{})
 	if _, err := bgp.New(logger, has, bgp.Options{}); err != nil {
 		t.Fatal(err)

@@ -14,12 +14,13 @@ type follower struct {
 	in     <-chan *config.Snapshot
 	health interface{ Ready(part string) }
 
-	mu   sync.Mutex
-	last *config.Snapshot
-	term *term // under way, nil while others lead
+	mu    sync.Mutex
+	last  *config.Snapshot
+	terms []*term // under way, none while others lead
 }
 
-// term is one leadership: what it begins with must be fresh enough.
+// term is what one task of a leadership receives: what it begins with must be
+// fresh enough.
 type term struct {
 	out   *feed.Latest[*config.Snapshot]
 	fresh uint64 // as the first snapshot must be
@@ -35,30 +36,32 @@ func (f *follower) Run(ctx context.Context) error {
 		case snap := <-f.in:
 			f.mu.Lock()
 			f.last = snap
-			f.pass(snap)
+			for _, t := range f.terms {
+				t.pass(snap)
+			}
 			f.mu.Unlock()
 			f.health.Ready("snapshot")
 		}
 	}
 }
 
-// Lead starts a term. Its first snapshot is all that is known, and no older
+// Lead starts a term; one leadership may have several. Its first snapshot is all that is known, and no older
 // than the read of that number; a watch that lags behind might let addresses
 // look free that the leader before has given.
 func (f *follower) Lead(fresh uint64) <-chan *config.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.term = &term{out: feed.NewLatest(config.MergeSnapshots), fresh: fresh}
+	t := &term{out: feed.NewLatest(config.MergeSnapshots), fresh: fresh}
+	f.terms = append(f.terms, t)
 	if f.last != nil {
-		f.pass(f.last)
+		t.pass(f.last)
 	}
-	return f.term.out.C()
+	return t.out.C()
 }
 
-// pass hands a snapshot to the term, the first one as Lead says.
-func (f *follower) pass(snap *config.Snapshot) {
-	t := f.term
-	if t == nil || !t.begun && snap.Fresh < t.fresh {
+// pass hands a snapshot to the task, the first one as Lead says.
+func (t *term) pass(snap *config.Snapshot) {
+	if !t.begun && snap.Fresh < t.fresh {
 		return
 	}
 	if !t.begun {
@@ -69,9 +72,9 @@ func (f *follower) pass(snap *config.Snapshot) {
 	t.out.Put(snap)
 }
 
-// Resign ends the term.
+// Resign ends all terms.
 func (f *follower) Resign() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.term = nil
+	f.terms = nil
 }

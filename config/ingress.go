@@ -24,6 +24,7 @@ type Ingress struct {
 	Default *IngressBackend
 	TLS     []IngressTLS
 	Status  []netip.Addr // status.loadBalancer as written
+	ACME    bool         // certificates for its TLS entries are to be ordered
 }
 
 // IngressRule is one host and path to one backend; rules with several paths
@@ -53,4 +54,6 @@ type IngressTLS struct {
 type Certificate struct {
 	Key
 	Chain, PrivateKey []byte
+	Managed           bool   // ours to replace: it came by ACME
+	Revoke            string // the reason for which it is to be revoked and replaced (RFC 5280 section 5.3.1); "": it is not
 }

@@ -40,6 +40,7 @@ type Snapshot struct {
 
 	Ingresses    Table[Key, *Ingress]
 	Certificates Table[Key, *Certificate]
+	Orders       Table[Key, *Order] // by their own key
 
 	Problems []Problem // sorted by object, then field
 	Changed  Changes   // against the snapshot before
@@ -56,6 +57,7 @@ type Changes struct {
 	// Reservations added, changed or gone.
 	Reservations []Key
 	Config       bool // pools, advertisements, peers, namespaces
+	Orders       bool
 }
 
 // Merge adds the changes of a later snapshot, for a reader that skipped one.
@@ -68,6 +70,7 @@ func (c Changes) Merge(later Changes) Changes {
 		Ingresses:    append(c.Ingresses[:len(c.Ingresses):len(c.Ingresses)], later.Ingresses...),
 		Reservations: append(c.Reservations[:len(c.Reservations):len(c.Reservations)], later.Reservations...),
 		Config:       c.Config || later.Config,
+		Orders:       c.Orders || later.Orders,
 	}
 }
 

@@ -38,6 +38,7 @@ type Options struct {
 	Forwarder      bool               // our forwarder serves addresses: ipMode Proxy once every node is ready
 	ExternalIPs    config.ExternalIPs // ranges in which the speakers forward spec.externalIPs
 	IngressService config.Key         // whose addresses every Ingress of ours gets; zero: leave Ingress status alone
+	ACME           bool               // certificates are ordered for Ingresses that ask for it
 	Workers        int                // parallel writes; default 16
 	WriteTimeout   time.Duration      // per write, to be well inside the lease; default 5 s
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/cert"
 	"github.com/steelyard-lb/steelyard/ipam"
 )
 
@@ -20,6 +21,9 @@ type reign struct {
 	ingress   []netip.Addr            // what every Ingress of ours shall show
 	configs   map[config.Ref]bool     // our configuration objects
 	routing   []config.Problem        // of Ingresses together
+	certs     *cert.Store             // as last looked at
+	pairs     []config.Problem        // of certificates
+	looked    time.Time               // at certificates, last
 	sessions  []config.Problem        // of BGP sessions that are down
 	externals []config.Problem        // of spec.externalIPs
 	problems  map[config.Problem]bool // told
@@ -62,6 +66,7 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	r.reviewServices(changes, full, now)
 	r.reviewIngresses(full, now)
 	r.reviewRoutes(full)
+	r.reviewCertificates(full, now)
 	r.reviewExternalIPs(before, full)
 	r.markAnnounced(before, full, now)
 	mended := r.reviewConfig(now)
@@ -88,7 +93,8 @@ func (r *reign) plan(full bool, forgotten []netip.Addr, now time.Time) ipam.Diff
 	return diff
 }
 
-// wake plans anew because time has passed: an address has rested enough.
+// wake plans anew because time has passed: an address has rested enough, or a
+// certificate may have expired.
 func (r *reign) wake(now time.Time) {
 	same := *r.snap
 	same.Changed = config.Changes{}
@@ -97,10 +103,14 @@ func (r *reign) wake(now time.Time) {
 
 // due is when wake has something to do; far away if never.
 func (r *reign) due(now time.Time) time.Duration {
-	if at := r.ledger.Due(); !at.IsZero() {
-		return max(at.Sub(now), 0)
+	if r.snap == nil {
+		return idleForever
 	}
-	return idleForever
+	wait := r.certsDue(now)
+	if at := r.ledger.Due(); !at.IsZero() {
+		wait = min(wait, max(at.Sub(now), 0))
+	}
+	return wait
 }
 
 // reviewServices compares what Services show with what they shall say: all of

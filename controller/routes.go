@@ -1,6 +1,10 @@
 package controller
 
 import (
+	"slices"
+	"strings"
+
+	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/ingress/route"
 )
 
@@ -13,4 +17,17 @@ func (r *reign) reviewRoutes(full bool) {
 		return
 	}
 	_, r.routing = route.Build(route.Input{Snapshot: r.snap, NoEndpoints: true})
+	if r.opts.ACME {
+		r.routing = slices.DeleteFunc(r.routing, r.isOrdered)
+	}
+}
+
+// isOrdered tells whether p is about a Secret that is not there because it is
+// being ordered: who orders it says how that goes.
+func (r *reign) isOrdered(p config.Problem) bool {
+	if p.Reason != route.ReasonNotFound || !strings.HasPrefix(p.Field, "spec.tls[") {
+		return false
+	}
+	ing, ok := r.snap.Ingresses.Get(p.Object.Key)
+	return ok && ing.ACME
 }

@@ -14,27 +14,27 @@ import (
 
 // heard is what tellProblems looked at last.
 type heard struct {
-	objects                      []config.Problem // of the snapshot, which shares the list while nothing differs
-	routing, sessions, externals []config.Problem
-	refusals                     uint64
+	objects                             []config.Problem // of the snapshot, which shares the list while nothing differs
+	routing, pairs, sessions, externals []config.Problem
+	refusals                            uint64
 }
 
 func (h heard) same(o heard) bool {
 	return len(h.objects) == len(o.objects) && (len(h.objects) == 0 || &h.objects[0] == &o.objects[0]) &&
-		h.refusals == o.refusals && slices.Equal(h.routing, o.routing) && slices.Equal(h.sessions, o.sessions) &&
+		h.refusals == o.refusals && slices.Equal(h.routing, o.routing) && slices.Equal(h.pairs, o.pairs) && slices.Equal(h.sessions, o.sessions) &&
 		slices.Equal(h.externals, o.externals)
 }
 
 // tellProblems makes an event of every problem that was not told yet. It costs
 // nothing while there is none but the old: one tenant can make thousands.
 func (r *reign) tellProblems() {
-	news := heard{r.snap.Problems, r.routing, r.sessions, r.externals, r.refusals}
+	news := heard{r.snap.Problems, r.routing, r.pairs, r.sessions, r.externals, r.refusals}
 	if r.problems != nil && r.heard.same(news) {
 		return
 	}
 	r.heard = news
 	now := make(map[config.Problem]bool, len(r.snap.Problems))
-	for _, p := range slices.Concat(r.snap.Problems, r.routing, r.sessions, r.externals, slices.Collect(maps.Values(r.refused))) {
+	for _, p := range slices.Concat(r.snap.Problems, r.routing, r.pairs, r.sessions, r.externals, slices.Collect(maps.Values(r.refused))) {
 		uid, ok := r.subject(p)
 		if !ok {
 			continue

@@ -49,6 +49,7 @@ type Server struct {
 	proxy    *proxy.Proxy
 	selfMade *tls.Certificate
 	certs    *cert.Store             // as last applied
+	proofs   *cert.Challenges        // as last applied
 	told     map[config.Problem]bool // as last logged
 }
 
@@ -146,6 +147,7 @@ func (s *Server) feed(ctx context.Context, last *config.Snapshot) {
 
 // apply makes the proxy serve a snapshot.
 func (s *Server) apply(snap *config.Snapshot) {
+	s.prove(snap)
 	table, problems := route.Build(route.Input{Snapshot: snap, Default: s.opts.DefaultBackend})
 	certs, more := cert.Build(cert.Input{
 		Ingresses: route.OldestFirst(snap.Ingresses),

@@ -85,6 +85,9 @@ func (a *apiServer) one(w http.ResponseWriter, r *http.Request, t target) {
 		fail(w, 409, "Conflict")
 		return
 	}
+	if now["uid"] == nil { // as the API server has it
+		now["uid"] = meta["uid"]
+	}
 	if now["uid"] != meta["uid"] {
 		fail(w, 422, "Invalid")
 		return

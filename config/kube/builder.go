@@ -73,6 +73,8 @@ func (b *builder) translate(d *draft, m mark) {
 		b.ingress(d, m.key)
 	case kindCertificates:
 		b.certificate(d, m.key)
+	case kindOrders:
+		b.order(d, m.key)
 	case kindRead:
 		d.next.Fresh, d.dirty = m.read, true
 	default: // pools, advertisements, peers and what they refer to

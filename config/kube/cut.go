@@ -17,7 +17,7 @@ import (
 func cutAnnotations(o metav1.Object) { o.SetAnnotations(nil) }
 
 func cutIngress(o metav1.Object) {
-	o.SetAnnotations(keepOnly(o.GetAnnotations(), translate.AnnotationIngressClass))
+	o.SetAnnotations(keepOnly(o.GetAnnotations(), translate.AnnotationIngressClass, translate.AnnotationACME, translate.AnnotationTLSACME))
 }
 
 func cutNamespace(o metav1.Object) {
@@ -43,11 +43,17 @@ func cutSlice(o metav1.Object) {
 	}
 }
 
-func keepOnly(all map[string]string, name string) map[string]string {
-	if v, ok := all[name]; ok {
-		return map[string]string{name: v}
+func keepOnly(all map[string]string, names ...string) map[string]string {
+	var kept map[string]string
+	for _, name := range names {
+		if v, ok := all[name]; ok {
+			if kept == nil {
+				kept = map[string]string{}
+			}
+			kept[name] = v
+		}
 	}
-	return nil
+	return kept
 }
 
 func cutNode(o metav1.Object) {
@@ -76,7 +82,9 @@ func cutPassword(o metav1.Object) {
 
 func cutCertificate(o metav1.Object) {
 	if s, ok := o.(*corev1.Secret); ok {
+		revoke := keepOnly(s.Annotations, translate.AnnotationRevoke)
 		keepData(s, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+		s.Annotations = revoke
 	}
 }
 

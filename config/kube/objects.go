@@ -143,3 +143,11 @@ func (b *builder) certificate(d *draft, key config.Key) {
 		}
 	}
 }
+
+func (b *builder) order(d *draft, key config.Key) {
+	o, _ := get[translated[*config.Order]](b.view, kindOrders, key)
+	b.note(d, config.Ref{Kind: config.KindSecret, Key: key}, o.problems)
+	if d.orders.put(key, o.value, o.value != nil) {
+		d.dirty, d.changed.Orders = true, true
+	}
+}

@@ -31,14 +31,15 @@ const (
 	Speakers
 	Ingresses
 	Certificates
+	Orders
 	Conditions
 )
 
 // What each process needs; its RBAC rules grant exactly this.
 const (
-	ControllerParts = Services | Conditions | Nodes | Namespaces | Config | Reservations | Claims | Speakers | Ingresses | Certificates
+	ControllerParts = Services | Conditions | Nodes | Namespaces | Config | Reservations | Claims | Speakers | Ingresses | Certificates | Orders
 	SpeakerParts    = Services | Endpoints | Nodes | Config | Reservations | Claims
-	IngressParts    = Services | Endpoints | Ingresses | Certificates
+	IngressParts    = Services | Endpoints | Ingresses | Certificates | Orders
 	// RebalanceParts are what steelyard rebalance decides from.
 	RebalanceParts = Services | Endpoints | Nodes | Config | Reservations | Claims | Speakers
 )
@@ -54,6 +55,7 @@ const (
 	kindSlices
 	kindIngresses
 	kindCertificates
+	kindOrders
 	kindReservations
 	kindClaims
 	kindSpeakers
@@ -124,6 +126,8 @@ var resources = []*resource{
 	{kind: kindClasses, part: Ingresses, plural: "ingressclasses", object: &networkingv1.IngressClass{}, rest: restNetworking},
 	{kind: kindCertificates, part: Certificates, plural: "secrets", object: &corev1.Secret{}, rest: restCore,
 		fields: "type=" + string(corev1.SecretTypeTLS), cut: cutCertificate},
+	{kind: kindOrders, part: Orders, plural: "secrets", object: &corev1.Secret{}, rest: restCore, own: true,
+		fields: "type=" + string(translate.SecretTypeOrder), keep: keepOf(translate.Order)},
 }
 
 // translated is an object in our own words, with the faults in it.

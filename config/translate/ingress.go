@@ -21,11 +21,15 @@ const (
 type Classes struct {
 	Names   []string
 	Default bool
+	ACME    []string // of Names, those whose Ingresses get certificates by ACME
+	// DefaultACME tells that those without a class do too.
+	DefaultACME bool
 }
 
 // Equal tells whether c and o choose the same Ingresses.
 func (c Classes) Equal(o Classes) bool {
-	return c.Default == o.Default && slices.Equal(c.Names, o.Names)
+	return c.Default == o.Default && slices.Equal(c.Names, o.Names) &&
+		c.DefaultACME == o.DefaultACME && slices.Equal(c.ACME, o.ACME)
 }
 
 // IngressClasses finds the classes of controller among list. If several
@@ -36,13 +40,18 @@ func IngressClasses(list []*networkingv1.IngressClass, controller string) Classe
 	for _, o := range list {
 		if o.Spec.Controller == controller {
 			out.Names = append(out.Names, o.Name)
+			if o.Annotations[AnnotationACME] == "true" {
+				out.ACME = append(out.ACME, o.Name)
+			}
 		}
 		if o.Annotations[networkingv1.AnnotationIsDefaultIngressClass] == "true" && (def == nil || newer(o, def)) {
 			def = o
 		}
 	}
 	out.Default = def != nil && def.Spec.Controller == controller
+	out.DefaultACME = out.Default && def.Annotations[AnnotationACME] == "true"
 	slices.Sort(out.Names)
+	slices.Sort(out.ACME)
 	return out
 }
 
@@ -55,13 +64,19 @@ func newer(a, b *networkingv1.IngressClass) bool {
 
 // Ours tells whether Ingress o is of one of the classes.
 func (c Classes) Ours(o *networkingv1.Ingress) bool {
-	if o.Spec.IngressClassName != nil {
-		return slices.Contains(c.Names, *o.Spec.IngressClassName)
-	}
-	if name, ok := o.Annotations[AnnotationIngressClass]; ok {
+	if name, ok := classOf(o); ok {
 		return slices.Contains(c.Names, name)
 	}
 	return c.Default
+}
+
+// classOf is the class that o names: by the field, else by the annotation.
+func classOf(o *networkingv1.Ingress) (name string, ok bool) {
+	if o.Spec.IngressClassName != nil {
+		return *o.Spec.IngressClassName, true
+	}
+	name, ok = o.Annotations[AnnotationIngressClass]
+	return name, ok
 }
 
 // Ingress translates an Ingress; it is nil if it is not of our classes. What
@@ -72,6 +87,7 @@ func Ingress(o *networkingv1.Ingress, classes Classes) (*config.Ingress, []confi
 	}
 	f := faultsOf(config.KindIngress, o)
 	in := &config.Ingress{Key: keyOf(o), UID: string(o.UID), Created: o.CreationTimestamp.UTC()}
+	in.ACME = wantsACME(f, o, classes)
 	if b := o.Spec.DefaultBackend; b != nil {
 		in.Default = ingressBackend(f, in.Key, "spec.defaultBackend", b)
 	}

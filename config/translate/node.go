@@ -67,5 +67,6 @@ func Certificate(o *corev1.Secret) (*config.Certificate, []config.Problem) {
 	}
 	return &config.Certificate{
 		Key: keyOf(o), Chain: o.Data[corev1.TLSCertKey], PrivateKey: o.Data[corev1.TLSPrivateKeyKey],
+		Managed: o.Labels[LabelManagedBy] == ManagedBy, Revoke: o.Annotations[AnnotationRevoke],
 	}, nil
 }

@@ -22,7 +22,7 @@ func table() map[string]command {
 		"expect": expect, "within": within, "always": always, "never": never, "let": let,
 		"crash": crash, "freeze": freeze, "thaw": thaw,
 		"poweroff": powerOff, "poweron": powerOn, "forget": forget,
-		"cut": cut, "restore": restore, "loss": loss, "partition": partition, "heal": heal, "ask": ask, "nud": nud, "rival": rival, "outside": outside, "steady": steady,
+		"cut": cut, "restore": restore, "loss": loss, "partition": partition, "heal": heal, "ask": ask, "nud": nud, "rival": rival, "outside": outside, "authority": authority, "steady": steady,
 		"api": api, "proxy": proxy, "loop": loop, "hold": hold, "sleep": sleep, "in": in, "certificate": certificate, "dns": setName, "finally": finally,
 	}
 }

@@ -96,6 +96,11 @@ func (b *builder) add(ing *config.Ingress, i int) {
 				secret.Key, p.cert.Leaf.NotAfter.UTC().Format(time.RFC3339)), "renew it")
 		return
 	}
+	if from := p.cert.Leaf.NotBefore; from.Sub(b.in.Now) > clocksDiffer {
+		b.tell(ing, i, "secretName", "NotYetValid",
+			fmt.Sprintf("clients will refuse the certificate of Secret %s before %s", secret.Key, from.UTC().Format(time.RFC3339)),
+			"store one that is valid now, or set this host's clock")
+	}
 	for _, host := range b.hosts(ing, i, p.cert) {
 		b.serve(ing, i, host, p.cert)
 	}
@@ -138,6 +143,9 @@ func (b *builder) serve(ing *config.Ingress, i int, host string, c *tls.Certific
 			"issue one whose subject alternative names hold the host")
 	}
 }
+
+// clocksDiffer is how far the clocks of hosts may be apart without a word.
+const clocksDiffer = 5 * time.Minute
 
 const remedyPair = "store a PEM chain, leaf first, as tls.crt and its private key as tls.key"
 

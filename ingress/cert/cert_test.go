@@ -168,6 +168,18 @@ func TestBrokenPairs(t *testing.T) {
 	}
 }
 
+// A certificate of tomorrow is named, and shown: clients may know better.
+func TestNotYetValid(t *testing.T) {
+	store, problems := Build(Input{
+		Ingresses: []*config.Ingress{ingress("i", "early early.test", "skewed skewed.test")}, SelfMade: selfMade(t), Now: now,
+		Secrets: secrets(secretOf(t, "early", "ecdsa", now.Add(25*time.Hour), "early.test"), secretOf(t, "skewed", "ecdsa", now.Add(time.Hour+time.Minute), "skewed.test")),
+	})
+	expectProblems(t, problems, "NotYetValid Ingress default/i: spec.tls[0].secretName: clients will refuse the certificate of Secret default/early before 2026-09-02T12:00:00Z")
+	if served(t, store, "early.test") != "early.test" || served(t, store, "skewed.test") != "skewed.test" {
+		t.Error("another certificate is served")
+	}
+}
+
 func TestEntryWithoutHosts(t *testing.T) {
 	ing := ingress("i", "wild")
 	for _, h := range []string{"a.test", "b.test", "a.other", ""} {

@@ -23,6 +23,7 @@ type Certificates interface {
 // TLS is how clients are met on listeners that speak it: TLS 1.2 or 1.3.
 type TLS struct {
 	Certificates Certificates // nil: every handshake is refused
+	Challenges   Challenges   // are asked first; nil: none
 
 	// TicketKeys are for session tickets (RFC 8446 section 4.6.1): the first one
 	// encrypts, all decrypt. Replicas that share them resume each other's sessions;
@@ -59,10 +60,13 @@ var errNoCertificates = errors.New("no configuration with certificates was appli
 
 // newest is the configuration of a handshake that begins now. Keys for tickets
 // that nobody gave are those of the Engine, so that they outlive a swap.
-func (e *Engine) newest(*tls.ClientHelloInfo) (*tls.Config, error) {
+func (e *Engine) newest(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	s := e.state.Load()
 	if s == nil {
 		return nil, errNoCertificates
+	}
+	if c := s.challenged(hello); c != nil {
+		return c, nil
 	}
 	return s.tls, nil
 }
@@ -102,8 +106,9 @@ func (c *conn) secure() bool {
 	below.turn = nil
 	_ = c.SetDeadline(time.Time{})
 	if err == nil {
-		c.wire, c.two = session, session.ConnectionState().NegotiatedProtocol == "h2"
-		return true
+		proto := session.ConnectionState().NegotiatedProtocol
+		c.wire, c.two = session, proto == "h2"
+		return proto != challengeProto
 	}
 	level.Debug(c.e.opts.Logger).Log("msg", "TLS handshake failed", "peer", c.from, "err", err)
 	if odd := (tls.RecordHeaderError{}); errors.As(err, &odd) && looksLikeHTTP(odd.RecordHeader) {

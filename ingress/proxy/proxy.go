@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"github.com/steelyard-lb/steelyard/ingress/cert"
 	"github.com/steelyard-lb/steelyard/ingress/route"
 )
 
@@ -25,6 +26,8 @@ type Proxy struct {
 	listeners []*listener
 	reverse   *httputil.ReverseProxy
 	state     atomic.Pointer[state] // nil until the first Apply
+
+	challenges atomic.Pointer[cert.Challenges] // nil answers none
 
 	draining atomic.Bool  // answers close their connections
 	active   atomic.Int64 // requests under way, upgraded ones included

@@ -15,6 +15,8 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+
+	"github.com/steelyard-lb/steelyard/ingress/cert"
 )
 
 // Run serves until ctx ends and the requests under way have, or until a
@@ -25,7 +27,11 @@ func (p *Proxy) Run(ctx context.Context) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	plain, secure := p.server(base), p.server(base)
-	secure.TLSConfig = &tls.Config{GetCertificate: p.getCertificate, MinVersion: tls.VersionTLS12}
+	secure.TLSConfig = &tls.Config{GetCertificate: p.getCertificate, GetConfigForClient: p.handshake, MinVersion: tls.VersionTLS12}
+	secure.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){cert.ChallengeProto: proven}
+	secure.Protocols = &http.Protocols{} // else there is no HTTP/2 where TLSNextProto is set
+	secure.Protocols.SetHTTP1(true)
+	secure.Protocols.SetHTTP2(true)
 
 	failed := make(chan error, len(p.listeners))
 	var serving sync.WaitGroup

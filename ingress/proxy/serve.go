@@ -20,6 +20,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close") // over HTTP/2 it becomes a GOAWAY
 	}
 	r = exactTarget(r)
+	if p.prove(rec, r) {
+		return
+	}
 	if code, text := p.decide(r, x); code != 0 {
 		answer(rec, code, text)
 		return
