@@ -7,6 +7,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/route"
 	"github.com/steelyard-lb/steelyard/ipam"
 )
 
@@ -19,7 +20,8 @@ type reign struct {
 	out       *outbox
 	ingress   []netip.Addr            // what every Ingress of ours shall show
 	configs   map[config.Ref]bool     // our configuration objects
-	routing   []config.Problem        // of Ingresses together
+	routes    *route.Plan             // of Ingresses together; nil before the first snapshot
+	routing   []config.Problem        // of it
 	sessions  []config.Problem        // of BGP sessions that are down
 	externals []config.Problem        // of spec.externalIPs
 	problems  map[config.Problem]bool // told
@@ -61,7 +63,7 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	}
 	r.reviewServices(changes, full, now)
 	r.reviewIngresses(full, now)
-	r.reviewRoutes(full)
+	r.reviewRoutes()
 	r.reviewExternalIPs(before, full)
 	r.markAnnounced(before, full, now)
 	mended := r.reviewConfig(now)

@@ -7,10 +7,9 @@ import (
 // reviewRoutes finds what is wrong with Ingresses once they are put together:
 // hosts and paths claimed twice, Services and Secrets that are not there. The
 // ingress processes find the same and only log it, because they only read.
-func (r *reign) reviewRoutes(full bool) {
-	changed := r.snap.Changed
-	if !full && len(changed.Ingresses) == 0 && (len(changed.Services) == 0 || r.snap.Ingresses.Len() == 0) {
-		return
+func (r *reign) reviewRoutes() {
+	r.routes = route.Update(r.routes, route.Input{Snapshot: r.snap, NoEndpoints: true})
+	if len(r.routes.Touched) > 0 {
+		r.routing = r.routes.Problems()
 	}
-	_, r.routing = route.Build(route.Input{Snapshot: r.snap, NoEndpoints: true})
 }

@@ -48,6 +48,7 @@ type Server struct {
 	opts     Options
 	proxy    *proxy.Proxy
 	selfMade *tls.Certificate
+	routes   *route.Plan             // as last applied
 	certs    *cert.Store             // as last applied
 	told     map[config.Problem]bool // as last logged
 }
@@ -146,7 +147,7 @@ func (s *Server) feed(ctx context.Context, last *config.Snapshot) {
 
 // apply makes the proxy serve a snapshot.
 func (s *Server) apply(snap *config.Snapshot) {
-	table, problems := route.Build(route.Input{Snapshot: snap, Default: s.opts.DefaultBackend})
+	s.routes = route.Update(s.routes, route.Input{Snapshot: snap, Default: s.opts.DefaultBackend})
 	certs, more := cert.Build(cert.Input{
 		Ingresses: route.OldestFirst(snap.Ingresses),
 		Secrets:   snap.Certificates,
@@ -155,9 +156,9 @@ func (s *Server) apply(snap *config.Snapshot) {
 		Previous:  s.certs,
 		Now:       time.Now(),
 	})
-	s.proxy.Apply(table, certs)
+	s.proxy.Apply(s.routes.Table, certs)
 	s.certs = certs
-	s.log(append(problems, more...))
+	s.log(append(s.routes.Problems(), more...))
 }
 
 // log tells each Problem once, when it appears.

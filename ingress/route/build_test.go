@@ -218,9 +218,9 @@ func TestGroupsAreShared(t *testing.T) {
 	if n := len(table.Groups()); n != 2 {
 		t.Errorf("%d groups, want 2 (by number and by name)", n)
 	}
-	for i, g := range table.Groups() {
-		if g.ID != i {
-			t.Errorf("group %d has ID %d", i, g.ID)
+	for _, path := range []string{"/a", "/b", "/c"} {
+		if r, ok := table.Match("h", path); !ok || table.GroupOf(r).Service != key("web") {
+			t.Errorf("%s leads to %v", path, r)
 		}
 	}
 	if hosts, routes := table.Size(); hosts != 1 || routes != 3 {
