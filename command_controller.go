@@ -99,7 +99,7 @@ func (o *controllerFlags) options() (controller.Options, error) {
 func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.Options) error {
 	parts := kube.ControllerParts
 	if o.ingressService == "" { // no Ingress is ours: no right to read Secrets is needed
-		parts &^= kube.Ingresses | kube.Certificates
+		parts &^= kube.Ingresses | kube.Certificates | kube.Reports
 	}
 	source := kube.Watch(p.client, kube.WatchOptions{
 		Parts: parts, Namespace: o.namespace, Classes: o.classes, Logger: p.with("watch"),

@@ -40,6 +40,7 @@ type Snapshot struct {
 
 	Ingresses    Table[Key, *Ingress]
 	Certificates Table[Key, *Certificate]
+	Reports      Table[Key, *IngressReport]
 
 	Problems []Problem // sorted by object, then field
 	Changed  Changes   // against the snapshot before

@@ -22,6 +22,8 @@ type statusWriter interface {
 	// PatchNotice may be called beside PatchService for the same Service.
 	PatchNotice(ctx context.Context, svc *config.Service, notice config.Notice) error
 	PatchIngress(ctx context.Context, ingress *config.Ingress, addrs []netip.Addr) error
+	PutIngressReport(ctx context.Context, report *config.IngressReport) error
+	DeleteIngressReport(ctx context.Context, key config.Key) error
 	PutReservation(ctx context.Context, key config.Key, service string, addr netip.Addr, status config.ReservationStatus) error
 	PatchReservation(ctx context.Context, reservation *config.Reservation, status config.ReservationStatus) error
 	DeleteReservation(ctx context.Context, key config.Key, uid string) error

@@ -64,6 +64,7 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	r.reviewServices(changes, full, now)
 	r.reviewIngresses(full, now)
 	r.reviewRoutes()
+	r.reviewReports(before, now)
 	r.reviewExternalIPs(before, full)
 	r.markAnnounced(before, full, now)
 	mended := r.reviewConfig(now)

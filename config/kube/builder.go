@@ -61,6 +61,8 @@ func (b *builder) translate(d *draft, m mark) {
 		b.node(d, m.key)
 	case kindNamespaces:
 		b.namespace(d, m.key)
+	case kindReports:
+		b.report(d, m.key)
 	case kindReservations:
 		b.reservation(d, m.key)
 	case kindClaims:

@@ -33,6 +33,7 @@ type draft struct {
 	speakers     column[string, *config.SpeakerStatus]
 	ingresses    column[config.Key, *config.Ingress]
 	certificates column[config.Key, *config.Certificate]
+	reports      column[config.Key, *config.IngressReport]
 
 	changed       config.Changes
 	dirty         bool // the next snapshot differs
@@ -56,6 +57,7 @@ func newDraft(before *config.Snapshot) *draft {
 	d.speakers.table = next.Speakers
 	d.ingresses.table = next.Ingresses
 	d.certificates.table = next.Certificates
+	d.reports.table = next.Reports
 	return d
 }
 
@@ -73,6 +75,7 @@ func (d *draft) finish(first bool) *config.Snapshot {
 	s.Speakers = d.speakers.done()
 	s.Ingresses = d.ingresses.done()
 	s.Certificates = d.certificates.done()
+	s.Reports = d.reports.done()
 	if s.Changed = d.changed; first {
 		s.Changed = config.Changes{All: true}
 	}

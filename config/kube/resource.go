@@ -32,11 +32,12 @@ const (
 	Ingresses
 	Certificates
 	Conditions
+	Reports
 )
 
 // What each process needs; its RBAC rules grant exactly this.
 const (
-	ControllerParts = Services | Conditions | Nodes | Namespaces | Config | Reservations | Claims | Speakers | Ingresses | Certificates
+	ControllerParts = Services | Conditions | Nodes | Namespaces | Config | Reservations | Claims | Speakers | Ingresses | Certificates | Reports
 	SpeakerParts    = Services | Endpoints | Nodes | Config | Reservations | Claims
 	IngressParts    = Services | Endpoints | Ingresses | Certificates
 	// RebalanceParts are what steelyard rebalance decides from.
@@ -54,6 +55,7 @@ const (
 	kindSlices
 	kindIngresses
 	kindCertificates
+	kindReports
 	kindReservations
 	kindClaims
 	kindSpeakers
@@ -117,6 +119,7 @@ var resources = []*resource{
 
 	{kind: kindReservations, part: Reservations, plural: "ipreservations", object: &v1beta1.IPReservation{},
 		rest: restOurs, keep: keepOf(translate.Reservation)},
+	{kind: kindReports, part: Reports, plural: ingressReports, object: &v1beta1.IngressReport{}, rest: restOurs, keep: keepOf(translate.IngressReport)},
 	{kind: kindClaims, part: Claims, plural: "l2claims", object: &v1beta1.L2Claim{}, rest: restOurs, keep: keepOf(translate.Claim)},
 	{kind: kindSpeakers, part: Speakers, plural: "speakerstatuses", object: &v1beta1.SpeakerStatus{}, rest: restOurs, cut: cutSpeaker},
 

@@ -73,6 +73,9 @@ func (e *edit) judgeDefault(ing *config.Ingress) []config.Problem {
 			return []config.Problem{defaultConflict(ing, winner.Ingress)}
 		}
 	}
+	if ing.Default.Service.Name == "" {
+		return nil // told by whoever read the Ingress
+	}
 	if _, p := e.port(ing, *ing.Default, "spec.defaultBackend"); p != nil {
 		return []config.Problem{*p}
 	}

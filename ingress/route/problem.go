@@ -32,6 +32,12 @@ func ruleField(rule *config.IngressRule) string {
 	return fmt.Sprintf("spec.rules[%s].http.paths[%s]", host, path)
 }
 
+// differently is a Problem with what is served all the same.
+func differently(p config.Problem) config.Problem {
+	p.Verdict = config.AppliedDifferently
+	return p
+}
+
 func problem(ing *config.Ingress, field, reason, message, remedy string) config.Problem {
 	return config.Problem{
 		Object:  config.Ref{Kind: config.KindIngress, Key: ing.Key},
@@ -53,6 +59,7 @@ func noService(ing *config.Ingress, back config.IngressBackend, field string) *c
 	p := problem(ing, backendField(field, "name"), ReasonNotFound,
 		fmt.Sprintf("Service %s does not exist; requests are answered 503", back.Service),
 		"create the Service or name an existing one of this namespace")
+	p = differently(p)
 	return &p
 }
 
@@ -60,6 +67,7 @@ func noPort(ing *config.Ingress, back config.IngressBackend, field string, have 
 	p := problem(ing, backendField(field, "port"), ReasonNotFound,
 		fmt.Sprintf("Service %s has no TCP port %s; requests are answered 503", back.Service, portText(back)),
 		"use a port of the Service: "+portList(have))
+	p = differently(p)
 	return &p
 }
 
@@ -92,15 +100,15 @@ func looksLikeRegexp(rule *config.IngressRule) bool {
 }
 
 func notRegexp(ing *config.Ingress, rule *config.IngressRule) config.Problem {
-	return problem(ing, ruleField(rule), ReasonUnsupported,
+	return differently(problem(ing, ruleField(rule), ReasonUnsupported,
 		"the path looks like a regular expression; it is matched literally, as a Prefix",
-		"use pathType Prefix or Exact and a plain path")
+		"use pathType Prefix or Exact and a plain path"))
 }
 
 func noSecret(ing *config.Ingress, index int, secret config.Key) config.Problem {
-	return problem(ing, fmt.Sprintf("spec.tls[%d].secretName", index), ReasonNotFound,
+	return differently(problem(ing, fmt.Sprintf("spec.tls[%d].secretName", index), ReasonNotFound,
 		fmt.Sprintf("Secret %s of type kubernetes.io/tls does not exist; the default certificate is served", secret),
-		fmt.Sprintf("create it: kubectl create secret tls %s -n %s --cert=FILE --key=FILE", secret.Name, secret.Namespace))
+		fmt.Sprintf("create it: kubectl create secret tls %s -n %s --cert=FILE --key=FILE", secret.Name, secret.Namespace)))
 }
 
 func notOwner(ing *config.Ingress, rule *config.IngressRule, owners string) config.Problem {
@@ -122,5 +130,6 @@ func notOwnerOfDefault(ing *config.Ingress, owners string) config.Problem {
 func nameRefused(ing *config.Ingress, back config.IngressBackend, field, why, remedy string) *config.Problem {
 	p := problem(ing, backendField(field, "name"), ReasonRefused,
 		fmt.Sprintf("Service %s is of type ExternalName and %s; requests are answered 503", back.Service, why), remedy)
+	p = differently(p)
 	return &p
 }
