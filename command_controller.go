@@ -28,6 +28,7 @@ type controllerFlags struct {
 	common
 	leaseName, podName, forwarder, ingressService string
 	classes, externalIPs                          []string
+	ingress                                       ingressFlags
 }
 
 func controllerCommand() *cobra.Command {
@@ -49,6 +50,7 @@ is told to stop, within three seconds when it dies.`,
 	f.StringVar(&o.forwarder, "forwarder", "nft", "what the speakers run with: nft, or off")
 	f.StringVar(&o.ingressService, "ingress-service", "", "namespace/name of the Service whose addresses Ingresses show; empty: none")
 	f.StringSliceVar(&o.externalIPs, "external-ips-allowed", nil, externalIPsUsage)
+	o.ingress.register(f)
 	o.register(cmd, ":17480", ":9150")
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -71,8 +73,11 @@ is told to stop, within three seconds when it dies.`,
 }
 
 func (o *controllerFlags) options() (controller.Options, error) {
-	opts := controller.Options{Namespace: o.namespace, Classes: o.classes}
+	opts := controller.Options{Namespace: o.namespace, Classes: o.classes, ExternalNames: o.ingress.externalNames}
 	var err error
+	if opts.Owners, err = o.ingress.owners(); err != nil {
+		return opts, err
+	}
 	if opts.IngressService, err = keyFlag("ingress-service", o.ingressService); err != nil {
 		return opts, err
 	}
@@ -103,7 +108,7 @@ func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.O
 	}
 	source := kube.Watch(p.client, kube.WatchOptions{
 		Parts: parts, Namespace: o.namespace, Classes: o.classes, Logger: p.with("watch"),
-		MinGap: controllerGap,
+		MinGap: controllerGap, IngressController: o.ingress.controller,
 	})
 	events := kube.NewEvents(p.client, "steelyard-controller", o.podName, p.with("events"))
 	api := struct {

@@ -38,6 +38,9 @@ type Snapshot struct {
 	Bound    Table[netip.Addr, *Reservation]
 	Speakers Table[string, *SpeakerStatus] // by node
 
+	// ServiceRanges are where ClusterIPs come from, as far as the cluster tells.
+	ServiceRanges []netip.Prefix
+
 	Ingresses    Table[Key, *Ingress]
 	Certificates Table[Key, *Certificate]
 	Reports      Table[Key, *IngressReport]

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/route"
 )
 
 // statusWriter is all that the controller asks of the API. Writes touch only
@@ -40,6 +41,8 @@ type Options struct {
 	Forwarder      bool               // our forwarder serves addresses: ipMode Proxy once every node is ready
 	ExternalIPs    config.ExternalIPs // ranges in which the speakers forward spec.externalIPs
 	IngressService config.Key         // whose addresses every Ingress of ours gets; zero: leave Ingress status alone
+	Owners         *route.Owners      // who may use which host of Ingresses; nil: anybody any
+	ExternalNames  bool               // the ingress processes serve ExternalName Services
 	Workers        int                // parallel writes; default 16
 	WriteTimeout   time.Duration      // per write, to be well inside the lease; default 5 s
 }

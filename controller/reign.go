@@ -22,6 +22,7 @@ type reign struct {
 	configs   map[config.Ref]bool     // our configuration objects
 	routes    *route.Plan             // of Ingresses together; nil before the first snapshot
 	routing   []config.Problem        // of it
+	guard     *route.Guard            // nil: ExternalName Services are not served
 	sessions  []config.Problem        // of BGP sessions that are down
 	externals []config.Problem        // of spec.externalIPs
 	problems  map[config.Problem]bool // told
@@ -38,11 +39,15 @@ type reign struct {
 }
 
 func newReign(c *Controller) *reign {
-	return &reign{
+	r := &reign{
 		Controller: c, out: newOutbox(), news: newBulletin(), configs: map[config.Ref]bool{},
 		foreign: map[config.Key]string{},
 		kept:    map[netip.Addr]config.Key{}, refused: map[config.Key]config.Problem{},
 	}
+	if c.opts.ExternalNames {
+		r.guard = &route.Guard{} // what names stand for only the ingress processes know
+	}
+	return r
 }
 
 // step takes in a snapshot: plan, then ask for what differs.

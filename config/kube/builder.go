@@ -75,6 +75,11 @@ func (b *builder) translate(d *draft, m mark) {
 		b.ingress(d, m.key)
 	case kindCertificates:
 		b.certificate(d, m.key)
+	case kindServiceCIDRs:
+		if ranges := b.serviceRanges(); !slices.Equal(ranges, d.next.ServiceRanges) {
+			d.next.ServiceRanges, d.dirty = ranges, true
+		}
+		d.configDirty = true
 	case kindRead:
 		d.next.Fresh, d.dirty = m.read, true
 	default: // pools, advertisements, peers and what they refer to
