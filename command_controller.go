@@ -50,7 +50,7 @@ is told to stop, within three seconds when it dies.`,
 	f.StringVar(&o.forwarder, "forwarder", "nft", "what the speakers run with: nft, or off")
 	f.StringVar(&o.ingressService, "ingress-service", "", "namespace/name of the Service whose addresses Ingresses show; empty: none")
 	f.StringSliceVar(&o.externalIPs, "external-ips-allowed", nil, externalIPsUsage)
-	o.ingress.register(f)
+	o.ingress.register(cmd)
 	o.register(cmd, ":17480", ":9150")
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

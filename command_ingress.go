@@ -43,7 +43,7 @@ the requests under way.`,
 	f.BoolVar(&o.accessLog, "access-log", true, "log one line for each request")
 	f.StringSliceVar(&o.allowed, "external-names-allowed", nil, "CIDRs that names of ExternalName Services may stand for although they are in the cluster, loopback or the like")
 	f.StringSliceVar(&o.refused, "external-names-refused", nil, "CIDRs that they may not stand for, besides what the cluster tells of itself; those of Pods where the CNI has an IPAM of its own")
-	shared.register(f)
+	shared.register(cmd)
 	c.register(cmd, ":17480", ":9150")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger, err := c.logger(cmd)

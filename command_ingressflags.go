@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/steelyard-lb/steelyard/config/kube"
 	"github.com/steelyard-lb/steelyard/ingress/route"
@@ -20,7 +20,8 @@ type ingressFlags struct {
 	externalNames bool
 }
 
-func (o *ingressFlags) register(f *pflag.FlagSet) {
+func (o *ingressFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&o.controller, "ingress-controller", kube.IngressController, "spec.controller of the IngressClasses that are served; another one for each installation beside this one")
 	f.StringArrayVar(&o.hostOwners, "host-owner", nil, "HOST=NAMESPACE,...: only Ingresses of these namespaces may name the host; *.HOST is all below it, * rules without a host; may be repeated")
 	f.BoolVar(&o.oldestOwns, "hosts-of-oldest", false, "a host belongs to the namespace of the oldest Ingress that names it")

@@ -143,3 +143,11 @@ func expectProblems(t *testing.T, got []config.Problem, want ...string) {
 		}
 	}
 }
+
+func addrsIn(list ...string) []netip.Addr {
+	var out []netip.Addr
+	for _, s := range list {
+		out = append(out, netip.MustParseAddr(s))
+	}
+	return out
+}

@@ -17,18 +17,22 @@ func (e *edit) settleOwner(host string) {
 }
 
 // settleHost makes the default backend of one host right; all its places are. A
-// host that nobody names any more is forgotten.
+// host that nobody names who may is forgotten: requests go to a less specific one.
 func (e *edit) settleHost(host string) {
 	list, _ := e.naming.Get(host)
 	var route *Route
+	named := false
 	for _, ing := range list {
-		if ing.Default != nil && e.in.Owners.allow(host, ing.Namespace, list) {
+		if !e.in.Owners.allow(host, ing.Namespace, list) {
+			continue
+		}
+		if named = true; ing.Default != nil {
 			route = e.route(ing.Key, "", "", *ing.Default)
 			break
 		}
 	}
 	e.release(e.tree.setFallback(host, route))
-	if len(list) == 0 {
+	if !named {
 		e.tree.forget(host)
 	}
 }
