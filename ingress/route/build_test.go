@@ -161,6 +161,17 @@ func TestMissingThings(t *testing.T) {
 	}
 }
 
+func TestCertificateOfTheOldest(t *testing.T) {
+	w := newWorld().service("web", "10.0.0.1:80").ingress(t, "young", 1, "Prefix h/y web:80").ingress(t, "old", 2, "Prefix h/o web:80").
+		ingress(t, "same", 1, "Prefix h/s web:80")
+	for name, secret := range map[string]string{"young": "mine", "old": "its", "same": "its"} {
+		w.certs[key(secret)] = &config.Certificate{Key: key(secret)}
+		w.ingresses[key(name)].TLS = []config.IngressTLS{{Hosts: []string{"h"}, Secret: key(secret)}}
+	}
+	_, problems := Build(w.input())
+	expectProblems(t, problems, "Conflict Ingress default/young: spec.tls[0].hosts: Ingress default/old already brings a certificate for host h")
+}
+
 func TestUnfitPaths(t *testing.T) {
 	w := newWorld().service("web", "10.0.0.1:80").
 		ingress(t, "i", 1, "Prefix h/a/../../b web:80", "ImplementationSpecific h/x(/|$)(.*) web:80", "Prefix h/100% web:80")

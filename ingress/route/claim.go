@@ -97,6 +97,32 @@ func servicesOf(ing *config.Ingress) []config.Key {
 	return slices.Compact(out)
 }
 
+// tlsHostsOf are the hosts that an Ingress (nil: none) brings certificates for,
+// each once.
+func tlsHostsOf(ing *config.Ingress) []string {
+	if ing == nil {
+		return nil
+	}
+	var out []string
+	for _, tls := range ing.TLS {
+		if tls.Secret.Name != "" {
+			out = append(out, tls.Hosts...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// secretFor is the Secret with which an Ingress certifies a host.
+func secretFor(ing *config.Ingress, host string) config.Key {
+	for _, tls := range ing.TLS {
+		if tls.Secret.Name != "" && slices.Contains(tls.Hosts, host) {
+			return tls.Secret
+		}
+	}
+	return config.Key{}
+}
+
 // secretsOf are the Secrets that an Ingress (nil: none) names for TLS, each once.
 func secretsOf(ing *config.Ingress) []config.Key {
 	if ing == nil {

@@ -82,7 +82,8 @@ func (e *edit) judgeDefault(ing *config.Ingress) []config.Problem {
 	return nil
 }
 
-// judgeTLS finds Secrets that are not there. What is wrong inside a Secret is
+// judgeTLS finds Secrets that are not there and hosts that an older Ingress has
+// a certificate for. What is wrong inside a Secret is
 // found where certificates are parsed.
 func (e *edit) judgeTLS(ing *config.Ingress) []config.Problem {
 	if e.in.NoCertificates {
@@ -95,6 +96,16 @@ func (e *edit) judgeTLS(ing *config.Ingress) []config.Problem {
 		}
 		if _, ok := e.in.Snapshot.Certificates.Get(tls.Secret); !ok {
 			out = append(out, noSecret(ing, i, tls.Secret))
+		}
+		for _, host := range tls.Hosts {
+			list, _ := e.certify.Get(host)
+			if len(list) == 0 || list[0].Key == ing.Key {
+				continue
+			}
+			if first, ok := e.in.Snapshot.Ingresses.Get(list[0].Key); ok && secretFor(first, host) != tls.Secret {
+				out = append(out, certified(ing, i, host, first.Key))
+				break
+			}
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/steelyard-lb/steelyard/config"
@@ -17,6 +18,7 @@ func (e *edit) moveIngresses() {
 		e.moveRules(old, ing)
 		e.moveHosts(old, ing)
 		e.moveNeeds(key, old, ing)
+		e.moveTLS(old, ing)
 		if old != nil && bare(old) {
 			e.defaults = without(e.defaults, old, byAge)
 		}
@@ -82,6 +84,39 @@ func (e *edit) moveHosts(old, ing *config.Ingress) {
 
 func sameBackend(a, b *config.IngressBackend) bool {
 	return a == b || a != nil && b != nil && *a == *b
+}
+
+// moveTLS does the same for the hosts that it brings certificates for. All who
+// bring one for a host hear so if another Ingress wins, or it brings another.
+func (e *edit) moveTLS(old, ing *config.Ingress) {
+	if old != nil && ing != nil && old.Created.Equal(ing.Created) && slices.EqualFunc(old.TLS, ing.TLS, sameTLS) {
+		return
+	}
+	for _, host := range tlsHostsOf(old) {
+		list, _ := e.certify.Get(host)
+		e.dirtyBelow(list, old)
+		put(e.certify, host, without(list, old, byAge))
+	}
+	for _, host := range tlsHostsOf(ing) {
+		list, _ := e.certify.Get(host)
+		list = with(list, ing, byAge)
+		e.dirtyBelow(list, ing)
+		put(e.certify, host, list)
+	}
+}
+
+func sameTLS(a, b config.IngressTLS) bool {
+	return a.Secret == b.Secret && slices.Equal(a.Hosts, b.Hosts)
+}
+
+// dirtyBelow has all Ingresses of a list judged anew if ing is the first.
+func (e *edit) dirtyBelow(list []*config.Ingress, ing *config.Ingress) {
+	if len(list) == 0 || list[0].Key != ing.Key {
+		return
+	}
+	for _, other := range list {
+		e.dirty[other.Key] = true
+	}
 }
 
 // moveNeeds does the same for the Services and Secrets that it names.

@@ -44,6 +44,7 @@ type Plan struct {
 	named      config.Table[string, []*config.Ingress]    // host → Ingresses that name it, oldest first, maybe with rules they had
 	needs      config.Table[config.Key, need]             // Service → what depends on it
 	external   config.Table[config.Key, string]           // those of them that stand for a name
+	certified  config.Table[string, []*config.Ingress]    // host → Ingresses that bring a certificate for it, oldest first
 	secrets    config.Table[config.Key, []config.Key]     // Secret → Ingresses that name it, sorted
 	uses       config.Table[config.IngressBackend, use]   // of groups
 	free       []int                                      // groups that nobody uses

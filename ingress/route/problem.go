@@ -111,6 +111,12 @@ func noSecret(ing *config.Ingress, index int, secret config.Key) config.Problem 
 		fmt.Sprintf("create it: kubectl create secret tls %s -n %s --cert=FILE --key=FILE", secret.Name, secret.Namespace)))
 }
 
+func certified(ing *config.Ingress, index int, host string, winner config.Key) config.Problem {
+	return differently(problem(ing, fmt.Sprintf("spec.tls[%d].hosts", index), ReasonConflict,
+		fmt.Sprintf("Ingress %s already brings a certificate for host %s, and the oldest Ingress wins", winner, host),
+		"remove the host here or in Ingress "+winner.String()))
+}
+
 func notOwner(ing *config.Ingress, rule *config.IngressRule, owners string) config.Problem {
 	host := rule.Host
 	if host == "" {

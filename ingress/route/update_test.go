@@ -77,7 +77,7 @@ func randomIngress(r *rand.Rand, k config.Key) *config.Ingress {
 		}
 	}
 	if r.IntN(3) == 0 {
-		ing.TLS = []config.IngressTLS{{Secret: config.Key{Namespace: k.Namespace, Name: pick(r, "a", "b")}}}
+		ing.TLS = []config.IngressTLS{{Hosts: []string{pick(r, "x.test", "y.test")}, Secret: config.Key{Namespace: k.Namespace, Name: pick(r, "a", "b")}}}
 	}
 	return ing
 }
