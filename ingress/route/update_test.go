@@ -194,7 +194,7 @@ func checkTouched(t *testing.T, before, now *Plan) {
 }
 
 func TestUpdateLikeBuild(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range uint64(200) {
 		compareUpdates(t, seed)
 	}
 }
