@@ -30,6 +30,7 @@ type controllerFlags struct {
 	acme                                          acmeFlags
 	leaseName, podName, forwarder, ingressService string
 	classes, externalIPs                          []string
+	ingress                                       ingressFlags
 }
 
 func controllerCommand() *cobra.Command {
@@ -54,6 +55,7 @@ With --acme the leader also orders certificates for Ingresses that ask for it.`,
 	f.StringVar(&o.ingressService, "ingress-service", "", "namespace/name of the Service whose addresses Ingresses show; empty: none")
 	f.StringSliceVar(&o.externalIPs, "external-ips-allowed", nil, externalIPsUsage)
 	o.acme.register(cmd)
+	o.ingress.register(cmd)
 	o.register(cmd, ":17480", ":9150")
 	daemon.DescribeEnv(f)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -76,8 +78,11 @@ With --acme the leader also orders certificates for Ingresses that ask for it.`,
 }
 
 func (o *controllerFlags) options() (controller.Options, error) {
-	opts := controller.Options{Namespace: o.namespace, Classes: o.classes, ACME: o.acme.on}
+	opts := controller.Options{Namespace: o.namespace, Classes: o.classes, ACME: o.acme.on, ExternalNames: o.ingress.externalNames}
 	var err error
+	if opts.Owners, err = o.ingress.owners(); err != nil {
+		return opts, err
+	}
 	if opts.IngressService, err = keyFlag("ingress-service", o.ingressService); err != nil {
 		return opts, err
 	}
@@ -104,14 +109,14 @@ func (o *controllerFlags) options() (controller.Options, error) {
 func (o *controllerFlags) run(ctx context.Context, p *process, opts controller.Options) error {
 	parts := kube.ControllerParts
 	if o.ingressService == "" { // no Ingress is ours: no right to read Secrets is needed
-		parts &^= kube.Ingresses | kube.Certificates
+		parts &^= kube.Ingresses | kube.Certificates | kube.Reports
 	}
 	if !o.acme.on {
 		parts &^= kube.Orders
 	}
 	source := kube.Watch(p.client, kube.WatchOptions{
 		Parts: parts, Namespace: o.namespace, Classes: o.classes, Logger: p.with("watch"),
-		MinGap: controllerGap,
+		MinGap: controllerGap, IngressController: o.ingress.controller,
 	})
 	events := kube.NewEvents(p.client, "steelyard-controller", o.podName, p.with("events"))
 	api := struct {

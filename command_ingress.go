@@ -12,6 +12,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/daemon"
 	"github.com/steelyard-lb/steelyard/config/kube"
 	"github.com/steelyard-lb/steelyard/ingress"
+	"github.com/steelyard-lb/steelyard/ingress/names"
 )
 
 func ingressCommand() *cobra.Command {
@@ -20,7 +21,9 @@ func ingressCommand() *cobra.Command {
 		http, https, certificate string
 		drain                    time.Duration
 		accessLog                bool
+		allowed, refused         []string
 	}
+	var shared ingressFlags
 	cmd := &cobra.Command{
 		Use:   "ingress",
 		Short: "Serve virtual hosts, paths and TLS of Ingress objects",
@@ -38,6 +41,9 @@ the requests under way.`,
 	f.StringVar(&o.certificate, "default-certificate", "", "namespace/name of the TLS Secret for unknown hosts; empty: self-made")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long to keep accepting after being told to stop")
 	f.BoolVar(&o.accessLog, "access-log", true, "log one line for each request")
+	f.StringSliceVar(&o.allowed, "external-names-allowed", nil, "CIDRs that names of ExternalName Services may stand for although they are in the cluster, loopback or the like")
+	f.StringSliceVar(&o.refused, "external-names-refused", nil, "CIDRs that they may not stand for, besides what the cluster tells of itself; those of Pods where the CNI has an IPAM of its own")
+	shared.register(cmd)
 	c.register(cmd, ":17480", ":9150")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		logger, err := c.logger(cmd)
@@ -48,14 +54,31 @@ the requests under way.`,
 		if err != nil {
 			return err
 		}
+		owners, err := shared.owners()
+		if err != nil {
+			return err
+		}
 		p, err := c.start(logger, "ingress", ingress.Part)
 		if err != nil {
 			return err
 		}
-		source := kube.Watch(p.client, kube.WatchOptions{Parts: kube.IngressParts, Namespace: c.namespace, Logger: p.with("watch")})
+		source := kube.Watch(p.client, kube.WatchOptions{Parts: kube.IngressParts, Namespace: c.namespace, Logger: p.with("watch"),
+			IngressController: shared.controller})
 		opts := ingress.Options{
 			Snapshots: source.Snapshots(), Logger: p.with("ingress"), Registerer: p.reg, Health: p.health,
-			HTTPAddr: o.http, HTTPSAddr: o.https, DefaultCertificate: certificate, Drain: o.drain,
+			HTTPAddr: o.http, HTTPSAddr: o.https, DefaultCertificate: certificate, Drain: o.drain, Owners: owners,
+		}
+		helpers := []func(context.Context) error{p.serveHealth, p.serveMetrics, source.Run}
+		if shared.externalNames {
+			if opts.External, err = external(o.allowed, o.refused); err != nil {
+				return err
+			}
+			resolver, err := names.New("/etc/resolv.conf", p.with("names"))
+			if err != nil {
+				return err
+			}
+			opts.External.Resolver = resolver
+			helpers = append(helpers, resolver.Run)
 		}
 		if o.accessLog {
 			opts.AccessLog = p.with("access")
@@ -64,10 +87,23 @@ the requests under way.`,
 		if err != nil {
 			return err
 		}
-		return serveUntilDrained(cmd.Context(), server.Run, p.serveHealth, p.serveMetrics, source.Run)
+		return serveUntilDrained(cmd.Context(), server.Run, helpers...)
 	}
 	daemon.DescribeEnv(f)
 	return cmd
+}
+
+// external says what names of ExternalName Services may stand for.
+func external(allowed, refused []string) (*ingress.External, error) {
+	x := &ingress.External{}
+	var err error
+	if x.Allowed, err = config.ParsePrefixes(allowed); err != nil {
+		return nil, usageError{fmt.Errorf("--external-names-allowed: %w", err)}
+	}
+	if x.Refused, err = config.ParsePrefixes(refused); err != nil {
+		return nil, usageError{fmt.Errorf("--external-names-refused: %w", err)}
+	}
+	return x, nil
 }
 
 // serveUntilDrained runs main until ctx ends and main has drained. The helpers

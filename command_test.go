@@ -114,6 +114,9 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"plan", "-f", "/nonexistent/pool.yaml"}, "/nonexistent/pool.yaml"},
 		{[]string{"plan", "-f", blank}, blank + ": there is no IPAddressPool"},
 		{[]string{"plan", "-f", other}, "metallb.io/v1beta1"},
+		{[]string{"controller", kube, "--host-owner=shop"}, `--host-owner "shop"`},
+		{[]string{"ingress", kube, "--host-owner=shop.test="}, "--host-owner"},
+		{[]string{"ingress", kube, "--external-names-allowed=x", "--http-address=", "--https-address=", "--health-address=", "--metrics-address="}, "--external-names-allowed"},
 		{[]string{"controller", kube, "--metrics-tls", "--metrics-address=127.0.0.1:0", "--health-address=", "--metrics-cert-dir=/nonexistent"}, "--metrics-cert-dir"},
 	} {
 		out, err := runCommand(t.Context(), c.args...)

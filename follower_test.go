@@ -109,7 +109,7 @@ func services(list ...*config.Service) config.Table[config.Key, *config.Service]
 	return config.TableOf(m)
 }
 
-func names(snap *config.Snapshot) string {
+func namesOf(snap *config.Snapshot) string {
 	var out []string
 	for key, svc := range maps.Collect(snap.Services.All()) {
 		out = append(out, fmt.Sprint(key.Name, svc.Addrs))
@@ -134,8 +134,8 @@ func TestATermBeginsWithAllThatIsKnown(t *testing.T) {
 
 	snaps := f.Lead(1)
 	first := receive(t, snaps)
-	if first.Revision != 7 || !first.Changed.All || first.Pools[0] != pool || names(first) != "[a[]]" {
-		t.Errorf("first: revision %d, %s, changed %+v", first.Revision, names(first), first.Changed)
+	if first.Revision != 7 || !first.Changed.All || first.Pools[0] != pool || namesOf(first) != "[a[]]" {
+		t.Errorf("first: revision %d, %s, changed %+v", first.Revision, namesOf(first), first.Changed)
 	}
 	quiet(t, snaps)
 
@@ -156,8 +156,8 @@ func TestATermWaitsForWhatWasRead(t *testing.T) {
 	f.see(&config.Snapshot{Revision: 2, Fresh: 2, Services: services(service("a")), Changed: changed("a")})
 	quiet(t, snaps)
 	f.see(&config.Snapshot{Revision: 3, Fresh: 3, Services: services(service("a", "192.0.2.1")), Changed: changed("a")})
-	if first := receive(t, snaps); !first.Changed.All || names(first) != "[a[192.0.2.1]]" {
-		t.Errorf("first: %s, changed %+v", names(first), first.Changed)
+	if first := receive(t, snaps); !first.Changed.All || namesOf(first) != "[a[192.0.2.1]]" {
+		t.Errorf("first: %s, changed %+v", namesOf(first), first.Changed)
 	}
 }
 
@@ -168,8 +168,8 @@ func TestASlowLeaderMissesNothing(t *testing.T) {
 	f.see(&config.Snapshot{Revision: 1, Fresh: 1, Changed: config.Changes{All: true}})
 	snaps := f.Lead(1)
 	f.see(&config.Snapshot{Revision: 2, Fresh: 1, Services: services(service("a")), Changed: changed("a")})
-	if first := receive(t, snaps); !first.Changed.All || names(first) != "[a[]]" {
-		t.Errorf("first: %s, changed %+v", names(first), first.Changed)
+	if first := receive(t, snaps); !first.Changed.All || namesOf(first) != "[a[]]" {
+		t.Errorf("first: %s, changed %+v", namesOf(first), first.Changed)
 	}
 	for rev := uint64(3); rev < 6; rev++ {
 		f.see(&config.Snapshot{Revision: rev, Fresh: 1, Changed: config.Changes{Nodes: []string{fmt.Sprint("n", rev)}}})
@@ -190,8 +190,8 @@ func TestAResignedTermHearsNoMore(t *testing.T) {
 	quiet(t, old)
 
 	again := f.Lead(0)
-	if first := receive(t, again); first.Revision != 2 || !first.Changed.All || names(first) != "[a[]]" {
-		t.Errorf("first of the second term: revision %d, %s, changed %+v", first.Revision, names(first), first.Changed)
+	if first := receive(t, again); first.Revision != 2 || !first.Changed.All || namesOf(first) != "[a[]]" {
+		t.Errorf("first of the second term: revision %d, %s, changed %+v", first.Revision, namesOf(first), first.Changed)
 	}
 	quiet(t, old)
 	if got := f.heard.said(); len(got) != 2 || got[0] != "snapshot" {

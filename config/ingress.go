@@ -21,10 +21,13 @@ type Ingress struct {
 	UID     string
 	Created time.Time
 	Rules   []IngressRule
-	Default *IngressBackend
+	Default *IngressBackend // without a Service: it cannot be served
 	TLS     []IngressTLS
 	Status  []netip.Addr // status.loadBalancer as written
 	ACME    bool         // certificates for its TLS entries are to be ordered
+	// Settings are the names of its annotations that are meant for an Ingress
+	// controller, sorted.
+	Settings []string
 }
 
 // IngressRule is one host and path to one backend; rules with several paths
@@ -34,7 +37,7 @@ type IngressRule struct {
 	Path    string
 	Type    PathType
 	Backend IngressBackend
-	Field   string // where it stands in the object, such as spec.rules[0].http.paths[1]
+	Field   string // where it stands in the object, such as spec.rules[0].http.paths[1] or spec.rules[0]
 }
 
 // IngressBackend names a Service port, by number or by name.

@@ -42,6 +42,7 @@ const (
 	KindSecret           Kind = "Secret"
 	KindIngress          Kind = "Ingress"
 	KindIngressClass     Kind = "IngressClass"
+	KindIngressReport    Kind = "IngressReport"
 	KindIPAddressPool    Kind = "IPAddressPool"
 	KindIPReservation    Kind = "IPReservation"
 	KindL2Advertisement  Kind = "L2Advertisement"

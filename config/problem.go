@@ -11,6 +11,10 @@ type Problem struct {
 	Reason  string // machine-readable, CamelCase: Invalid, Overlap, NotFound, …
 	Message string // what is wrong, for a person
 	Remedy  string // what to do about it, for a person
+
+	// Verdict is what became of a faulty part of an Ingress; "" is Refused. That of
+	// other objects is not said.
+	Verdict Verdict
 }
 
 // String is the text shown to users: field, message and remedy.

@@ -38,9 +38,13 @@ type Snapshot struct {
 	Bound    Table[netip.Addr, *Reservation]
 	Speakers Table[string, *SpeakerStatus] // by node
 
+	// ServiceRanges are where ClusterIPs come from, as far as the cluster tells.
+	ServiceRanges []netip.Prefix
+
 	Ingresses    Table[Key, *Ingress]
 	Certificates Table[Key, *Certificate]
 	Orders       Table[Key, *Order] // by their own key
+	Reports      Table[Key, *IngressReport]
 
 	Problems []Problem // sorted by object, then field
 	Changed  Changes   // against the snapshot before

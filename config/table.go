@@ -128,6 +128,12 @@ type Edit[K comparable, V any] struct {
 	size   int
 }
 
+// Get returns the value of k as edited so far and whether there is one.
+func (e *Edit[K, V]) Get(k K) (V, bool) {
+	v, ok := e.shards[shardOf(k)][k]
+	return v, ok
+}
+
 // Set adds or replaces the value of k.
 func (e *Edit[K, V]) Set(k K, v V) {
 	shard := e.own(shardOf(k))

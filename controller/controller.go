@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/route"
 )
 
 // statusWriter is all that the controller asks of the API. Writes touch only
@@ -22,6 +23,8 @@ type statusWriter interface {
 	// PatchNotice may be called beside PatchService for the same Service.
 	PatchNotice(ctx context.Context, svc *config.Service, notice config.Notice) error
 	PatchIngress(ctx context.Context, ingress *config.Ingress, addrs []netip.Addr) error
+	PutIngressReport(ctx context.Context, report *config.IngressReport) error
+	DeleteIngressReport(ctx context.Context, key config.Key) error
 	PutReservation(ctx context.Context, key config.Key, service string, addr netip.Addr, status config.ReservationStatus) error
 	PatchReservation(ctx context.Context, reservation *config.Reservation, status config.ReservationStatus) error
 	DeleteReservation(ctx context.Context, key config.Key, uid string) error
@@ -39,6 +42,8 @@ type Options struct {
 	ExternalIPs    config.ExternalIPs // ranges in which the speakers forward spec.externalIPs
 	IngressService config.Key         // whose addresses every Ingress of ours gets; zero: leave Ingress status alone
 	ACME           bool               // certificates are ordered for Ingresses that ask for it
+	Owners         *route.Owners      // who may use which host of Ingresses; nil: anybody any
+	ExternalNames  bool               // the ingress processes serve ExternalName Services
 	Workers        int                // parallel writes; default 16
 	WriteTimeout   time.Duration      // per write, to be well inside the lease; default 5 s
 }

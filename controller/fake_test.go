@@ -20,6 +20,7 @@ type cluster struct {
 	mu       sync.Mutex
 	services map[config.Key]*config.Service
 	ingress  map[config.Key]*config.Ingress
+	reports  map[config.Key]*config.IngressReport
 	nodes    map[string]*config.Node
 	speakers map[string]*config.SpeakerStatus
 	pools    []*config.Pool
@@ -41,7 +42,8 @@ type cluster struct {
 func newCluster(pools ...*config.Pool) *cluster {
 	return &cluster{
 		services: map[config.Key]*config.Service{}, ingress: map[config.Key]*config.Ingress{},
-		nodes: map[string]*config.Node{}, speakers: map[string]*config.SpeakerStatus{},
+		reports: map[config.Key]*config.IngressReport{},
+		nodes:   map[string]*config.Node{}, speakers: map[string]*config.SpeakerStatus{},
 		pools: pools, status: map[string]config.PoolStatus{}, reserved: map[config.Key]*config.Reservation{},
 		spaces: map[string]map[string]string{"t": nil}, claims: map[netip.Addr]*config.L2Claim{},
 	}
@@ -51,7 +53,7 @@ func (c *cluster) snapshot() *config.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &config.Snapshot{
-		Services: config.TableOf(c.services), Ingresses: config.TableOf(c.ingress),
+		Services: config.TableOf(c.services), Ingresses: config.TableOf(c.ingress), Reports: config.TableOf(c.reports),
 		Namespaces: config.TableOf(c.spaces), Nodes: config.TableOf(c.nodes), Speakers: config.TableOf(c.speakers),
 		Pools: c.pools, L2: c.l2, Claims: config.TableOf(c.claims), Problems: c.problems, Changed: c.changed, Reservations: config.TableOf(c.reserved),
 	}
@@ -151,6 +153,18 @@ func (c *cluster) PatchIngress(_ context.Context, in *config.Ingress, addrs []ne
 		c.ingress[key] = &n
 		c.changed.Ingresses = append(c.changed.Ingresses, key)
 	})
+}
+
+func (c *cluster) PutIngressReport(_ context.Context, r *config.IngressReport) error {
+	what := "report " + r.Name
+	for _, f := range r.Findings {
+		what += fmt.Sprintf(" %s=%s", f.Field, f.Verdict)
+	}
+	return c.take(what, func() { c.reports[r.Key] = r })
+}
+
+func (c *cluster) DeleteIngressReport(_ context.Context, key config.Key) error {
+	return c.take("no report "+key.Name, func() { delete(c.reports, key) })
 }
 
 func (c *cluster) PatchPool(_ context.Context, key config.Key, st config.PoolStatus) error {

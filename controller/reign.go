@@ -8,6 +8,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/ingress/cert"
+	"github.com/steelyard-lb/steelyard/ingress/route"
 	"github.com/steelyard-lb/steelyard/ipam"
 )
 
@@ -20,10 +21,12 @@ type reign struct {
 	out       *outbox
 	ingress   []netip.Addr            // what every Ingress of ours shall show
 	configs   map[config.Ref]bool     // our configuration objects
-	routing   []config.Problem        // of Ingresses together
 	certs     *cert.Store             // as last looked at
 	pairs     []config.Problem        // of certificates
 	looked    time.Time               // at certificates, last
+	routes    *route.Plan             // of Ingresses together; nil before the first snapshot
+	routing   []config.Problem        // of it
+	guard     *route.Guard            // nil: ExternalName Services are not served
 	sessions  []config.Problem        // of BGP sessions that are down
 	externals []config.Problem        // of spec.externalIPs
 	problems  map[config.Problem]bool // told
@@ -40,11 +43,15 @@ type reign struct {
 }
 
 func newReign(c *Controller) *reign {
-	return &reign{
+	r := &reign{
 		Controller: c, out: newOutbox(), news: newBulletin(), configs: map[config.Ref]bool{},
 		foreign: map[config.Key]string{},
 		kept:    map[netip.Addr]config.Key{}, refused: map[config.Key]config.Problem{},
 	}
+	if c.opts.ExternalNames {
+		r.guard = &route.Guard{} // what names stand for only the ingress processes know
+	}
+	return r
 }
 
 // step takes in a snapshot: plan, then ask for what differs.
@@ -65,8 +72,9 @@ func (r *reign) step(snap *config.Snapshot, now time.Time) {
 	}
 	r.reviewServices(changes, full, now)
 	r.reviewIngresses(full, now)
-	r.reviewRoutes(full)
+	r.reviewRoutes()
 	r.reviewCertificates(full, now)
+	r.reviewReports(before, now)
 	r.reviewExternalIPs(before, full)
 	r.markAnnounced(before, full, now)
 	mended := r.reviewConfig(now)

@@ -11,14 +11,12 @@ import (
 // reviewRoutes finds what is wrong with Ingresses once they are put together:
 // hosts and paths claimed twice, Services and Secrets that are not there. The
 // ingress processes find the same and only log it, because they only read.
-func (r *reign) reviewRoutes(full bool) {
-	changed := r.snap.Changed
-	if !full && len(changed.Ingresses) == 0 && (len(changed.Services) == 0 || r.snap.Ingresses.Len() == 0) {
-		return
-	}
-	_, r.routing = route.Build(route.Input{Snapshot: r.snap, NoEndpoints: true})
-	if r.opts.ACME {
-		r.routing = slices.DeleteFunc(r.routing, r.isOrdered)
+func (r *reign) reviewRoutes() {
+	r.routes = route.Update(r.routes, route.Input{Snapshot: r.snap, NoEndpoints: true, Owners: r.opts.Owners, Guard: r.guard})
+	if len(r.routes.Touched) > 0 {
+		if r.routing = r.routes.Problems(); r.opts.ACME {
+			r.routing = slices.DeleteFunc(r.routing, r.isOrdered)
+		}
 	}
 }
 

@@ -20,7 +20,8 @@ type write struct {
 	status  config.ServiceStatus
 	ingress *config.Ingress // for KindIngress
 	addrs   []netip.Addr
-	pool    config.PoolStatus // for KindIPAddressPool; of our other kinds only the conditions
+	report  *config.IngressReport // for KindIngressReport; nil: it shall go
+	pool    config.PoolStatus     // for KindIPAddressPool; of our other kinds only the conditions
 
 	memories    []*memory                 // managed reservations, put before the Service's status
 	reservation *config.Reservation       // as it is
@@ -44,6 +45,8 @@ func (w *write) same(o *write) bool {
 		return w.status.Equal(o.status)
 	case config.KindIngress:
 		return slices.Equal(w.addrs, o.addrs)
+	case config.KindIngressReport:
+		return w.report.Equal(o.report)
 	case config.KindIPReservation:
 		return w.drop == o.drop && slices.EqualFunc(w.memories, o.memories, (*memory).same) &&
 			(w.standing == nil) == (o.standing == nil) && (w.standing == nil || w.standing.Equal(*o.standing)) && w.pool.Equal(o.pool)
@@ -130,6 +133,10 @@ func (c *Controller) send(ctx context.Context, w *write) error {
 		return c.api.PatchService(ctx, w.service, w.status)
 	case w.ref.Kind == config.KindIngress:
 		return c.api.PatchIngress(ctx, w.ingress, w.addrs)
+	case w.ref.Kind == config.KindIngressReport && w.report == nil:
+		return c.api.DeleteIngressReport(ctx, w.ref.Key)
+	case w.ref.Kind == config.KindIngressReport:
+		return c.api.PutIngressReport(ctx, w.report)
 	case w.ref.Kind == config.KindIPAddressPool:
 		return c.api.PatchPool(ctx, w.ref.Key, w.pool)
 	case w.drop:

@@ -38,6 +38,8 @@ type Options struct {
 
 	DefaultCertificate config.Key             // Secret for unknown server names; zero: self-made
 	DefaultBackend     *config.IngressBackend // for what no Ingress serves; nil: 404
+	Owners             *route.Owners          // who may use which host; nil: anybody any
+	External           *External              // ExternalName Services; nil: answered 503
 
 	Drain time.Duration // at the end: keep accepting for so long
 	Grace time.Duration // and then give requests under way so long; 0: 20s
@@ -48,6 +50,8 @@ type Server struct {
 	opts     Options
 	proxy    *proxy.Proxy
 	selfMade *tls.Certificate
+	routes   *route.Plan // as last applied
+	external external
 	certs    *cert.Store             // as last applied
 	proofs   *cert.Challenges        // as last applied
 	told     map[config.Problem]bool // as last logged
@@ -78,7 +82,7 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ingress: %w", err)
 	}
-	return &Server{opts: opts, proxy: p, selfMade: selfMade}, nil
+	return &Server{opts: opts, proxy: p, selfMade: selfMade, external: external{External: opts.External}}, nil
 }
 
 // Addrs are the addresses that are listened on.
@@ -134,6 +138,8 @@ func (s *Server) feed(ctx context.Context, last *config.Snapshot) {
 			return
 		case <-tick.C:
 			s.apply(last)
+		case s.external.answers = <-s.external.heard():
+			s.apply(last)
 		case next, ok := <-snapshots:
 			if !ok {
 				snapshots = nil // closed: never chosen again
@@ -148,7 +154,12 @@ func (s *Server) feed(ctx context.Context, last *config.Snapshot) {
 // apply makes the proxy serve a snapshot.
 func (s *Server) apply(snap *config.Snapshot) {
 	s.prove(snap)
-	table, problems := route.Build(route.Input{Snapshot: snap, Default: s.opts.DefaultBackend})
+	s.external.watch(snap)
+	s.routes = route.Update(s.routes, route.Input{
+		Snapshot: snap, Default: s.opts.DefaultBackend, Owners: s.opts.Owners,
+		Names: s.external.answers, Guard: s.external.guard,
+	})
+	s.external.ask(s.routes)
 	certs, more := cert.Build(cert.Input{
 		Ingresses: route.OldestFirst(snap.Ingresses),
 		Secrets:   snap.Certificates,
@@ -157,9 +168,9 @@ func (s *Server) apply(snap *config.Snapshot) {
 		Previous:  s.certs,
 		Now:       time.Now(),
 	})
-	s.proxy.Apply(table, certs)
+	s.proxy.Apply(s.routes.Table, certs)
 	s.certs = certs
-	s.log(append(problems, more...))
+	s.log(append(s.routes.Problems(), more...))
 }
 
 // log tells each Problem once, when it appears.

@@ -221,7 +221,7 @@ func chosen(r *http.Request, t target, o map[string]any) bool {
 func kindOf(resource string) string {
 	return map[string]string{"services": "Service", "endpointslices": "EndpointSlice", "nodes": "Node", "namespaces": "Namespace",
 		"secrets": "Secret", "ipaddresspools": "IPAddressPool", "l2advertisements": "L2Advertisement", "bgppeers": "BGPPeer", "bfdprofiles": "BFDProfile", "communities": "Community",
-		"bgpadvertisements": "BGPAdvertisement", "l2claims": "L2Claim", "ipreservations": "IPReservation", "speakerstatuses": "SpeakerStatus", "leases": "Lease",
+		"bgpadvertisements": "BGPAdvertisement", "l2claims": "L2Claim", "ipreservations": "IPReservation", "speakerstatuses": "SpeakerStatus", "ingressreports": "IngressReport", "leases": "Lease",
 		"ingresses": "Ingress", "ingressclasses": "IngressClass", "servicecidrs": "ServiceCIDR", "events": "Event", "daemonsets": "DaemonSet"}[resource]
 }
 

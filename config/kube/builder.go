@@ -61,6 +61,8 @@ func (b *builder) translate(d *draft, m mark) {
 		b.node(d, m.key)
 	case kindNamespaces:
 		b.namespace(d, m.key)
+	case kindReports:
+		b.report(d, m.key)
 	case kindReservations:
 		b.reservation(d, m.key)
 	case kindClaims:
@@ -75,6 +77,11 @@ func (b *builder) translate(d *draft, m mark) {
 		b.certificate(d, m.key)
 	case kindOrders:
 		b.order(d, m.key)
+	case kindServiceCIDRs:
+		if ranges := b.serviceRanges(); !slices.Equal(ranges, d.next.ServiceRanges) {
+			d.next.ServiceRanges, d.dirty = ranges, true
+		}
+		d.configDirty = true
 	case kindRead:
 		d.next.Fresh, d.dirty = m.read, true
 	default: // pools, advertisements, peers and what they refer to

@@ -17,7 +17,7 @@ import (
 func cutAnnotations(o metav1.Object) { o.SetAnnotations(nil) }
 
 func cutIngress(o metav1.Object) {
-	o.SetAnnotations(keepOnly(o.GetAnnotations(), translate.AnnotationIngressClass, translate.AnnotationACME, translate.AnnotationTLSACME))
+	o.SetAnnotations(translate.IngressAnnotations(o.GetAnnotations()))
 }
 
 func cutNamespace(o metav1.Object) {

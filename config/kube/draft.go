@@ -34,6 +34,7 @@ type draft struct {
 	ingresses    column[config.Key, *config.Ingress]
 	certificates column[config.Key, *config.Certificate]
 	orders       column[config.Key, *config.Order]
+	reports      column[config.Key, *config.IngressReport]
 
 	changed       config.Changes
 	dirty         bool // the next snapshot differs
@@ -58,6 +59,7 @@ func newDraft(before *config.Snapshot) *draft {
 	d.ingresses.table = next.Ingresses
 	d.certificates.table = next.Certificates
 	d.orders.table = next.Orders
+	d.reports.table = next.Reports
 	return d
 }
 
@@ -76,6 +78,7 @@ func (d *draft) finish(first bool) *config.Snapshot {
 	s.Ingresses = d.ingresses.done()
 	s.Certificates = d.certificates.done()
 	s.Orders = d.orders.done()
+	s.Reports = d.reports.done()
 	if s.Changed = d.changed; first {
 		s.Changed = config.Changes{All: true}
 	}

@@ -239,5 +239,6 @@ var apiOf = map[config.Kind]struct {
 	config.KindBFDProfile:       {v1beta1.GroupVersion, "bfdprofiles", restOurs},
 	config.KindCommunity:        {v1beta1.GroupVersion, "communities", restOurs},
 	config.KindL2Claim:          {v1beta1.GroupVersion, "l2claims", restOurs},
+	config.KindIngressReport:    {v1beta1.GroupVersion, ingressReports, restOurs},
 	config.KindSpeakerStatus:    {v1beta1.GroupVersion, "speakerstatuses", restOurs},
 }

@@ -125,6 +125,13 @@ func (b *builder) ingress(d *draft, key config.Key) {
 	}
 }
 
+func (b *builder) report(d *draft, key config.Key) {
+	o, ok := get[translated[*config.IngressReport]](b.view, kindReports, key)
+	if d.reports.put(key, o.value, ok) {
+		d.dirty = true
+	}
+}
+
 // certificate also marks the Ingresses that name the Secret as changed.
 func (b *builder) certificate(d *draft, key config.Key) {
 	var c *config.Certificate

@@ -66,10 +66,16 @@ type patchOp struct {
 // createReservation makes sure that there is an object of that name.
 func (c *Client) createReservation(ctx context.Context, o *v1beta1.IPReservation) error {
 	err := c.steelyard.Post().Namespace(o.Namespace).Resource(reservations).Body(o).Do(ctx).Error()
-	switch {
-	case apierrors.IsAlreadyExists(err):
+	if apierrors.IsAlreadyExists(err) {
 		return nil
-	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+	}
+	return goneNamespace(err)
+}
+
+// goneNamespace says what an error of a request for a new object means if its
+// namespace is being deleted.
+func goneNamespace(err error) error {
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return fmt.Errorf("%w: its namespace is being deleted (%w)", config.ErrGone, err)
 	}
 	return err

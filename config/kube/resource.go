@@ -17,7 +17,7 @@ type Parts uint
 
 // The parts of a snapshot. Config is pools, advertisements and peers with their
 // BFD profiles and the Secrets of Steelyard's namespace that hold their
-// passwords, and the Service ranges; Ingresses include their classes. Conditions
+// passwords, and the Service ranges, which Ranges is alone; Ingresses include their classes. Conditions
 // are those of Services: without that part a Service whose conditions alone
 // change counts as unchanged.
 const (
@@ -33,13 +33,15 @@ const (
 	Certificates
 	Orders
 	Conditions
+	Reports
+	Ranges
 )
 
 // What each process needs; its RBAC rules grant exactly this.
 const (
-	ControllerParts = Services | Conditions | Nodes | Namespaces | Config | Reservations | Claims | Speakers | Ingresses | Certificates | Orders
+	ControllerParts = Services | Conditions | Nodes | Namespaces | Config | Reservations | Claims | Speakers | Ingresses | Certificates | Orders | Reports
 	SpeakerParts    = Services | Endpoints | Nodes | Config | Reservations | Claims
-	IngressParts    = Services | Endpoints | Ingresses | Certificates | Orders
+	IngressParts    = Services | Endpoints | Ingresses | Certificates | Orders | Nodes | Ranges
 	// RebalanceParts are what steelyard rebalance decides from.
 	RebalanceParts = Services | Endpoints | Nodes | Config | Reservations | Claims | Speakers
 )
@@ -56,6 +58,7 @@ const (
 	kindIngresses
 	kindCertificates
 	kindOrders
+	kindReports
 	kindReservations
 	kindClaims
 	kindSpeakers
@@ -114,11 +117,12 @@ var resources = []*resource{
 	// be named as such; Helm's own, which are large, stay out.
 	{kind: kindPasswords, part: Config, plural: "secrets", object: &corev1.Secret{}, rest: restCore, own: true,
 		fields: "type!=helm.sh/release.v1", cut: cutPassword},
-	{kind: kindServiceCIDRs, part: Config, plural: "servicecidrs", object: &networkingv1.ServiceCIDR{},
+	{kind: kindServiceCIDRs, part: Config | Ranges, plural: "servicecidrs", object: &networkingv1.ServiceCIDR{},
 		rest: restNetworking, optional: true, cut: cutAnnotations}, // since Kubernetes 1.33
 
 	{kind: kindReservations, part: Reservations, plural: "ipreservations", object: &v1beta1.IPReservation{},
 		rest: restOurs, keep: keepOf(translate.Reservation)},
+	{kind: kindReports, part: Reports, plural: ingressReports, object: &v1beta1.IngressReport{}, rest: restOurs, keep: keepOf(translate.IngressReport)},
 	{kind: kindClaims, part: Claims, plural: "l2claims", object: &v1beta1.L2Claim{}, rest: restOurs, keep: keepOf(translate.Claim)},
 	{kind: kindSpeakers, part: Speakers, plural: "speakerstatuses", object: &v1beta1.SpeakerStatus{}, rest: restOurs, cut: cutSpeaker},
 

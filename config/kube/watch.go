@@ -30,6 +30,10 @@ const (
 	syncPatience = 10 * time.Second
 )
 
+// IngressController is spec.controller of our IngressClasses unless something
+// else is asked for.
+const IngressController = translate.IngressController
+
 // WatchOptions say what to watch and how.
 type WatchOptions struct {
 	Parts Parts

@@ -89,7 +89,9 @@ func Ingress(o *networkingv1.Ingress, classes Classes) (*config.Ingress, []confi
 	in := &config.Ingress{Key: keyOf(o), UID: string(o.UID), Created: o.CreationTimestamp.UTC()}
 	in.ACME = wantsACME(f, o, classes)
 	if b := o.Spec.DefaultBackend; b != nil {
-		in.Default = ingressBackend(f, in.Key, "spec.defaultBackend", b)
+		if in.Default = ingressBackend(f, in.Key, "spec.defaultBackend", b); in.Default == nil {
+			in.Default = &config.IngressBackend{} // no other default shall answer in its place
+		}
 	}
 	for i, r := range o.Spec.Rules {
 		in.Rules = append(in.Rules, ingressRules(f, in, i, r)...)
@@ -107,6 +109,8 @@ func Ingress(o *networkingv1.Ingress, classes Classes) (*config.Ingress, []confi
 		in.TLS = append(in.TLS, config.IngressTLS{
 			Hosts: hosts, Secret: config.Key{Namespace: o.Namespace, Name: t.SecretName}})
 	}
+	in.Settings = settings(f, o.Annotations)
+	warnTwoClasses(f, o)
 	for _, s := range o.Status.LoadBalancer.Ingress {
 		if addr, err := parseAddr(s.IP); err == nil {
 			in.Status = append(in.Status, addr)
@@ -122,7 +126,7 @@ func Ingress(o *networkingv1.Ingress, classes Classes) (*config.Ingress, []confi
 func ingressRules(f *faults, in *config.Ingress, i int, r networkingv1.IngressRule) []config.IngressRule {
 	host := strings.ToLower(r.Host)
 	if r.HTTP == nil {
-		return []config.IngressRule{{Host: host}}
+		return []config.IngressRule{{Host: host, Field: fmt.Sprintf("spec.rules[%d]", i)}}
 	}
 	var out []config.IngressRule
 	for j := range r.HTTP.Paths {
@@ -155,6 +159,9 @@ func ingressRules(f *faults, in *config.Ingress, i int, r networkingv1.IngressRu
 
 func ingressBackend(f *faults, key config.Key, field string, b *networkingv1.IngressBackend) *config.IngressBackend {
 	switch {
+	case b.Resource != nil:
+		f.add(field+".resource", ReasonInvalid, "name a Service instead",
+			"backends of kind %s are not supported; requests are answered 503", b.Resource.Kind)
 	case b.Service == nil || b.Service.Name == "":
 		f.add(field, ReasonInvalid, "name a Service; other resources are not supported", "the backend names no Service")
 	case b.Service.Port.Name == "" && port(b.Service.Port.Number) == 0:

@@ -281,7 +281,7 @@ status: {loadBalancer: {ingress: [{ip: 192.0.2.1}, {hostname: h}]}}`)
 			{Host: "shop.example", Path: "/", Type: config.PathPrefix, Backend: web(8080, ""), Field: "spec.rules[0].http.paths[1]"},
 			{Host: "shop.example", Path: "/d", Type: config.PathPrefix, Field: "spec.rules[0].http.paths[4]"},
 			{Host: "shop.example", Path: "/e", Type: config.PathPrefix, Field: "spec.rules[0].http.paths[5]"},
-			{Host: "bare.example"}},
+			{Host: "bare.example", Field: "spec.rules[1]"}},
 		TLS:    []config.IngressTLS{{Hosts: []string{"shop.example"}, Secret: config.Key{Namespace: "default", Name: "s"}}},
 		Status: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
 	}
@@ -293,7 +293,7 @@ status: {loadBalancer: {ingress: [{ip: 192.0.2.1}, {hostname: h}]}}`)
 		fields = append(fields, p.Field)
 	}
 	const path = "spec.rules[0].http.paths"
-	if w := []string{path + "[2].path", path + "[3].pathType", path + "[4].backend", path + "[5].backend.service.port", "spec.tls[1].secretName"}; !slices.Equal(fields, w) {
+	if w := []string{path + "[2].path", path + "[3].pathType", path + "[4].backend.resource", path + "[5].backend.service.port", "spec.tls[1].secretName"}; !slices.Equal(fields, w) {
 		t.Errorf("problems at %v, want %v", fields, w)
 	}
 	if in, problems := Ingress(o, Classes{}); in != nil || problems != nil {

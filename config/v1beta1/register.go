@@ -21,6 +21,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&Community{}, &CommunityList{},
 		&L2Claim{}, &L2ClaimList{},
 		&SpeakerStatus{}, &SpeakerStatusList{},
+		&IngressReport{}, &IngressReportList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

@@ -20,7 +20,7 @@ func (t byTable) Route(host, path string) (int, bool) {
 	if !ok {
 		return 0, false
 	}
-	return r.Group.ID, true
+	return r.Group, true
 }
 
 // TestRoutingTable: hosts and paths of an Ingress lead to its Services.

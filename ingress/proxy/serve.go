@@ -54,9 +54,9 @@ func (p *Proxy) decide(r *http.Request, x *exchange) (int, string) {
 	if !ok {
 		return http.StatusNotFound, "no Ingress has a rule for this host and path"
 	}
-	x.route, x.pool = rt, &s.pools[rt.Group.ID]
+	x.route, x.pool = rt, &s.pools[rt.Group]
 	if len(x.pool.endpoints) == 0 {
-		if rt.Group.Fault != "" {
+		if s.table.GroupOf(rt).Fault != "" {
 			return http.StatusServiceUnavailable, "the backend of this route is not set up; its Ingress says why"
 		}
 		return http.StatusServiceUnavailable, "the backend of this route has no ready endpoint"
@@ -86,7 +86,7 @@ func (p *Proxy) finish(rec *recorder, r *http.Request, x *exchange, start time.T
 		"ms", float64(took.Microseconds()) / 1000, "id", x.id,
 	}
 	if x.route != nil {
-		line = append(line, "ingress", x.route.Ingress, "svc", x.route.Group.Service)
+		line = append(line, "ingress", x.route.Ingress, "svc", x.route.Backend.Service)
 	}
 	if x.endpoint != nil {
 		line = append(line, "addr", x.endpoint.addr, "attempts", x.attempts)

@@ -14,7 +14,7 @@ import (
 type state struct {
 	table     *route.Table
 	certs     Certificates
-	pools     []pool // by route.Group.ID
+	pools     []pool // by route.Route.Group
 	endpoints map[netip.AddrPort]*endpoint
 }
 

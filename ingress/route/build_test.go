@@ -161,6 +161,17 @@ func TestMissingThings(t *testing.T) {
 	}
 }
 
+func TestCertificateOfTheOldest(t *testing.T) {
+	w := newWorld().service("web", "10.0.0.1:80").ingress(t, "young", 1, "Prefix h/y web:80").ingress(t, "old", 2, "Prefix h/o web:80").
+		ingress(t, "same", 1, "Prefix h/s web:80")
+	for name, secret := range map[string]string{"young": "mine", "old": "its", "same": "its"} {
+		w.certs[key(secret)] = &config.Certificate{Key: key(secret)}
+		w.ingresses[key(name)].TLS = []config.IngressTLS{{Hosts: []string{"h"}, Secret: key(secret)}}
+	}
+	_, problems := Build(w.input())
+	expectProblems(t, problems, "Conflict Ingress default/young: spec.tls[0].hosts: Ingress default/old already brings a certificate for host h")
+}
+
 func TestUnfitPaths(t *testing.T) {
 	w := newWorld().service("web", "10.0.0.1:80").
 		ingress(t, "i", 1, "Prefix h/a/../../b web:80", "ImplementationSpecific h/x(/|$)(.*) web:80", "Prefix h/100% web:80")
@@ -218,9 +229,9 @@ func TestGroupsAreShared(t *testing.T) {
 	if n := len(table.Groups()); n != 2 {
 		t.Errorf("%d groups, want 2 (by number and by name)", n)
 	}
-	for i, g := range table.Groups() {
-		if g.ID != i {
-			t.Errorf("group %d has ID %d", i, g.ID)
+	for _, path := range []string{"/a", "/b", "/c"} {
+		if r, ok := table.Match("h", path); !ok || table.GroupOf(r).Service != key("web") {
+			t.Errorf("%s leads to %v", path, r)
 		}
 	}
 	if hosts, routes := table.Size(); hosts != 1 || routes != 3 {

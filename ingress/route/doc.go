@@ -13,11 +13,16 @@
 //   - Ingresses of any namespaces share hosts and split paths. Where two name
 //     the same host and path, the oldest wins, then namespace/name; the loser
 //     is told by a [config.Problem].
+//   - Where namespaces do not trust each other, [Owners] say whose a host is;
+//     rules of others are left out.
 //   - spec.defaultBackend serves what no path of the Ingress's own hosts
 //     serves; in an Ingress without rules, what nothing else serves.
 //   - A route whose Service or port is missing, or that has no ready
 //     endpoint, stays in the table and answers 503. It never yields to a
 //     shorter path, which might be somebody else's application.
+//
+// [Update] makes a table out of the one before at the cost of what changed;
+// [Build] makes the same from nothing.
 //
 // The package is pure: no I/O, clock, log or goroutine.
 package route

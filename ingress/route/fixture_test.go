@@ -16,12 +16,14 @@ type world struct {
 	services  map[config.Key]*config.Service
 	endpoints map[config.Key]*config.Endpoints
 	certs     map[config.Key]*config.Certificate
+	names     map[string]*Answer
 }
 
 func newWorld() *world {
 	return &world{
 		map[config.Key]*config.Ingress{}, map[config.Key]*config.Service{},
 		map[config.Key]*config.Endpoints{}, map[config.Key]*config.Certificate{},
+		map[string]*Answer{},
 	}
 }
 
@@ -111,8 +113,8 @@ func ask(t *testing.T, table *Table, url string) string {
 	if !ok {
 		return "404"
 	}
-	s := r.Ingress.Name + " → " + r.Group.Service.Name
-	if len(r.Group.Endpoints) == 0 {
+	s := r.Ingress.Name + " → " + table.GroupOf(r).Service.Name
+	if len(table.GroupOf(r).Endpoints) == 0 {
 		s += " 503"
 	}
 	return s
@@ -140,4 +142,12 @@ func expectProblems(t *testing.T, got []config.Problem, want ...string) {
 			t.Errorf("problem %d lacks a message or a remedy: %+v", i, p)
 		}
 	}
+}
+
+func addrsIn(list ...string) []netip.Addr {
+	var out []netip.Addr
+	for _, s := range list {
+		out = append(out, netip.MustParseAddr(s))
+	}
+	return out
 }

@@ -129,7 +129,7 @@ func compareWithTwin(t *testing.T, seed uint64) {
 		}
 		want, wantOK := slowMatch(list, host, path)
 		got, ok := table.Match(host, path)
-		if ok != wantOK || ok && got.Group.Service != want.Service {
+		if ok != wantOK || ok && got.Backend.Service != want.Service {
 			t.Fatalf("seed %d: %s%s leads to %v, the plain version says %v %v", seed, host, path, got, want, wantOK)
 		}
 	}

@@ -13,6 +13,7 @@ const (
 	ReasonConflict    = "Conflict"    // another Ingress serves the same
 	ReasonInvalid     = "Invalid"     // a path that no request can match
 	ReasonUnsupported = "Unsupported" // understood, and not served
+	ReasonRefused     = "Refused"     // understood, and not allowed here
 )
 
 // ruleField says where in an Ingress a rule stands, by host and path if the
@@ -29,6 +30,12 @@ func ruleField(rule *config.IngressRule) string {
 		path = "/"
 	}
 	return fmt.Sprintf("spec.rules[%s].http.paths[%s]", host, path)
+}
+
+// differently is a Problem with what is served all the same.
+func differently(p config.Problem) config.Problem {
+	p.Verdict = config.AppliedDifferently
+	return p
 }
 
 func problem(ing *config.Ingress, field, reason, message, remedy string) config.Problem {
@@ -52,13 +59,7 @@ func noService(ing *config.Ingress, back config.IngressBackend, field string) *c
 	p := problem(ing, backendField(field, "name"), ReasonNotFound,
 		fmt.Sprintf("Service %s does not exist; requests are answered 503", back.Service),
 		"create the Service or name an existing one of this namespace")
-	return &p
-}
-
-func externalName(ing *config.Ingress, back config.IngressBackend, field string) *config.Problem {
-	p := problem(ing, backendField(field, "name"), ReasonUnsupported,
-		fmt.Sprintf("Service %s is of type ExternalName; requests are answered 503", back.Service),
-		"use a Service with a selector, or without one and with EndpointSlices")
+	p = differently(p)
 	return &p
 }
 
@@ -66,6 +67,7 @@ func noPort(ing *config.Ingress, back config.IngressBackend, field string, have 
 	p := problem(ing, backendField(field, "port"), ReasonNotFound,
 		fmt.Sprintf("Service %s has no TCP port %s; requests are answered 503", back.Service, portText(back)),
 		"use a port of the Service: "+portList(have))
+	p = differently(p)
 	return &p
 }
 
@@ -98,25 +100,42 @@ func looksLikeRegexp(rule *config.IngressRule) bool {
 }
 
 func notRegexp(ing *config.Ingress, rule *config.IngressRule) config.Problem {
-	return problem(ing, ruleField(rule), ReasonUnsupported,
+	return differently(problem(ing, ruleField(rule), ReasonUnsupported,
 		"the path looks like a regular expression; it is matched literally, as a Prefix",
-		"use pathType Prefix or Exact and a plain path")
+		"use pathType Prefix or Exact and a plain path"))
 }
 
-// checkTLS reports Secrets that are not there. What is wrong inside a Secret
-// is found where certificates are parsed.
-func (b *builder) checkTLS(ing *config.Ingress) {
-	if b.in.NoCertificates {
-		return
+func noSecret(ing *config.Ingress, index int, secret config.Key) config.Problem {
+	return differently(problem(ing, fmt.Sprintf("spec.tls[%d].secretName", index), ReasonNotFound,
+		fmt.Sprintf("Secret %s of type kubernetes.io/tls does not exist; the default certificate is served", secret),
+		fmt.Sprintf("create it: kubectl create secret tls %s -n %s --cert=FILE --key=FILE", secret.Name, secret.Namespace)))
+}
+
+func certified(ing *config.Ingress, index int, host string, winner config.Key) config.Problem {
+	return differently(problem(ing, fmt.Sprintf("spec.tls[%d].hosts", index), ReasonConflict,
+		fmt.Sprintf("Ingress %s already brings a certificate for host %s, and the oldest Ingress wins", winner, host),
+		"remove the host here or in Ingress "+winner.String()))
+}
+
+func notOwner(ing *config.Ingress, rule *config.IngressRule, owners string) config.Problem {
+	host := rule.Host
+	if host == "" {
+		host = "any host"
 	}
-	for i, tls := range ing.TLS {
-		if tls.Secret.Name == "" {
-			continue // TLS by the default certificate, on purpose
-		}
-		if _, ok := b.in.Snapshot.Certificates.Get(tls.Secret); !ok {
-			b.problems = append(b.problems, problem(ing, fmt.Sprintf("spec.tls[%d].secretName", i), ReasonNotFound,
-				fmt.Sprintf("Secret %s of type kubernetes.io/tls does not exist; the default certificate is served", tls.Secret),
-				fmt.Sprintf("create it: kubectl create secret tls %s -n %s --cert=FILE --key=FILE", tls.Secret.Name, tls.Secret.Namespace)))
-		}
-	}
+	return problem(ing, ruleField(rule), ReasonRefused,
+		fmt.Sprintf("%s belongs to namespace %s; the rule is left out", host, owners),
+		"use a host of this namespace, or have this one granted by whoever runs the ingress")
+}
+
+func notOwnerOfDefault(ing *config.Ingress, owners string) config.Problem {
+	return problem(ing, "spec.defaultBackend", ReasonRefused,
+		fmt.Sprintf("what no host serves belongs to namespace %s; the default backend is left out", owners),
+		"add rules for the hosts that this Ingress is about")
+}
+
+func nameRefused(ing *config.Ingress, back config.IngressBackend, field, why, remedy string) *config.Problem {
+	p := problem(ing, backendField(field, "name"), ReasonRefused,
+		fmt.Sprintf("Service %s is of type ExternalName and %s; requests are answered 503", back.Service, why), remedy)
+	p = differently(p)
+	return &p
 }

@@ -11,10 +11,10 @@ import (
 // returned it; any number of goroutines may match against it. A nil Table
 // matches nothing.
 type Table struct {
-	hosts    map[string]*site // exact host → its paths
-	suffixes map[string]*site // "x" for the wildcard "*.x"
-	anyHost  *site            // rules without a host; may be nil
-	fallback *Route           // what nothing else serves; may be nil
+	hosts    config.Table[string, *site] // exact host → its paths
+	suffixes config.Table[string, *site] // "x" for the wildcard "*.x"
+	anyHost  *site                       // rules without a host; may be nil
+	fallback *Route                      // what nothing else serves; may be nil
 	groups   []*Group
 	routes   int
 }
@@ -24,29 +24,35 @@ type Route struct {
 	Ingress config.Key
 	Host    string // as in the rule; "" for any
 	Path    string // as in the rule; "" for a default backend
-	Group   *Group // never nil
+	Backend config.IngressBackend
+	Group   int // who serves it: index in [Table.Groups]
 }
 
-// Group is what serves a Service port. All routes to one port share a Group.
+// Group is what serves a Service port. All routes to one port share a Group. It
+// is never changed, only replaced by another at its index; one that no route
+// leads to is empty.
 type Group struct {
-	ID        int // index in [Table.Groups]
 	Service   config.Key
 	Port      string           // number or name, as the Ingress asks for it
 	Fault     string           // why it can never serve as configured; "" if sound
-	Endpoints []netip.AddrPort // in order, of one family; none: answer 503
+	Endpoints []netip.AddrPort // in order, of one family unless they come from DNS; none: answer 503
 }
 
 // site holds the paths of one host.
 type site struct {
 	exact    map[string]*Route
-	root     node
+	root     *node  // of Prefix paths; may be nil
 	fallback *Route // default backend of the Ingresses of this host; may be nil
+
+	generation, exactOf uint64 // of the edits that made it and exact
 }
 
 // node is a path element in the tree of Prefix paths.
 type node struct {
 	route *Route // the Prefix that ends here; may be nil
 	next  map[string]*node
+
+	generation uint64 // of the edit that made it
 }
 
 // Match returns the route of a request. host must come from [CleanHost] and
@@ -66,11 +72,11 @@ func (t *Table) Match(host, path string) (*Route, bool) {
 
 // site returns the paths of the most specific host; nil if there are none.
 func (t *Table) site(host string) *site {
-	if s := t.hosts[host]; s != nil {
+	if s, ok := t.hosts.Get(host); ok {
 		return s
 	}
 	if dot := strings.IndexByte(host, '.'); dot > 0 {
-		if s := t.suffixes[host[dot+1:]]; s != nil {
+		if s, ok := t.suffixes.Get(host[dot+1:]); ok {
 			return s
 		}
 	}
@@ -89,6 +95,9 @@ func (s *site) match(path string) *Route {
 
 // longest walks down the elements of path and returns the last route passed.
 func (n *node) longest(path string) *Route {
+	if n == nil {
+		return nil
+	}
 	best, rest := n.route, strings.TrimPrefix(path, "/")
 	for n.next != nil && rest != "" {
 		var element string
@@ -103,7 +112,7 @@ func (n *node) longest(path string) *Route {
 	return best
 }
 
-// Groups are the groups of all routes, by ID. The slice must not be changed.
+// Groups are the groups that routes lead to, and empty ones. The slice must not be changed.
 func (t *Table) Groups() []*Group {
 	if t == nil {
 		return nil
@@ -111,12 +120,15 @@ func (t *Table) Groups() []*Group {
 	return t.groups
 }
 
+// GroupOf is who serves a route of this table.
+func (t *Table) GroupOf(r *Route) *Group { return t.groups[r.Group] }
+
 // Size is the number of hosts, counting "any" as one, and of routes.
 func (t *Table) Size() (hosts, routes int) {
 	if t == nil {
 		return 0, 0
 	}
-	hosts = len(t.hosts) + len(t.suffixes)
+	hosts = t.hosts.Len() + t.suffixes.Len()
 	if t.anyHost != nil {
 		hosts++
 	}

@@ -99,3 +99,13 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
+
+{{/* What the ingress processes and the controller have to agree on. */}}
+{{- define "steelyard.ingressArgs" -}}
+- --ingress-controller={{ .Values.ingress.class.controller }}
+- --external-names={{ .Values.ingress.externalNames.enabled }}
+- --hosts-of-oldest={{ .Values.ingress.hostsOfOldest }}
+{{- range $host, $namespaces := .Values.ingress.hostOwners }}
+- {{ printf "--host-owner=%s=%s" $host (join "," $namespaces) | quote }}
+{{- end }}
+{{- end }}

@@ -113,7 +113,7 @@ func (a *app) hello(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(delay)
 	client, _ := net.ResolveTCPAddr("tcp", r.RemoteAddr) // net/http gives a literal address
 	fmt.Fprint(w, a.text(client))
-	fmt.Fprintf(w, "host %s\npath %s\n", r.Host, r.URL.Path)
+	fmt.Fprintf(w, "host %s\npath %s\nmethod %s\nproto %s\nagent %s\n", r.Host, r.URL.Path, r.Method, r.Proto, r.UserAgent())
 	for _, header := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"} {
 		if v := r.Header.Get(header); v != "" {
 			fmt.Fprintf(w, "%s %s\n", strings.ToLower(header), v)
