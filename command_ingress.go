@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ func ingressCommand() *cobra.Command {
 		http, https, certificate string
 		drain                    time.Duration
 		accessLog                bool
+		engine                   string
 	}
 	cmd := &cobra.Command{
 		Use:   "ingress",
@@ -37,6 +39,7 @@ the requests under way.`,
 	f.StringVar(&o.https, "https-address", ":8443", "addresses that serve HTTPS, by commas; empty: none")
 	f.StringVar(&o.certificate, "default-certificate", "", "namespace/name of the TLS Secret for unknown hosts; empty: self-made")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long to keep accepting after being told to stop")
+	f.StringVar(&o.engine, "engine", string(ingress.Engines[0]), "what serves: nethttp, or our own engine by loop or goroutine, which has no access log yet")
 	f.BoolVar(&o.accessLog, "access-log", true, "log one line for each request")
 	c.register(cmd, ":17480", ":9150")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -48,13 +51,17 @@ the requests under way.`,
 		if err != nil {
 			return err
 		}
+		engine := ingress.Engine(o.engine)
+		if !slices.Contains(ingress.Engines, engine) {
+			return usageError{fmt.Errorf("--engine %q: write one of %v", o.engine, ingress.Engines)}
+		}
 		p, err := c.start(logger, "ingress", ingress.Part)
 		if err != nil {
 			return err
 		}
 		source := kube.Watch(p.client, kube.WatchOptions{Parts: kube.IngressParts, Namespace: c.namespace, Logger: p.with("watch")})
 		opts := ingress.Options{
-			Snapshots: source.Snapshots(), Logger: p.with("ingress"), Registerer: p.reg, Health: p.health,
+			Snapshots: source.Snapshots(), Logger: p.with("ingress"), Registerer: p.reg, Health: p.health, Engine: engine,
 			HTTPAddr: o.http, HTTPSAddr: o.https, DefaultCertificate: certificate, Drain: o.drain,
 		}
 		if o.accessLog {
