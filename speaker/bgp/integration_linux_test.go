@@ -113,12 +113,13 @@ func TestInternalPeerGetsLocalPref(t *testing.T) {
 	forKinds(t, func(t *testing.T, l *lab, kind string) {
 		r := l.startRouter(kind, routerConf{asn: 64512})
 		sp := l.startSpeaker()
-		preferred := route(vip4)
-		preferred.LocalPref = 4321
+		preferred4, preferred6 := route(vip4), route(vip6)
+		preferred4.LocalPref, preferred6.LocalPref = 4321, 6321
 		internal := peer(func(p *config.Peer) { p.PeerASN = 64512 })
-		sp.tell("apply", sessionTo(internal, preferred))
-		testlab.Eventually(t, 15*time.Second, "route with local preference", func() bool {
-			return l.hasRoute(vip4, node4) && strings.Contains(r.route(vip4), "4321")
+		sp.tell("apply", sessionTo(internal, preferred4, preferred6))
+		testlab.Eventually(t, 15*time.Second, "routes with local preference", func() bool {
+			return l.hasRoute(vip4, node4) && strings.Contains(r.route(vip4), "4321") &&
+				l.hasRoute(vip6, node6) && strings.Contains(r.route(vip6), "6321")
 		})
 	})
 }

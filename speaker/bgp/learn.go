@@ -160,14 +160,19 @@ func lengthOf(segment *api.AsSegment) int {
 }
 
 // usableHop is the next hop to use of those that the router at addr gives: a global
-// one, or a link-local one if the router is known by its interface. An IPv6 next
-// hop that is an IPv4 address in disguise, as some give over IPv4 sessions without
+// one, or a link-local one if the router is known by its interface. Of the pair that
+// BIRD writes where it has no global address, :: and its link-local one, GoBGP keeps
+// the first: it stands for the router, which is alone on its link. An IPv6 next hop that is an IPv4 address in disguise, as some give over IPv4 sessions without
 // an IPv6 address of their own, leads nowhere.
 func usableHop(hops []string, addr netip.Addr) (hop netip.Addr) {
 	for _, text := range hops {
 		a, err := netip.ParseAddr(text)
 		switch {
-		case err != nil || a.IsUnspecified() || a.Is4In6():
+		case err != nil || a.Is4In6():
+		case a.IsUnspecified():
+			if addr.Zone() != "" {
+				hop = addr
+			}
 		case !a.IsLinkLocalUnicast():
 			return a
 		case a.Is6() && addr.Zone() != "":

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/testlab"
@@ -151,6 +153,30 @@ func TestLearntRoutesGoWithTheirRouter(t *testing.T) {
 					t.Errorf("learnt after the fall: %v", st.Learnt)
 				}
 			})
+		})
+	}
+}
+
+// What a router without a known address sends leads to its link-local address, IPv4
+// too (RFC 8950).
+func TestLearntByInterface(t *testing.T) {
+	t.Parallel()
+	for _, kind := range testlab.Kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			l := newBareLab(t)
+			sp := l.startSpeaker()
+			l.startRouter(kind, routerConf{unnumbered: true, routes: 2})
+			sp.tell("apply", sessionTo(peer(unnumbered, takeAll), route(vip4)))
+			testlab.Eventually(t, 40*time.Second, "the router's routes", func() bool { return sp.knows(sent4 + " " + sent6) })
+			st := sp.state()
+			for _, learnt := range st.Learnt {
+				if learnt.NextHop != st.Addr || learnt.Length != 1 {
+					t.Errorf("%+v, want it by %v over one AS", learnt, st.Addr)
+				}
+			}
+			testlab.In(t, l.node, func() error { return link("eth0", netlink.LinkDel) })
+			testlab.Eventually(t, 20*time.Second, "no routes without the link", func() bool { return sp.knows("") })
 		})
 	}
 }

@@ -52,12 +52,12 @@ func TestTTLSecurity(t *testing.T) {
 }
 
 func TestLocalASN(t *testing.T) {
-	forKinds(t, func(t *testing.T, l *lab, kind string) {
+	overBoth(t, func(t *testing.T, l *lab, kind string, over func(*config.Peer), via string) {
 		r := l.startRouter(kind, routerConf{nodeASN: 64999})
 		sp := l.startSpeaker()
-		sp.tell("apply", sessionTo(peer(func(p *config.Peer) { p.LocalASN = 64999 }), route(vip4), route(vip6)))
+		sp.tell("apply", sessionTo(peer(over, func(p *config.Peer) { p.LocalASN = 64999 }), route(vip4), route(vip6)))
 		testlab.Eventually(t, 15*time.Second, "routes from the local AS", func() bool {
-			return l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6)
+			return l.hasRoute(vip4, via) && l.hasRoute(vip6, node6)
 		})
 		for _, prefix := range []string{vip4, vip6} {
 			if text := r.route(prefix); !strings.Contains(text, "64999") || strings.Contains(text, "64512") {
@@ -67,29 +67,48 @@ func TestLocalASN(t *testing.T) {
 	})
 }
 
+func TestPeerPort(t *testing.T) {
+	overBoth(t, func(t *testing.T, l *lab, kind string, over func(*config.Peer), via string) {
+		l.startRouter(kind, routerConf{port: 1790})
+		sp := l.startSpeaker()
+		sp.tell("apply", sessionTo(peer(over), route(vip4)))
+		testlab.Eventually(t, 15*time.Second, "the reason at the usual port", func() bool {
+			return strings.Contains(sp.state().Failing.Text, "refused")
+		})
+		sp.tell("apply", sessionTo(peer(over, func(p *config.Peer) { p.Port = 1790 }), route(vip4), route(vip6)))
+		testlab.Eventually(t, 15*time.Second, "routes at the other port", func() bool {
+			return l.hasRoute(vip4, via) && l.hasRoute(vip6, node6)
+		})
+	})
+}
+
 // Nothing that a router sends is used, and one that sends too much loses its
 // session while others keep theirs.
 func TestMaxPrefixes(t *testing.T) {
-	forKinds(t, func(t *testing.T, l *lab, kind string) {
+	overBoth(t, func(t *testing.T, l *lab, kind string, over func(*config.Peer), via string) {
+		mine, other, at, otherVia := vip4, vip6, router6, node6
+		if via == node6 {
+			mine, other, at, otherVia = vip6, vip4, router4, node4
+		}
 		l.startRouter(kind, routerConf{routes: 5})
 		sp := l.startSpeaker()
-		few := peer(func(p *config.Peer) { p.Name, p.MaxPrefixes, p.Addr = "few", 4, netip.MustParseAddr(router6) })
-		many := sessionTo(peer(func(p *config.Peer) { p.MaxPrefixes = 6 }), route(vip4)) // FRR sends the other session's route too
-		sp.tell("apply", sessionTo(few, route(vip6)), many)
+		few := peer(over, func(p *config.Peer) { p.Name, p.MaxPrefixes = "few", 4 })
+		many := sessionTo(peer(func(p *config.Peer) { p.Addr, p.MaxPrefixes = netip.MustParseAddr(at), 6 }), route(other)) // FRR sends the other session's route too
+		sp.tell("apply", sessionTo(few, route(mine)), many)
 		testlab.Eventually(t, 20*time.Second, "the fall with its reason", func() bool {
 			st := sp.tell("states")
 			return len(st) == 2 && st[0].LastDrop.Kind == KindTooMany && strings.Contains(st[0].Why(), "maxPrefixes")
 		})
 		testlab.Eventually(t, 15*time.Second, "the other session's route alone", func() bool {
-			return l.hasRoute(vip4, node4) && len(l.gateways(vip6)) == 0
+			return l.hasRoute(other, otherVia) && len(l.gateways(mine)) == 0
 		})
 		time.Sleep(4 * time.Second) // it would be back in two
 		if st := sp.tell("states"); st[0].Up() || st[0].Flaps != 1 || !st[1].Up() || st[1].Flaps != 0 {
 			t.Errorf("states %+v", st)
 		}
 		few.MaxPrefixes = 100
-		sp.tell("apply", sessionTo(few, route(vip6)), many)
-		testlab.Eventually(t, 15*time.Second, "a session when the limit is raised", func() bool { return l.hasRoute(vip6, node6) })
+		sp.tell("apply", sessionTo(few, route(mine)), many)
+		testlab.Eventually(t, 15*time.Second, "a session when the limit is raised", func() bool { return l.hasRoute(mine, via) })
 		if text := l.nodeRoutes(); strings.Contains(text, "10.200.") || strings.Contains(text, "2001:db8:200:") {
 			t.Errorf("received routes are in the kernel:\n%s", text)
 		}
@@ -116,22 +135,22 @@ func TestOneFamily(t *testing.T) {
 // The router keeps the routes of a node that does not come back within the
 // restart time, as a last choice; without, it drops them.
 func TestLongLivedGracefulRestart(t *testing.T) {
-	forKinds(t, func(t *testing.T, l *lab, kind string) {
+	overBoth(t, func(t *testing.T, l *lab, kind string, over func(*config.Peer), via string) {
 		r := l.startRouter(kind, routerConf{})
-		want := sessionTo(peer(func(p *config.Peer) { p.LongLived = time.Hour }), route(vip4), route(vip6))
+		want := sessionTo(peer(over, func(p *config.Peer) { p.LongLived = time.Hour }), route(vip4), route(vip6))
 		sp := l.startSpeaker(restartVar + "=3s")
 		sp.tell("apply", want)
-		testlab.Eventually(t, 15*time.Second, "routes", func() bool { return l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6) })
+		testlab.Eventually(t, 15*time.Second, "routes", func() bool { return l.hasRoute(vip4, via) && l.hasRoute(vip6, node6) })
 		time.Sleep(1500 * time.Millisecond) // End-of-RIB in both directions
 		sp.kill()
 		testlab.Eventually(t, 15*time.Second, "the routes as stale ones", func() bool {
-			return stale(r.route(vip4)) && stale(r.route(vip6)) && l.hasRoute(vip4, node4) && l.hasRoute(vip6, node6)
+			return stale(r.route(vip4)) && stale(r.route(vip6)) && l.hasRoute(vip4, via) && l.hasRoute(vip6, node6)
 		})
 		next := l.startSpeaker(restartVar + "=3s")
 		next.tell("apply", want)
 		next.waitUp()
 		testlab.Eventually(t, 5*time.Second, "fresh routes", func() bool { return !stale(r.route(vip4)) && !stale(r.route(vip6)) })
-		want.Peer = peer()
+		want.Peer = peer(over)
 		next.tell("apply", want)
 		testlab.Eventually(t, 5*time.Second, "the old connection's end", func() bool { return !next.state().Up() })
 		next.waitUp()

@@ -2,6 +2,7 @@ package bgp
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 type routerConf struct {
 	asn, nodeASN uint32 // 64501 and 64512 if zero
 	password     string
+	port         int  // that it listens on; 179 if zero
 	hold         int  // seconds; 90 if zero
 	two          bool // spread over both speakers of the node, see lab.twoSpeakers
 	connects     bool // it connects to the node, which waits
@@ -31,6 +33,9 @@ func (c routerConf) withDefaults() routerConf {
 	}
 	if c.nodeASN == 0 {
 		c.nodeASN = 64512
+	}
+	if c.port == 0 {
+		c.port = 179
 	}
 	if c.hold == 0 {
 		c.hold = 90
@@ -59,7 +64,10 @@ func (l *lab) startRouter(kind string, conf routerConf) *router {
 	if kind == "frr" {
 		text = conf.frr()
 	}
-	r := &router{testlab.StartRouter(l.t, l.router, kind, testlab.Setup{Text: text, Daemon: "bgpd", Env: roleVar + "=router"})}
+	r := &router{testlab.StartRouter(l.t, l.router, kind, testlab.Setup{
+		Text: text, Daemon: "bgpd", Env: roleVar + "=router",
+		Flags: func(string) []string { return []string{"-p", strconv.Itoa(conf.port)} },
+	})}
 	l.t.Cleanup(func() {
 		if l.t.Failed() {
 			l.t.Logf("%s said:\n%s\n%s", kind, r.Out, r.status())
@@ -91,15 +99,16 @@ func (c routerConf) frr() string {
  bgp router-id %s
  no bgp ebgp-requires-policy
  no bgp default ipv4-unicast
+ no bgp network import-check
  neighbor eth0 interface remote-as external
  neighbor eth0 timers connect 1
  address-family ipv4 unicast
   neighbor eth0 activate
- exit-address-family
+%s exit-address-family
  address-family ipv6 unicast
   neighbor eth0 activate
- exit-address-family
-`, c.asn, router4)
+%s exit-address-family
+`, c.asn, router4, c.frrNetworks("ipv4"), c.frrNetworks("ipv6"))
 		return b.String()
 	}
 	fmt.Fprintf(&b, "router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp default ipv4-unicast\n no bgp network import-check\n bgp long-lived-graceful-restart stale-time 60\n", c.asn, router4)
@@ -130,12 +139,17 @@ func (c routerConf) frr() string {
 		for _, n := range c.neighbors() {
 			fmt.Fprintf(&b, "  neighbor %s activate\n", n)
 		}
-		for i := range c.routes {
-			fmt.Fprintf(&b, "  network %s\n", fmt.Sprintf(map[string]string{"ipv4": "10.200.%d.0/24", "ipv6": "2001:db8:200:%d::/64"}[af], i))
-		}
-		b.WriteString(" exit-address-family\n")
+		b.WriteString(c.frrNetworks(af) + " exit-address-family\n")
 	}
 	return b.String()
+}
+
+// frrNetworks are the routes of one family that FRR sends.
+func (c routerConf) frrNetworks(family string) (out string) {
+	for i := range c.routes {
+		out += fmt.Sprintf(map[string]string{"ipv4": "  network 10.200.%d.0/24\n", "ipv6": "  network 2001:db8:200:%d::/64\n"}[family], i)
+	}
+	return out
 }
 
 func (c routerConf) bird() string {
@@ -143,15 +157,6 @@ func (c routerConf) bird() string {
 	fmt.Fprintf(&b, "log stderr all;\nrouter id %s;\nprotocol device {}\nprotocol direct { ipv4; ipv6; }\n", router4)
 	b.WriteString("protocol kernel k4 { ipv4 { export where source = RTS_BGP; import none; }; merge paths on; }\n")
 	b.WriteString("protocol kernel k6 { ipv6 { export where source = RTS_BGP; import none; }; merge paths on; }\n")
-	if c.unnumbered {
-		fmt.Fprintf(&b, `protocol radv { interface "eth0" { max ra interval 10; }; }
-protocol bgp n { local as %d; neighbor range fe80::/10 as %d; interface "eth0"; dynamic name "node"; error wait time 1, 2; graceful restart on;
- ipv4 { import all; export none; extended next hop on; };
- ipv6 { import all; export none; };
-}
-`, c.asn, c.nodeASN)
-		return b.String()
-	}
 	if c.routes > 0 {
 		b.WriteString("protocol static s4 { ipv4;\n")
 		for i := range c.routes {
@@ -163,16 +168,26 @@ protocol bgp n { local as %d; neighbor range fe80::/10 as %d; interface "eth0"; 
 		}
 		b.WriteString("}\n")
 	}
+	exports := "none"
+	if c.routes > 0 {
+		exports = "where source = RTS_STATIC"
+	}
+	if c.unnumbered {
+		fmt.Fprintf(&b, `protocol radv { interface "eth0" { max ra interval 10; }; }
+protocol bgp n { local as %d; neighbor range fe80::/10 as %d; interface "eth0"; dynamic name "node"; error wait time 1, 2; graceful restart on;
+ ipv4 { import all; export %s; extended next hop on; };
+ ipv6 { import all; export %[3]s; };
+}
+`, c.asn, c.nodeASN, exports)
+		return b.String()
+	}
 	if c.hops > 1 { // BIRD does not look for next hops in the kernel
 		fmt.Fprintf(&b, "protocol static { ipv4; route %s/32 via %s; }\nprotocol static { ipv6; route %s/128 via %s; }\n", node4, hop4, node6, hop6)
 	}
 	// BIRD hears nobody for 60 s after an error, where a test awaits the next attempt
-	imports, exports, passive := "all", "none", " passive; error wait time 1, 2;"
+	imports, passive := "all", " passive; error wait time 1, 2;"
 	if c.connects {
 		passive = " connect delay time 1; connect retry time 1; error wait time 1, 2;"
-	}
-	if c.routes > 0 {
-		exports = "where source = RTS_STATIC"
 	}
 	if c.gshut {
 		imports = "filter { if (65535,0) ~ bgp_community then bgp_local_pref = 0; accept; }"
@@ -180,8 +195,8 @@ protocol bgp n { local as %d; neighbor range fe80::/10 as %d; interface "eth0"; 
 	for i, n := range c.neighbors() {
 		local := []string{router4, router6}[i%2]
 		name := []string{"n4", "n6", "n4b", "n6b"}[i]
-		fmt.Fprintf(&b, "protocol bgp %s { local %s as %d; neighbor %s as %d;%s hold time %d; graceful restart on; long lived graceful restart on;\n",
-			name, local, c.asn, n, c.nodeASN, passive, c.hold)
+		fmt.Fprintf(&b, "protocol bgp %s { local %s port %d as %d; neighbor %s as %d;%s hold time %d; graceful restart on; long lived graceful restart on;\n",
+			name, local, c.port, c.asn, n, c.nodeASN, passive, c.hold)
 		if c.password != "" {
 			fmt.Fprintf(&b, " password %q;\n", c.password)
 		}
