@@ -81,6 +81,7 @@ func newRun(ctx context.Context, w *World, name string, t *recorder) *run {
 		certs: make(map[string]*probe.Certificate)}
 	r.ns = fmt.Sprintf("%s-%d", strings.ReplaceAll(name, "_", "-"), number)
 	r.vars = variables(r.ns, number, w.Chart)
+	r.vars["LAB"] = w.Lab.Dir
 	for _, spec := range w.Lab.Topo.Of(lab.Node) {
 		addrs := spec.Addrs(lab.LAN)
 		key := strings.ToUpper(spec.Name)
