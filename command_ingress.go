@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ func ingressCommand() *cobra.Command {
 		drain                    time.Duration
 		accessLog                bool
 		allowed, refused         []string
+		engine                   string
 	}
 	var shared ingressFlags
 	cmd := &cobra.Command{
@@ -40,6 +42,7 @@ the requests under way.`,
 	f.StringVar(&o.https, "https-address", ":8443", "addresses that serve HTTPS, by commas; empty: none")
 	f.StringVar(&o.certificate, "default-certificate", "", "namespace/name of the TLS Secret for unknown hosts; empty: self-made")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long to keep accepting after being told to stop")
+	f.StringVar(&o.engine, "engine", string(ingress.Engines[0]), "what serves: nethttp, or our own engine by loop or goroutine")
 	f.BoolVar(&o.accessLog, "access-log", true, "log one line for each request")
 	f.StringSliceVar(&o.allowed, "external-names-allowed", nil, "CIDRs that names of ExternalName Services may stand for although they are in the cluster, loopback or the like")
 	f.StringSliceVar(&o.refused, "external-names-refused", nil, "CIDRs that they may not stand for, besides what the cluster tells of itself; those of Pods where the CNI has an IPAM of its own")
@@ -58,6 +61,10 @@ the requests under way.`,
 		if err != nil {
 			return err
 		}
+		engine := ingress.Engine(o.engine)
+		if !slices.Contains(ingress.Engines, engine) {
+			return usageError{fmt.Errorf("--engine %q: write one of %v", o.engine, ingress.Engines)}
+		}
 		p, err := c.start(logger, "ingress", ingress.Part)
 		if err != nil {
 			return err
@@ -65,7 +72,7 @@ the requests under way.`,
 		source := kube.Watch(p.client, kube.WatchOptions{Parts: kube.IngressParts, Namespace: c.namespace, Logger: p.with("watch"),
 			IngressController: shared.controller})
 		opts := ingress.Options{
-			Snapshots: source.Snapshots(), Logger: p.with("ingress"), Registerer: p.reg, Health: p.health,
+			Snapshots: source.Snapshots(), Logger: p.with("ingress"), Registerer: p.reg, Health: p.health, Engine: engine,
 			HTTPAddr: o.http, HTTPSAddr: o.https, DefaultCertificate: certificate, Drain: o.drain, Owners: owners,
 		}
 		helpers := []func(context.Context) error{p.serveHealth, p.serveMetrics, source.Run}

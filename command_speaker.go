@@ -155,7 +155,7 @@ func (o *speakerFlags) agent(p *process) (*speaker.Agent, error) {
 		Node: o.node, Namespace: o.namespace, Classes: o.classes, ExternalIPs: externalIPs, PodCIDRs: podCIDRs, Version: version, GossipAddr: addr, GossipPort: o.gossipPort,
 		PulsePort: o.pulsePort, Metrics: p.reg,
 		ExcludedLinks: excluded, IgnoreExcludeLabel: o.ignoreExcludeLabel,
-		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: watching, Discovery: routersOnLinks, Inbound: inbound,
+		Snapshots: source.Snapshots(), Hosts: links.States(), Members: members, Pulse: beats, LAN: lan, Routers: routers, Detector: watching, Discovery: routersOnLinks, Inbound: inbound, Way: host.Way,
 		Claims: p.client, Records: p.client, Reports: p.client, Events: events, Health: p.health,
 		Ask:   kube.Standing{Client: p.client, Namespace: o.namespace, DaemonSet: o.daemonSet, Node: o.node},
 		Tasks: []func(context.Context) error{source.Run, links.Run, members.Run, beats.Run, keyFile.Run, lan.Run, watching.Run, routersOnLinks.Run, routers.Run, inbound.Run, events.Run},

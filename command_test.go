@@ -80,6 +80,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{append([]string{"speaker", kube, "--external-ips-allowed=203.0.113.0/28,x"}, gossip...), `"x"`},
 		{[]string{"controller", "--ingress-service=web"}, "--ingress-service"},
 		{[]string{"ingress", "--drain=soon"}, "--drain"},
+		{[]string{"ingress", "--engine=steam"}, "--engine \"steam\": write one of [nethttp loop goroutine]"},
 		{[]string{"ingress", "--default-certificate=a/b/c"}, "--default-certificate"},
 		{[]string{"speaker", "--gossip-port=70000"}, "--gossip-port"},
 		{[]string{"speaker", kube}, "--node-name"},

@@ -19,6 +19,5 @@ func (s *Server) prove(snap *config.Snapshot) {
 	if proofs.Len() != s.proofs.Len() {
 		level.Info(s.opts.Logger).Log("msg", "challenges of certificate authorities are answered", "count", proofs.Len())
 	}
-	s.proxy.ApplyChallenges(proofs)
 	s.proofs = proofs
 }

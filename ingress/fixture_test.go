@@ -52,6 +52,13 @@ func (n *notes) read() (state, text string) {
 	return n.state, n.log.String()
 }
 
+// eachEngine runs a test with each of them.
+func eachEngine(t *testing.T, test func(*testing.T, Engine)) {
+	for _, engine := range Engines {
+		t.Run(string(engine), func(t *testing.T) { test(t, engine) })
+	}
+}
+
 type running struct {
 	*Server
 	t     *testing.T

@@ -13,7 +13,6 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/ingress/cert"
-	"github.com/steelyard-lb/steelyard/ingress/proxy"
 	"github.com/steelyard-lb/steelyard/ingress/route"
 )
 
@@ -34,6 +33,7 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Health     Health // may be nil
 
+	Engine              Engine // default [NetHTTP]
 	HTTPAddr, HTTPSAddr string // each one address or several, by commas; empty: not served
 
 	DefaultCertificate config.Key             // Secret for unknown server names; zero: self-made
@@ -48,7 +48,8 @@ type Options struct {
 // Server serves Ingresses. Make it with [New] and let [Server.Run] work.
 type Server struct {
 	opts     Options
-	proxy    *proxy.Proxy
+	front    front
+	metrics  *metrics
 	selfMade *tls.Certificate
 	routes   *route.Plan // as last applied
 	external external
@@ -74,19 +75,15 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ingress: %w", err)
 	}
-	p, err := proxy.New(proxy.Options{
-		HTTP: addrs(opts.HTTPAddr), HTTPS: addrs(opts.HTTPSAddr),
-		Logger: log.With(opts.Logger, "shell", "proxy"), AccessLog: opts.AccessLog, Registerer: opts.Registerer,
-		Drain: opts.Drain, Grace: opts.Grace,
-	})
+	f, err := newFront(opts)
 	if err != nil {
 		return nil, fmt.Errorf("ingress: %w", err)
 	}
-	return &Server{opts: opts, proxy: p, selfMade: selfMade, external: external{External: opts.External}}, nil
+	return &Server{opts: opts, front: f, metrics: newMetrics(opts.Registerer), selfMade: selfMade, external: external{External: opts.External}}, nil
 }
 
 // Addrs are the addresses that are listened on.
-func (s *Server) Addrs() (http, https []string) { return s.proxy.Addrs() }
+func (s *Server) Addrs() (http, https []string) { return s.front.Addrs() }
 
 // Run serves until ctx ends and the requests under way have. It reports ready
 // once the first snapshot is applied, and not ready as soon as ctx ends;
@@ -95,10 +92,10 @@ func (s *Server) Run(ctx context.Context) error {
 	s.opts.Health.NotReady(Part, "waiting for the first snapshot")
 	select {
 	case <-ctx.Done():
-		return s.proxy.Close()
+		return s.front.Close()
 	case first := <-s.opts.Snapshots:
 		if first == nil {
-			_ = s.proxy.Close()
+			_ = s.front.Close()
 			return fmt.Errorf("ingress: the watch ended before the first snapshot")
 		}
 		s.apply(first)
@@ -106,7 +103,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
-// serve runs the proxy and, beside it, the loop that feeds it.
+// serve runs the engine and, beside it, the loop that feeds it.
 func (s *Server) serve(ctx context.Context, first *config.Snapshot) error {
 	feeding, stop := context.WithCancel(context.WithoutCancel(ctx))
 	fed := make(chan struct{})
@@ -116,7 +113,7 @@ func (s *Server) serve(ctx context.Context, first *config.Snapshot) error {
 	}()
 	s.opts.Health.Ready(Part)
 	notReady := context.AfterFunc(ctx, func() { s.opts.Health.NotReady(Part, "leaving") })
-	err := s.proxy.Run(ctx)
+	err := s.front.Run(ctx)
 	notReady()
 	stop()
 	<-fed
@@ -151,7 +148,7 @@ func (s *Server) feed(ctx context.Context, last *config.Snapshot) {
 	}
 }
 
-// apply makes the proxy serve a snapshot.
+// apply makes the engine serve a snapshot.
 func (s *Server) apply(snap *config.Snapshot) {
 	s.prove(snap)
 	s.external.watch(snap)
@@ -168,7 +165,8 @@ func (s *Server) apply(snap *config.Snapshot) {
 		Previous:  s.certs,
 		Now:       time.Now(),
 	})
-	s.proxy.Apply(s.routes.Table, certs)
+	s.front.Apply(s.routes.Table, certs, s.proofs)
+	s.metrics.applied(s.routes.Table)
 	s.certs = certs
 	s.log(append(s.routes.Problems(), more...))
 }

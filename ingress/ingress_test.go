@@ -7,11 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/steelyard-lb/steelyard/config"
 )
 
-func TestSnapshotsAreServed(t *testing.T) {
-	r := run(t, func(o *Options) { o.Drain = 500 * time.Millisecond })
+func TestSnapshotsAreServed(t *testing.T) { eachEngine(t, snapshotsAreServed) }
+
+func snapshotsAreServed(t *testing.T, engine Engine) {
+	r := run(t, func(o *Options) { o.Engine, o.Drain = engine, 500*time.Millisecond })
 	r.eventually("routes: waiting for the first snapshot")
 	one, two := backend(t, "one"), backend(t, "two")
 	r.send(snapshot(one, secret(t, "shop.test")))
@@ -34,6 +38,15 @@ func TestSnapshotsAreServed(t *testing.T) {
 		t.Errorf("the problem is not logged once:\n%s", text)
 	}
 
+	for of, want := range map[string]float64{"hosts": 1, "routes": 1, "endpoints": 1} {
+		if got := testutil.ToFloat64(r.metrics.size.WithLabelValues(of)); got != want {
+			t.Errorf("%s: %v, want %v", of, got, want)
+		}
+	}
+	if n := testutil.ToFloat64(r.metrics.swaps); n < 3 {
+		t.Errorf("%v swaps, want 3 or 4", n)
+	}
+
 	r.stop()
 	r.eventually("routes: leaving")
 	r.send(snapshot(one, nil)) // while it drains, tables still change
@@ -44,7 +57,11 @@ func TestSnapshotsAreServed(t *testing.T) {
 }
 
 func TestBrokenSecretAndDefaultCertificate(t *testing.T) {
-	r := run(t, func(o *Options) { o.DefaultCertificate = key("tls") })
+	eachEngine(t, brokenSecretAndDefaultCertificate)
+}
+
+func brokenSecretAndDefaultCertificate(t *testing.T, engine Engine) {
+	r := run(t, func(o *Options) { o.Engine, o.DefaultCertificate = engine, key("tls") })
 	good := secret(t, "fallback.test")
 	snap := snapshot(backend(t, "x"), good)
 	ing, _ := snap.Ingresses.Get(key("ing"))
@@ -90,8 +107,10 @@ func TestWatchThatEnds(t *testing.T) {
 	}
 }
 
-func TestEndBeforeTheFirstSnapshot(t *testing.T) {
-	r := run(t, nil)
+func TestEndBeforeTheFirstSnapshot(t *testing.T) { eachEngine(t, endBeforeTheFirstSnapshot) }
+
+func endBeforeTheFirstSnapshot(t *testing.T, engine Engine) {
+	r := run(t, func(o *Options) { o.Engine = engine })
 	plain, _ := r.Addrs()
 	r.end()
 	if c, err := net.Dial("tcp", plain[0]); err == nil {
@@ -101,12 +120,20 @@ func TestEndBeforeTheFirstSnapshot(t *testing.T) {
 }
 
 func TestAddressInUse(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if _, err := New(Options{HTTPSAddr: l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "https listener "+l.Addr().String()) {
-		t.Errorf("error %v does not name the listener", err)
+	eachEngine(t, func(t *testing.T, engine Engine) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if _, err := New(Options{Engine: engine, HTTPSAddr: l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "listener "+l.Addr().String()) {
+			t.Errorf("error %v does not name the listener", err)
+		}
+	})
+}
+
+func TestUnknownEngine(t *testing.T) {
+	if _, err := New(Options{Engine: "steam"}); err == nil || !strings.Contains(err.Error(), `"steam"`) {
+		t.Errorf("error %v does not name the engine", err)
 	}
 }

@@ -44,6 +44,7 @@ type Agent struct {
 	label    exclusion // of this node
 	arrival  arrival
 	deadEnds []config.Problem // routes of routers that cannot be used
+	blocked  []config.Problem // ways from VRFs to pods
 	host     host.State
 	links    []announce.Link  // of host, usable
 	ailing   []config.Problem // faults of this host
@@ -140,6 +141,7 @@ func (a *Agent) loop(ctx context.Context) {
 			a.tellBackends(time.Now())
 			a.arrive(time.Now())
 			a.takeIn()
+			a.findPassages()
 			if again = a.unfinished(); !again && a.complete() {
 				a.consult(ctx, time.Now())
 			}

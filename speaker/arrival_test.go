@@ -33,14 +33,14 @@ func TestArrivalIsOnceAndBounded(t *testing.T) {
 	var r arrival
 	begin := time.Unix(1000, 0)
 	late := begin.Add(arrivalPatience)
-	if r.await([]string{"a"}, begin) || r.await([]string{"a"}, late.Add(-1)) {
+	if r.await([]string{"a"}, arrivalPatience, begin) || r.await([]string{"a"}, arrivalPatience, late.Add(-1)) {
 		t.Error("over while a peer is waited for")
 	}
-	if !r.await([]string{"a"}, late) {
+	if !r.await([]string{"a"}, arrivalPatience, late) {
 		t.Error("waits for a dead router for ever")
 	}
 	r = arrival{}
-	if !r.await(nil, begin) || !r.await([]string{"a"}, begin.Add(1)) {
+	if !r.await(nil, arrivalPatience, begin) || !r.await([]string{"a"}, arrivalPatience, begin.Add(1)) {
 		t.Error("a router that falls later counts")
 	}
 }
@@ -98,4 +98,46 @@ func TestReadyWithoutADeadRouter(t *testing.T) {
 			t.Errorf("held up by a dead router: %q\n%s", got, r.logs)
 		}
 	})
+}
+
+// A router that was away before the process began holds it up for a moment only.
+func TestReadySoonWithoutAnAbsentRouter(t *testing.T) {
+	arriving(t, func(r *rig, rises func(...string)) {
+		away := bgp.SessionState{Peer: "left", State: "Connect", Absent: true}
+		r.set(func() { r.states = []bgp.SessionState{away} })
+		r.changed <- struct{}{}
+		r.pass(2 * absentPatience)
+		if got := r.shows("health sessions"); got != "waiting for BGPPeers left, right" {
+			t.Errorf("before a router that was there has its session: %q", got)
+		}
+		r.set(func() {
+			r.states = []bgp.SessionState{away, {Peer: "right", State: "Established", Complete: true}}
+		})
+		r.changed <- struct{}{}
+		r.pass(0)
+		if got := r.shows("health sessions"); got != "ready" {
+			t.Errorf("held up by a router that was away: %q", got)
+		}
+	})
+}
+
+func TestPatience(t *testing.T) {
+	sessions := []announce.Session{
+		{Peer: &config.Peer{Name: "away"}}, {Peer: &config.Peer{Name: "there"}}, {Peer: &config.Peer{Name: "new"}},
+		{Peer: &config.Peer{Name: "used", ToReceive: make([]config.Received, 1)}}, // the kernel may have routes of it
+	}
+	states := []bgp.SessionState{{Peer: "away", Absent: true}, {Peer: "there"}, {Peer: "used", Absent: true}}
+	for _, c := range []struct {
+		peers []string
+		want  time.Duration
+	}{
+		{[]string{"away"}, absentPatience},
+		{[]string{"away", "there"}, arrivalPatience},
+		{[]string{"away", "new"}, arrivalPatience},
+		{[]string{"used"}, arrivalPatience},
+	} {
+		if got := patience(c.peers, sessions, states); got != c.want {
+			t.Errorf("%q: %v, want %v", c.peers, got, c.want)
+		}
+	}
 }

@@ -52,6 +52,7 @@ type Parts struct {
 	Detector    Detector
 	Discovery   Discovery
 	Inbound     Inbound
+	Way         way // nil: nobody looks whether VRFs lead to pods
 	// Faults finds what is wrong beside the API's objects: with this host, with
 	// the gossip's keys; nil if nobody looks. It is called by one goroutine, every
 	// half minute.

@@ -81,7 +81,7 @@ func (a *Agent) report() {
 		}
 	}
 	r.Problems = append(r.Problems, a.Inbound.Problems()...)
-	for _, p := range a.deadEnds {
+	for _, p := range slices.Concat(a.deadEnds, a.blocked) {
 		r.Problems = append(r.Problems, p.Error())
 	}
 	r.Problems = append(r.Problems, a.table.problems...)

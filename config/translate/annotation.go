@@ -33,14 +33,18 @@ func isSetting(name string) bool {
 	return slices.ContainsFunc(ingressPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
+// cert-manager writes this on the Ingresses of its solvers, so that no list keeps
+// certificate authorities out. There are no lists, so it is as it wants it.
+const annotationAllowed, everybody = "nginx.ingress.kubernetes.io/whitelist-source-range", "0.0.0.0/0,::/0"
+
 // settings are the names of the annotations that are meant for us, sorted. Of those
 // that nobody knows it is said.
 func settings(f *faults, annotations map[string]string) []string {
 	var names, odd []string
-	for name := range annotations {
+	for name, value := range annotations {
 		switch {
 		case !isSetting(name):
-		case name == AnnotationACME:
+		case name == AnnotationACME, name == annotationAllowed && value == everybody:
 			names = append(names, name)
 		default:
 			names, odd = append(names, name), append(odd, name)

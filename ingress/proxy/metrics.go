@@ -15,8 +15,6 @@ type metrics struct {
 	open            *prometheus.GaugeVec // connections by listener: http, https
 	retries         prometheus.Counter
 	connectFailures prometheus.Counter
-	swaps           prometheus.Counter
-	size            *prometheus.GaugeVec // of the table, by what: hosts, routes, endpoints
 }
 
 // newMetrics makes the metrics and, unless reg is nil, registers them.
@@ -41,14 +39,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		open:            gauges("connections_open", "Connections of clients.", "listener"),
 		retries:         counter("upstream_retries_total", "Requests sent to a second endpoint because the first did not accept the connection."),
 		connectFailures: counter("upstream_connect_failures_total", "Connections that an endpoint did not accept."),
-		swaps:           counter("table_swaps_total", "Routing tables applied."),
-		size:            gauges("table_size", "Size of the routing table.", "of"),
 	}
 	for _, class := range []string{"1xx", "2xx", "3xx", "4xx", "5xx"} {
 		m.requests.WithLabelValues(class)
 	}
 	if reg != nil {
-		reg.MustRegister(m.requests, m.duration, m.inFlight, m.open, m.retries, m.connectFailures, m.swaps, m.size)
+		reg.MustRegister(m.requests, m.duration, m.inFlight, m.open, m.retries, m.connectFailures)
 	}
 	return m
 }
@@ -56,12 +52,4 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 func (m *metrics) request(code int, took time.Duration) {
 	m.requests.WithLabelValues(strconv.Itoa(code/100) + "xx").Inc()
 	m.duration.Observe(took.Seconds())
-}
-
-func (m *metrics) applied(s *state) {
-	hosts, routes := s.table.Size()
-	m.swaps.Inc()
-	m.size.WithLabelValues("hosts").Set(float64(hosts))
-	m.size.WithLabelValues("routes").Set(float64(routes))
-	m.size.WithLabelValues("endpoints").Set(float64(len(s.endpoints)))
 }

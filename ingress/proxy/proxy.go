@@ -81,7 +81,6 @@ func (p *Proxy) Addrs() (http, https []string) {
 func (p *Proxy) Apply(table *route.Table, certs Certificates) {
 	next := newState(table, certs, p.state.Load())
 	p.state.Store(next)
-	p.metrics.applied(next)
 	hosts, routes := table.Size()
 	level.Debug(p.opts.Logger).Log("msg", "table applied", "hosts", hosts, "routes", routes, "endpoints", len(next.endpoints))
 }

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	machine "github.com/steelyard-lb/steelyard/config/host"
 )
 
 // This test needs a kernel with VRFs: see make test-kernel.
@@ -69,6 +72,24 @@ func (l *lab) routes(list ...string) {
 	})
 }
 
+// leavesBy holds the ways to a pod as the speaker sees them, from a client in the VRF
+// and from the node itself, against the links that they should take.
+func (l *lab) leavesBy(pod, client, fromRed, own string) {
+	l.t.Helper()
+	l.node.in(l.t, func() error {
+		addr := netip.MustParseAddr(pod)
+		red, err := machine.Way(addr, "red", netip.MustParseAddr(client))
+		if err != nil {
+			return err
+		}
+		here, err := machine.Way(addr, "", netip.Addr{})
+		if red != fromRed || here != own {
+			l.t.Errorf("%s: from the VRF by %q, from the node by %q, want %q and %q", pod, red, here, fromRed, own)
+		}
+		return err
+	})
+}
+
 // What arrives in a VRF is forwarded to pods and answered once the VRF knows a
 // way to the pods and the node a way back, as docs/bgp.md says; one of the two is
 // not enough.
@@ -97,8 +118,13 @@ func TestKernelForwardFromVRF(t *testing.T) {
 		}
 	}
 	closed("without any route")
+	// back to the client: its network is all that the VRF knows
+	l.leavesBy("10.1.1.1", "192.0.2.2", "client", "pod1")
+	l.leavesBy("fd01:1::1", "2001:db8:1::2", "client", "pod1")
 	l.routes("100 10.1.1.0/24 - pod1", "100 10.2.0.0/16 10.0.0.2 node2", "100 fd01:1::/64 - pod1", "100 fd02::/16 fd00::2 node2")
 	closed("without a way back")
+	l.leavesBy("10.1.1.1", "192.0.2.2", "pod1", "pod1")
+	l.leavesBy("fd01:1::1", "2001:db8:1::2", "pod1", "pod1")
 	l.routes("254 192.0.2.0/24 - red", "254 2001:db8:1::/64 - red")
 
 	for n, port := range map[string]string{"tcp": ":80", "udp": ":53"} {

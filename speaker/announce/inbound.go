@@ -25,9 +25,10 @@ type Learnt struct {
 type Way struct {
 	Prefix netip.Prefix
 	Via    []netip.Addr // sorted; over several the kernel spreads
+	Peers  []string     // BGPPeers whose routers send it, by next hop
 }
 
-// Equal tells whether two ways are the same.
+// Equal tells whether two ways are the same to the kernel.
 func (w Way) Equal(o Way) bool { return w.Prefix == o.Prefix && slices.Equal(w.Via, o.Via) }
 
 // mostVia is over how many next hops one way spreads at most.
@@ -45,17 +46,17 @@ func Inbound(sessions []Session, learnt map[string][]Learnt, state host.State) (
 		return nil
 	}
 	mine := offered(sessions)
-	usable = slices.DeleteFunc(usable, func(l Learnt) bool { return mine[l.Prefix] || onLink(l.Prefix, state) })
-	slices.SortFunc(usable, func(a, b Learnt) int {
-		return cmp.Or(a.Prefix.Compare(b.Prefix), preferred(a, b), a.NextHop.Compare(b.NextHop))
+	usable = slices.DeleteFunc(usable, func(o offer) bool { return mine[o.Prefix] || onLink(o.Prefix, state) })
+	slices.SortFunc(usable, func(a, b offer) int {
+		return cmp.Or(a.Prefix.Compare(b.Prefix), preferred(a.Learnt, b.Learnt), a.NextHop.Compare(b.NextHop), cmp.Compare(a.peer, b.peer))
 	})
 	for len(usable) > 0 {
 		best := usable[0]
 		way := Way{Prefix: best.Prefix}
 		n := 0
 		for ; n < len(usable) && usable[n].Prefix == best.Prefix; n++ {
-			if preferred(best, usable[n]) == 0 && !slices.Contains(way.Via, usable[n].NextHop) && len(way.Via) < mostVia {
-				way.Via = append(way.Via, usable[n].NextHop)
+			if preferred(best.Learnt, usable[n].Learnt) == 0 && !slices.Contains(way.Via, usable[n].NextHop) && len(way.Via) < mostVia {
+				way.Via, way.Peers = append(way.Via, usable[n].NextHop), append(way.Peers, usable[n].peer)
 			}
 		}
 		ways, usable = append(ways, way), usable[n:]
@@ -63,12 +64,18 @@ func Inbound(sessions []Session, learnt map[string][]Learnt, state host.State) (
 	return ways
 }
 
+// offer is a route and the BGPPeer whose router sends it.
+type offer struct {
+	Learnt
+	peer string
+}
+
 // taken are the routes that may be used as far as their peers' settings say.
-func taken(sessions []Session, learnt map[string][]Learnt) (usable []Learnt) {
+func taken(sessions []Session, learnt map[string][]Learnt) (usable []offer) {
 	for _, s := range sessions {
 		for _, l := range asked(s.Peer, learnt) {
 			if l.NextHop.IsValid() {
-				usable = append(usable, l)
+				usable = append(usable, offer{l, s.Peer.Name})
 			}
 		}
 	}

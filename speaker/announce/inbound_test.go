@@ -23,26 +23,26 @@ func TestInbound(t *testing.T) {
 	}
 	state := host.State{Links: []host.Link{{Name: "eth0", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.5/24"), netip.MustParsePrefix("fe80::1/64")}}}}
 	for name, c := range map[string]struct{ sent, want string }{
-		"both families":               {"a 10.1.0.0/16 192.0.2.1, a 2001:db8::/32 fe80::2%eth0", "10.1.0.0/16 via 192.0.2.1, 2001:db8::/32 via fe80::2%eth0"},
-		"IPv4 by IPv6":                {"a 10.1.0.0/16 fe80::2%eth0", "10.1.0.0/16 via fe80::2%eth0"},
-		"two alike share":             {"b 0.0.0.0/0 192.0.2.2, a 0.0.0.0/0 192.0.2.1", "0.0.0.0/0 via 192.0.2.1 192.0.2.2"},
-		"one of two sessions":         {"a 0.0.0.0/0 192.0.2.1, b 0.0.0.0/0 192.0.2.1", "0.0.0.0/0 via 192.0.2.1"},
-		"the shorter path":            {"a 0.0.0.0/0 192.0.2.1 0 2, b 0.0.0.0/0 192.0.2.2 0 1", "0.0.0.0/0 via 192.0.2.2"},
-		"LOCAL_PREF before the path":  {"a 0.0.0.0/0 192.0.2.1 200 2, b 0.0.0.0/0 192.0.2.2 100 1", "0.0.0.0/0 via 192.0.2.1"},
-		"the lower MED":               {"a 0.0.0.0/0 192.0.2.1 0 1 9, b 0.0.0.0/0 192.0.2.2 0 1 5", "0.0.0.0/0 via 192.0.2.2"},
+		"both families":               {"a 10.1.0.0/16 192.0.2.1, a 2001:db8::/32 fe80::2%eth0", "10.1.0.0/16 via 192.0.2.1 of a, 2001:db8::/32 via fe80::2%eth0 of a"},
+		"IPv4 by IPv6":                {"a 10.1.0.0/16 fe80::2%eth0", "10.1.0.0/16 via fe80::2%eth0 of a"},
+		"two alike share":             {"b 0.0.0.0/0 192.0.2.2, a 0.0.0.0/0 192.0.2.1", "0.0.0.0/0 via 192.0.2.1 192.0.2.2 of a b"},
+		"one of two sessions":         {"a 0.0.0.0/0 192.0.2.1, b 0.0.0.0/0 192.0.2.1", "0.0.0.0/0 via 192.0.2.1 of a"},
+		"the shorter path":            {"a 0.0.0.0/0 192.0.2.1 0 2, b 0.0.0.0/0 192.0.2.2 0 1", "0.0.0.0/0 via 192.0.2.2 of b"},
+		"LOCAL_PREF before the path":  {"a 0.0.0.0/0 192.0.2.1 200 2, b 0.0.0.0/0 192.0.2.2 100 1", "0.0.0.0/0 via 192.0.2.1 of a"},
+		"the lower MED":               {"a 0.0.0.0/0 192.0.2.1 0 1 9, b 0.0.0.0/0 192.0.2.2 0 1 5", "0.0.0.0/0 via 192.0.2.2 of b"},
 		"not asked for":               {"deaf 10.1.0.0/16 192.0.2.1", ""},
-		"as far as asked for":         {"some 10.1.0.0/16 192.0.2.1, some 10.1.2.0/24 192.0.2.1, some 11.0.0.0/8 192.0.2.1", "10.1.0.0/16 via 192.0.2.1"},
+		"as far as asked for":         {"some 10.1.0.0/16 192.0.2.1, some 10.1.2.0/24 192.0.2.1, some 11.0.0.0/8 192.0.2.1", "10.1.0.0/16 via 192.0.2.1 of some"},
 		"of a session that is gone":   {"old 10.1.0.0/16 192.0.2.1", ""},
 		"no use of the next hop":      {"a 10.1.0.0/16 -", ""},
 		"a subnet on a link":          {"a 192.0.2.0/24 192.0.2.1, a 192.0.2.128/25 192.0.2.1, a fe80::/64 2001:db8::1", ""},
-		"more than a subnet":          {"a 192.0.0.0/16 192.0.2.1", "192.0.0.0/16 via 192.0.2.1"},
-		"what is offered here":        {"a 198.51.100.7/32 192.0.2.1, a 198.51.100.8/32 192.0.2.1", "198.51.100.8/32 via 192.0.2.1"},
+		"more than a subnet":          {"a 192.0.0.0/16 192.0.2.1", "192.0.0.0/16 via 192.0.2.1 of a"},
+		"what is offered here":        {"a 198.51.100.7/32 192.0.2.1, a 198.51.100.8/32 192.0.2.1", "198.51.100.8/32 via 192.0.2.1 of a"},
 		"multicast":                   {"a 224.0.0.0/4 192.0.2.1, a ff00::/8 2001:db8::1", ""},
-		"another's better is no loss": {"a 10.1.0.0/16 192.0.2.1 0 2, a 10.2.0.0/16 192.0.2.1, b 10.1.0.0/16 - 0 1", "10.1.0.0/16 via 192.0.2.1, 10.2.0.0/16 via 192.0.2.1"},
+		"another's better is no loss": {"a 10.1.0.0/16 192.0.2.1 0 2, a 10.2.0.0/16 192.0.2.1, b 10.1.0.0/16 - 0 1", "10.1.0.0/16 via 192.0.2.1 of a, 10.2.0.0/16 via 192.0.2.1 of a"},
 	} {
 		var got []string
 		for _, w := range Inbound(sessions, sent(t, c.sent), state) {
-			got = append(got, w.Prefix.String()+" via "+strings.Trim(fmt.Sprint(w.Via), "[]"))
+			got = append(got, fmt.Sprintf("%v via %s of %s", w.Prefix, strings.Trim(fmt.Sprint(w.Via), "[]"), strings.Join(w.Peers, " ")))
 		}
 		if strings.Join(got, ", ") != c.want {
 			t.Errorf("%s: got %q, want %q", name, strings.Join(got, ", "), c.want)

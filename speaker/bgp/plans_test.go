@@ -54,3 +54,29 @@ func TestSpeakerFollowsPlans(t *testing.T) {
 	s.Apply(nil) // must not block
 	s.Apply(nil)
 }
+
+// A router counts as absent if it was away for long when the last process reported.
+func TestAbsentRouters(t *testing.T) {
+	router := nowhere()
+	long := time.Now().Add(-2 * absentTime)
+	last := config.SessionReport{Addr: router.Addr, State: "Connect", Since: long}
+	of := func(edit func(*config.SessionReport)) map[string]config.SessionReport {
+		r := last
+		edit(&r)
+		return map[string]config.SessionReport{router.Name: r}
+	}
+	for name, c := range map[string]struct {
+		memory map[string]config.SessionReport
+		want   bool
+	}{
+		"away":           {of(func(*config.SessionReport) {}), true},
+		"just now":       {of(func(r *config.SessionReport) { r.Since = time.Now() }), false},
+		"there":          {of(func(r *config.SessionReport) { r.State = established }), false},
+		"another one":    {of(func(r *config.SessionReport) { r.Addr = r.Addr.Next() }), false},
+		"never reported": {nil, false},
+	} {
+		if r := (&roster{memory: c.memory}); r.absent(router) != c.want {
+			t.Errorf("%s: absent %v", name, !c.want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package bgp
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/speaker/announce"
@@ -12,7 +13,7 @@ import (
 // an earlier one and take their leave.
 type roster struct {
 	speaker *Speaker
-	memory  map[string]neighbor // by BGPPeer, from before this process began
+	memory  map[string]config.SessionReport // by BGPPeer, from before this process began
 	live    map[string]*member
 	going   []*member
 	hurry   context.Context // its end cuts the leave of those that go short
@@ -49,7 +50,7 @@ func (r *roster) reconcile(plan []announce.Session) {
 	for _, want := range plan {
 		m, ok := r.live[want.Peer.Name]
 		if !ok {
-			m = &member{session: r.speaker.newSession(want.Peer.Name, r.known(want.Peer))}
+			m = &member{session: r.speaker.newSession(want.Peer.Name, r.known(want.Peer), r.absent(want.Peer))}
 			r.live[want.Peer.Name] = m
 			go m.run(r.before(want.Peer))
 		}
@@ -60,11 +61,22 @@ func (r *roster) reconcile(plan []announce.Session) {
 
 // known is what is known of the router of a peer with dynamicASN.
 func (r *roster) known(peer *config.Peer) neighbor {
-	n := r.memory[peer.Name]
-	if peer.Dynamic == "" || n.addr != peer.Addr.Unmap() {
+	last := r.memory[peer.Name]
+	if peer.Dynamic == "" || last.Addr.Unmap() != peer.Addr.Unmap() {
 		return neighbor{}
 	}
-	return n
+	return neighbor{peer.Addr.Unmap(), last.ASN}
+}
+
+// absentTime is after what time without a session a router counts as away.
+const absentTime = 30 * time.Second
+
+// absent tells whether the router of a peer was away for a while already when the
+// speaker before this one reported last.
+func (r *roster) absent(peer *config.Peer) bool {
+	last, ok := r.memory[peer.Name]
+	return ok && last.State != established && time.Since(last.Since) >= absentTime &&
+		(peer.Interface != "" || last.Addr.Unmap() == peer.Addr.Unmap())
 }
 
 // dismiss begins the leave of a session whose peer is not this node's any more.

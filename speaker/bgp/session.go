@@ -78,13 +78,13 @@ type session struct {
 	pending []*api.Family    // of which the router has not said that it has sent all
 }
 
-func (s *Speaker) newSession(name string, known neighbor) *session {
+func (s *Speaker) newSession(name string, known neighbor, absent bool) *session {
 	logger := log.With(s.logger, "peer", name)
 	return &session{
 		name: name, known: known, opts: s.opts, base: logger, logger: logger, metrics: s.metrics, board: s.board,
 		want: make(chan announce.Session, 1), drops: make(chan Reason, 1), bye: make(chan farewell, 1), done: make(chan struct{}),
 		journal: newJournal(logger, settings{}),
-		state:   SessionState{Peer: name, State: idle, Since: time.Now(), ASN: known.asn},
+		state:   SessionState{Peer: name, State: idle, Since: time.Now(), ASN: known.asn, Absent: absent},
 	}
 }
 

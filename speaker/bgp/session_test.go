@@ -37,7 +37,7 @@ func oneSession(t testing.TB) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sess := s.newSession("tor", neighbor{})
+	sess := s.newSession("tor", neighbor{}, false)
 	t.Cleanup(func() {
 		if sess.srv != nil {
 			sess.srv.stop()

@@ -30,7 +30,8 @@ type Options struct {
 	// [DefaultDrainTime] if zero.
 	DrainTime time.Duration
 	// Recall reads what the speaker before this one reported of its sessions: a
-	// router with dynamicASN is asked for the AS that it had. nil: nothing is known.
+	// router with dynamicASN is asked for the AS that it had, and one that was away
+	// is told from others. nil: nothing is known.
 	Recall func(context.Context) ([]config.SessionReport, error)
 }
 
@@ -109,7 +110,7 @@ func (s *Speaker) Changed() <-chan struct{} { return s.board.changed }
 func (s *Speaker) Run(ctx context.Context) error {
 	defer close(s.done)
 	r := newRoster(s)
-	memory := make(chan map[string]neighbor, 1)
+	memory := make(chan map[string]config.SessionReport, 1)
 	go func() { memory <- s.recall(ctx) }()
 	var plans <-chan []announce.Session // none before the memory is back
 	for {
@@ -135,8 +136,8 @@ func (s *Speaker) Run(ctx context.Context) error {
 // recallTime is how long sessions wait for what is known of their routers.
 const recallTime = 2 * time.Second
 
-// recall is what is known of routers, by BGPPeer.
-func (s *Speaker) recall(ctx context.Context) map[string]neighbor {
+// recall is what was last reported of sessions, by BGPPeer.
+func (s *Speaker) recall(ctx context.Context) map[string]config.SessionReport {
 	if s.opts.Recall == nil {
 		return nil
 	}
@@ -144,11 +145,11 @@ func (s *Speaker) recall(ctx context.Context) map[string]neighbor {
 	defer cancel()
 	reports, err := s.opts.Recall(ctx)
 	if err != nil {
-		level.Warn(s.logger).Log("msg", "routers with dynamicASN are asked for their AS anew", "err", err)
+		level.Warn(s.logger).Log("msg", "nothing is known of routers: those with dynamicASN are asked for their AS anew", "err", err)
 	}
-	out := map[string]neighbor{}
+	out := map[string]config.SessionReport{}
 	for _, r := range reports {
-		out[r.Peer] = neighbor{r.Addr.Unmap(), r.ASN}
+		out[r.Peer] = r
 	}
 	return out
 }

@@ -30,6 +30,10 @@ type SessionState struct {
 	Received  int      // prefixes that the router sent, counted now and then
 	Complete  bool     // the router is sent all routes and, with graceful restart, the End-of-RIB (RFC 4724)
 
+	// Absent: the router was away for 30 s at least when the process before this
+	// one reported last.
+	Absent bool
+
 	// Learnt is what the router sends, sorted by prefix, if any of it may be used
 	// (toReceive). With graceful restart it outlasts the session for a while.
 	Learnt []announce.Learnt

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -76,7 +77,7 @@ func (t *Table) write(way announce.Way, there bool, other netlink.RouteProtocol)
 		err = fmt.Errorf("the next hop is on no link of this node: %w", err)
 	}
 	if err != nil {
-		return fmt.Errorf("spec.toReceive: route to %v via %v: %w", way.Prefix, way.Via, err)
+		return fmt.Errorf("BGPPeer %s: spec.toReceive: route to %v via %v: %w", strings.Join(way.Peers, ", "), way.Prefix, way.Via, err)
 	}
 	return nil
 }

@@ -102,7 +102,9 @@ func (t *Table) Run(ctx context.Context) error {
 }
 
 func (p plan) equal(o plan) bool {
-	return p.settled == o.settled && slices.EqualFunc(p.ways, o.ways, announce.Way.Equal)
+	return p.settled == o.settled && slices.EqualFunc(p.ways, o.ways, func(a, b announce.Way) bool {
+		return a.Equal(b) && slices.Equal(a.Peers, b.Peers)
+	})
 }
 
 // Remove takes all routes of this package out of the kernel, for good.

@@ -106,7 +106,7 @@ func (n *node) has(want ...string) {
 func to(list ...string) (out []announce.Way) {
 	for _, text := range list {
 		fields := strings.Fields(text)
-		w := announce.Way{Prefix: netip.MustParsePrefix(fields[0])}
+		w := announce.Way{Prefix: netip.MustParsePrefix(fields[0]), Peers: []string{"left", "right"}}
 		for _, hop := range fields[1:] {
 			w.Via = append(w.Via, netip.MustParseAddr(hop))
 		}
@@ -182,7 +182,7 @@ func TestRefusedRouteIsNamed(t *testing.T) {
 	}
 	n.settle(plan{append(ways, to("10.8.0.0/16 10.9.0.1")...), true})
 	n.has("10.8.0.0/16 via 10.9.0.1 proto 83 metric 20")
-	if p := strings.Join(n.Problems(), "\n"); len(n.Problems()) != 4 || !strings.Contains(p, "on no link of this node") || !strings.Contains(p, "and 2 more") {
+	if p := strings.Join(n.Problems(), "\n"); len(n.Problems()) != 4 || !strings.Contains(p, "BGPPeer left, right: spec.toReceive: route to 10.1.0.0/16") || !strings.Contains(p, "on no link of this node") || !strings.Contains(p, "and 2 more") {
 		t.Errorf("problems: %s", p)
 	}
 	select {

@@ -1,0 +1,43 @@
+package ingress
+
+import (
+	"github.com/steelyard-lb/steelyard/ingress/cert"
+	"github.com/steelyard-lb/steelyard/ingress/engine"
+	"github.com/steelyard-lb/steelyard/ingress/route"
+)
+
+// router is a routing table as our engine asks it.
+type router struct{ table *route.Table }
+
+// Route implements [engine.Router]. The path is in the engine's normal form, which
+// keeps some escapes; the table's has them decoded. What the table refuses, no rule
+// serves.
+func (r router) Route(host, path string) (pool int, ok bool) {
+	clean, err := route.CleanPath(path)
+	if err != nil {
+		return 0, false
+	}
+	found, ok := r.table.Match(route.CleanHost(host), clean)
+	if !ok {
+		return 0, false
+	}
+	return found.Group, true
+}
+
+// notSetUp is what clients are told of a fault. Names inside the cluster are for
+// the Ingress's events.
+const notSetUp = "the backend of this route is not set up; its Ingress says why"
+
+// configOf is a table with certificates, and proofs for their authorities, for our
+// engine: a pool for each group.
+func configOf(table *route.Table, certs *cert.Store, proofs *cert.Challenges) engine.Config {
+	groups := table.Groups()
+	cfg := engine.Config{Router: router{table}, Pools: make([]engine.Pool, len(groups)), TLS: engine.TLS{Certificates: certs, Challenges: proofs}}
+	for i, g := range groups {
+		cfg.Pools[i].Name, cfg.Pools[i].Endpoints = g.Service.String()+":"+g.Port, g.Endpoints
+		if g.Fault != "" {
+			cfg.Pools[i].Fault = notSetUp
+		}
+	}
+	return cfg
+}
