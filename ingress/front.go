@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/ingress/accesslog"
 	"github.com/steelyard-lb/steelyard/ingress/cert"
@@ -47,6 +48,7 @@ func newFront(opts Options) (front, error) {
 		})
 		return library{p}, err
 	case Loops, Goroutines:
+		level.Info(opts.Logger).Log("msg", "serving by our own engine", "engine", opts.Engine)
 		var access engine.AccessLog
 		if opts.AccessLog != nil {
 			access = engine.AccessLog{Writer: os.Stdout, Format: accesslog.Logfmt}
