@@ -101,7 +101,7 @@ var laws = map[string]law{
 	"ingress/proxy":  {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
 
 	"controller/issuance": {pure: true, own: []string{"config"}, why: "which certificates are ordered when: time is an argument"},
-	"controller/acme": {own: []string{"config", "controller/issuance", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/crypto/acme"),
+	"controller/acme": {own: []string{"config", "config/feed", "controller/issuance", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/crypto/acme"),
 		why: "the only door to golang.org/x/crypto/acme: drives orders of certificates"},
 	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/cert", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},
 	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/discovery", "speaker/layer2", "speaker/bfd", "speaker/bfd/packet", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/health/check", "l4proxy/nft", "l4proxy/relay"},

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/acme"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/feed"
 	"github.com/steelyard-lb/steelyard/controller/issuance"
 )
 
@@ -198,7 +199,7 @@ func (d *drive) prove(ctx context.Context, order *acme.Order) (*acme.Order, erro
 		return nil, err
 	}
 	if len(open) > 0 {
-		if err := sleep(ctx, d.opts.Settle); err != nil {
+		if err := feed.Sleep(ctx, d.opts.Settle); err != nil {
 			return nil, err
 		}
 	}
@@ -266,15 +267,4 @@ func (d *drive) revoke(ctx context.Context, old *config.Certificate) (note strin
 		return "", err
 	}
 	return "the old certificate was revoked: " + old.Revoke, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/config/feed"
 	"github.com/steelyard-lb/steelyard/controller/issuance"
 	"github.com/steelyard-lb/steelyard/ingress/route"
 )
@@ -112,7 +113,7 @@ func (t *term) remember(ctx context.Context) bool {
 		if ctx.Err() == nil {
 			level.Warn(t.logger).Log("msg", "orders of certificates cannot be read, trying again", "err", err)
 		}
-		if sleep(ctx, listRetry) != nil {
+		if feed.Sleep(ctx, listRetry) != nil {
 			return false
 		}
 	}
