@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -19,24 +18,15 @@ import (
 type journal struct {
 	logger log.Logger
 	news   chan struct{} // a fault was learnt
-	chatty atomic.Bool   // no session: let GoBGP tell of failed connects
 
 	mu    sync.Mutex
-	rule  settings
 	cause Reason // named by a line, for the fall that will follow
-	fault Reason // the latest fall or failed connect
+	fault Reason // the latest fall
 	deaf  bool   // what is told now is the end of a connection that we closed
 }
 
-func newJournal(logger log.Logger, rule settings) *journal {
-	return &journal{logger: logger, rule: rule, news: make(chan struct{}, 1)}
-}
-
-// follow makes rule the settings in force.
-func (j *journal) follow(rule settings) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.rule = rule
+func newJournal(logger log.Logger) *journal {
+	return &journal{logger: logger, news: make(chan struct{}, 1)}
 }
 
 // lastFault is the latest reason learnt; the zero Reason if there is none.
@@ -54,6 +44,15 @@ func (j *journal) blame(r Reason) {
 	j.fault, j.cause, j.deaf = r, Reason{}, true
 }
 
+// suspect names the cause of the fall that will follow, before a line does.
+func (j *journal) suspect(r Reason) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.cause == (Reason{}) {
+		j.cause = r
+	}
+}
+
 func (j *journal) tell() {
 	select {
 	case j.news <- struct{}{}:
@@ -65,44 +64,16 @@ func (j *journal) tell() {
 func (j *journal) observe(msg string, f goblog.Fields) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	switch msg {
-	case "failed to connect":
-		if err, ok := f["Error"].(error); ok {
-			j.fault = dialReason(err, j.rule.peer.password != "")
-			j.tell()
-		}
-	case "skipped asn negotiation":
-		if asn, ok := f["Asn"].(uint32); ok {
-			j.checkASN(asn)
-		}
-	case "state changed":
+	if msg == "state changed" {
 		j.moved(fmt.Sprint(f["old"]), fmt.Sprint(f["new"]), fmt.Sprint(f["reason"]))
-	default:
-		if r, ok := causeOf(msg, f); ok && j.cause == (Reason{}) {
-			j.cause = r
-		}
-	}
-}
-
-// checkASN ends the connection of a router whose AS breaks dynamicASN. GoBGP
-// is between OPEN and KEEPALIVE here, so no route has gone out and none will,
-// even if GoBGP still reads the router's KEEPALIVE and thinks itself
-// Established for a moment.
-func (j *journal) checkASN(asn uint32) {
-	if j.rule.accepts(asn) {
-		return
-	}
-	j.cause = Reason{KindASMismatch, fmt.Sprintf("AS mismatch: expected an %s peer of AS %d, got %d",
-		j.rule.peer.dynamic, j.rule.server.asn, asn)}
-	if err := shutSockets(j.rule); err != nil {
-		level.Error(j.logger).Log("msg", "closing the connection of a peer in a wrong AS failed", "err", err)
+	} else if r, ok := causeOf(msg, f); ok && j.cause == (Reason{}) {
+		j.cause = r
 	}
 }
 
 // moved follows the state machine: a fall takes the cause that was named
 // before it, or makes the best of GoBGP's word.
 func (j *journal) moved(from, to, why string) {
-	j.chatty.Store(!strings.HasSuffix(to, "ESTABLISHED"))
 	switch {
 	case strings.HasSuffix(to, "ACTIVE"): // a new connection
 		j.cause, j.deaf = Reason{}, false
@@ -173,11 +144,5 @@ func (j *journal) Info(msg string, f goblog.Fields) {
 func (j *journal) Debug(msg string, f goblog.Fields) { j.observe(msg, f) }
 func (j *journal) SetLevel(goblog.LogLevel)          {}
 
-// GetLevel makes GoBGP report failed connects while there is no session, and
-// spares it the lines per route while there is one.
-func (j *journal) GetLevel() goblog.LogLevel {
-	if j.chatty.Load() {
-		return goblog.DebugLevel
-	}
-	return goblog.InfoLevel
-}
+// GetLevel spares GoBGP the lines per route.
+func (j *journal) GetLevel() goblog.LogLevel { return goblog.InfoLevel }

@@ -92,7 +92,7 @@ func (s *session) forget() {
 // prefix. GoBGP has them beside its RIB, into which they do not come.
 func (s *server) learnt(families []*api.Family, addr netip.Addr) (out []announce.Learnt, err error) {
 	for _, family := range families {
-		request := &api.ListPathRequest{TableType: api.TableType_ADJ_IN, Name: s.peer.String(), Family: family}
+		request := &api.ListPathRequest{TableType: api.TableType_ADJ_IN, Name: peerName, Family: family}
 		err := s.bgp.ListPath(context.Background(), request, func(d *api.Destination) {
 			for _, p := range d.GetPaths() {
 				if l, ok := learntOf(d.GetPrefix(), p, s.asn, addr); ok {
@@ -163,12 +163,12 @@ func lengthOf(segment *api.AsSegment) int {
 // one, or a link-local one if the router is known by its interface. Of the pair that
 // BIRD writes where it has no global address, :: and its link-local one, GoBGP keeps
 // the first: it stands for the router, which is alone on its link. An IPv6 next hop that is an IPv4 address in disguise, as some give over IPv4 sessions without
-// an IPv6 address of their own, leads nowhere.
+// an IPv6 address of their own, leads nowhere, and a loopback one here.
 func usableHop(hops []string, addr netip.Addr) (hop netip.Addr) {
 	for _, text := range hops {
 		a, err := netip.ParseAddr(text)
 		switch {
-		case err != nil || a.Is4In6():
+		case err != nil || a.Is4In6() || a.IsLoopback():
 		case a.IsUnspecified():
 			if addr.Zone() != "" {
 				hop = addr

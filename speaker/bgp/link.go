@@ -14,7 +14,7 @@ import (
 // is not there, or not any more; it is resumed where the router is found. why is empty as long as it has
 // had no time to be found.
 func (s *session) lose(why string) {
-	if s.srv != nil && s.srv.peer.IsValid() {
+	if s.srv != nil {
 		s.part(Reason{KindSilent, cmp.Or(why, "the link to the router was renewed")})
 	}
 	var missing Reason

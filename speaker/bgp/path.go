@@ -29,15 +29,15 @@ func familyOf(prefix netip.Prefix) *api.Family {
 	return family6
 }
 
-// pathOf puts a route of our AS asn into GoBGP's terms. GoBGP itself moves the next hop into
+// pathOf puts a route of our AS asn, and of this node with the address own, into GoBGP's terms. GoBGP itself moves the next hop into
 // MP_REACH_NLRI where the family or an IPv6 next hop asks for it (RFC 4760,
 // RFC 8950), and takes LOCAL_PREF out towards other ASes. The last choice of
 // routers is a route with the community GRACEFUL_SHUTDOWN, and inside the AS
 // with a LOCAL_PREF of 0 (RFC 8326 §4.1).
-func pathOf(r announce.Route, asn uint32) (*api.Path, error) {
+func pathOf(r announce.Route, asn uint32, own netip.Addr) (*api.Path, error) {
 	msgs := []proto.Message{
 		&api.OriginAttribute{Origin: 0}, // IGP
-		&api.NextHopAttribute{NextHop: nextHop(r).String()},
+		&api.NextHopAttribute{NextHop: nextHop(r, own).String()},
 	}
 	if r.MED != 0 {
 		msgs = append(msgs, &api.MultiExitDiscAttribute{Med: r.MED})
@@ -96,12 +96,14 @@ func linkBandwidth(weight, asn uint32) *api.LinkBandwidthExtended {
 	return &api.LinkBandwidthExtended{Asn: asn, Bandwidth: float32(weight) * endpointBandwidth}
 }
 
-// nextHop is the route's next hop; the unspecified address stands for this
-// node's address on the session.
-func nextHop(r announce.Route) netip.Addr {
+// nextHop is the route's next hop: its own one, or else this node's address. As long
+// as that is not known no router is told of the route.
+func nextHop(r announce.Route, own netip.Addr) netip.Addr {
 	switch {
 	case r.NextHop.IsValid():
 		return r.NextHop.Unmap()
+	case own.IsValid():
+		return own
 	case r.Prefix.Addr().Is4():
 		return netip.IPv4Unspecified()
 	}

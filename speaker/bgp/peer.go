@@ -1,13 +1,11 @@
 package bgp
 
 import (
-	"net/netip"
-
 	api "github.com/osrg/gobgp/v3/api"
 )
 
-// multihopTTL is how far away a multihop peer may be.
-const multihopTTL = 255
+// peerName is how GoBGP calls its one peer: the gate.
+var peerName = loopback.String()
 
 // deferralSeconds is how long a restarting speaker waits for the router's
 // End-of-RIB before it sends its own routes (RFC 4724 §4.1). Nothing received
@@ -18,36 +16,15 @@ const deferralSeconds = 1
 // connection is opened as that of a restarting speaker: the forwarding-state
 // bits are set only then, and without them a router drops and re-adds the
 // routes it kept over a lost connection. restartSeconds is how long routers
-// should keep them.
-func peerOf(s settings, restartSeconds uint32) *api.Peer {
+// should keep them; port is where the gate is found.
+func peerOf(s settings, port uint16, restartSeconds uint32) *api.Peer {
 	p := &api.Peer{
-		Conf: &api.PeerConf{
-			NeighborAddress: s.peer.addr.String(), PeerAsn: s.peer.asn, AuthPassword: s.peer.password,
-		},
-		Timers: &api.Timers{Config: &api.TimersConfig{
-			HoldTime: s.soft.hold, KeepaliveInterval: s.soft.keepalive, ConnectRetry: s.soft.connect,
-		}},
-		Transport: &api.Transport{PassiveMode: s.server.listen.IsValid(), BindInterface: s.server.vrf.name},
+		Conf:      &api.PeerConf{NeighborAddress: peerName, PeerAsn: s.peer.asn},
+		Timers:    &api.Timers{Config: &api.TimersConfig{HoldTime: s.soft.hold, KeepaliveInterval: s.soft.keepalive}},
+		Transport: &api.Transport{RemotePort: uint32(port)},
 	}
 	for _, family := range s.families() {
 		p.AfiSafis = append(p.AfiSafis, afiSafi(family, s))
-	}
-	if !s.server.listen.IsValid() {
-		p.Transport.RemotePort = uint32(s.peer.port)
-	}
-	switch {
-	case s.peer.source.IsValid():
-		p.Transport.LocalAddress = s.peer.source.String()
-	case s.peer.addr.Zone() != "":
-		// GoBGP would look for a link-local address and write it with its zone, which
-		// it cannot read as a next hop later; of an open connection it takes the address.
-		p.Transport.LocalAddress = netip.IPv6Unspecified().String()
-	}
-	switch {
-	case s.soft.hops > 0:
-		p.TtlSecurity = &api.TtlSecurity{Enabled: true, TtlMin: 256 - uint32(s.soft.hops)}
-	case s.soft.multihop, s.peer.dynamic != "": // as far away as before its AS was known
-		p.EbgpMultihop = &api.EbgpMultihop{Enabled: true, MultihopTtl: multihopTTL}
 	}
 	if s.peer.graceful {
 		p.GracefulRestart = &api.GracefulRestart{

@@ -219,8 +219,8 @@ func TestPassiveWhereAnotherListens(t *testing.T) {
 	})
 }
 
-// The kernel counts the attempts that nobody listens to: the first is after one
-// to two seconds, the next ones after once to twice the time.
+// The kernel counts the attempts that nobody listens to: the first is made at once, the
+// next ones after the time each, or up to a quarter more.
 func TestConnectTime(t *testing.T) {
 	t.Parallel()
 	for router, via := range map[string]string{router4: node4, router6: node6} {

@@ -9,12 +9,15 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/speaker/announce"
 	"github.com/steelyard-lb/steelyard/speaker/testlab"
 )
 
@@ -30,9 +33,14 @@ type rogue struct {
 // startRogue has play answer each connection that the node makes to roguePort.
 func (l *lab) startRogue(play func(r rogue)) {
 	l.t.Helper()
+	l.startRogueAt(roguePort, play)
+}
+
+func (l *lab) startRogueAt(port int, play func(r rogue)) {
+	l.t.Helper()
 	var listener net.Listener
 	testlab.In(l.t, l.router, func() (err error) {
-		listener, err = net.Listen("tcp4", fmt.Sprintf("%s:%d", router4, roguePort))
+		listener, err = net.Listen("tcp4", fmt.Sprintf("%s:%d", router4, port))
 		return err
 	})
 	l.t.Cleanup(func() { listener.Close() })
@@ -144,13 +152,18 @@ func TestGarbage(t *testing.T) {
 		kind string
 		text string
 	}{
-		"a hold time of a second":   {false, func(r rogue) { r.say(open(1, bothFamilies...)) }, KindRejected, "hold time"},
-		"another version":           {false, func(r rogue) { r.Write(raw(1, 29, 3, 0xfb, 0xf5, 0, 90, 10, 9, 0, 1, 0)) }, KindRejected, "version"},
-		"no word":                   {false, func(rogue) {}, KindSilent, "does not answer our OPEN"},
-		"closed at once":            {false, func(r rogue) { r.Close() }, KindRejected, "does it know this node"},
-		"longer than may be":        {true, func(r rogue) { r.Write(raw(2, 65535, noise(70_000)...)) }, KindMalformed, "malformed"},
-		"shorter than a header":     {true, func(r rogue) { r.Write(raw(4, 5)) }, KindMalformed, "malformed"},
-		"attributes beyond the end": {true, func(r rogue) { r.Write(raw(2, 27, 0, 0, 0xff, 0xff, 1, 2, 3, 4)) }, KindMalformed, "malformed"},
+		"a hold time of a second":     {false, func(r rogue) { r.say(open(1, bothFamilies...)) }, KindRejected, "hold time"},
+		"another version":             {false, func(r rogue) { r.Write(raw(1, 29, 3, 0xfb, 0xf5, 0, 90, 10, 9, 0, 1, 0)) }, KindRejected, "version"},
+		"no word":                     {false, func(rogue) {}, KindSilent, "does not answer our OPEN"},
+		"closed at once":              {false, func(r rogue) { r.Close() }, KindRejected, "does it know this node"},
+		"longer than may be":          {true, func(r rogue) { r.Write(raw(2, 65535, noise(70_000)...)) }, KindMalformed, "malformed"},
+		"shorter than a header":       {true, func(r rogue) { r.Write(raw(4, 5)) }, KindMalformed, "malformed"},
+		"a type that is none":         {true, func(r rogue) { r.Write(raw(66, 19)) }, KindMalformed, "unknown message type 66"},
+		"that before the OPEN":        {false, func(r rogue) { r.Write(raw(0, 19)) }, KindMalformed, "unknown message type 0"},
+		"a web server":                {false, func(r rogue) { io.WriteString(r, "HTTP/1.1 400 Bad Request\r\n\r\n") }, KindMalformed, "is it a BGP router at all"},
+		"a keepalive with a body":     {true, func(r rogue) { r.Write(raw(4, 20, 1)) }, KindMalformed, "a length of 20"},
+		"MP_REACH without a next hop": {true, func(r rogue) { r.Write(updateOf("\x80\x0e\x03\x00\x02\x01")) }, KindMalformed, "unreadable UPDATE"},
+		"attributes beyond the end":   {true, func(r rogue) { r.Write(raw(2, 27, 0, 0, 0xff, 0xff, 1, 2, 3, 4)) }, KindMalformed, "malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -340,4 +353,70 @@ func TestFullTable(t *testing.T) {
 		t.Errorf("peak of the speaker's memory: %d kB (%v)", kB, err)
 	}
 	t.Logf("peak of the speaker's memory: %d MB", kB/1000)
+}
+
+// Whatever comes, sessions with other routers stay. What GoBGP does with a message
+// after it has read it is in this, too.
+func TestNoiseHarmsNobodyElse(t *testing.T) {
+	t.Parallel()
+	const rogues = 12
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	as := bgp.NewPathAttributeAsPath([]bgp.AsPathParamInterface{bgp.NewAs4PathParam(bgp.BGP_ASPATH_ATTR_TYPE_SEQ, []uint32{64501})})
+	lists := []bgp.PathAttributeInterface{
+		bgp.NewPathAttributeOrigin(0), as, bgp.NewPathAttributeMultiExitDisc(5), bgp.NewPathAttributeAggregator(uint32(64501), router4),
+		bgp.NewPathAttributeCommunities([]uint32{1, 2}), bgp.NewPathAttributeLargeCommunities([]*bgp.LargeCommunity{{ASN: 1, LocalData1: 2, LocalData2: 3}}),
+		bgp.NewPathAttributeExtendedCommunities([]bgp.ExtendedCommunityInterface{bgp.NewLinkBandwidthExtended(64501, 1)}),
+	}
+	prefixes6 := []bgp.AddrPrefixInterface{bgp.NewIPv6AddrPrefix(48, "2001:db8:200::")}
+	messages := []*bgp.BGPMessage{
+		open(90, bothFamilies...),
+		bgp.NewBGPUpdateMessage(nil, append(lists, bgp.NewPathAttributeNextHop(router4)), []*bgp.IPAddrPrefix{bgp.NewIPAddrPrefix(24, "10.200.0.0")}),
+		bgp.NewBGPUpdateMessage(nil, append(lists, bgp.NewPathAttributeMpReachNLRI(router6, prefixes6)), nil),
+		bgp.NewBGPUpdateMessage(nil, []bgp.PathAttributeInterface{bgp.NewPathAttributeMpUnreachNLRI(prefixes6)}, nil),
+		bgp.NewBGPRouteRefreshMessage(1, 0, 1),
+		bgp.NewBGPNotificationMessage(6, 2, []byte("\x04bye!")),
+	}
+	var samples [][]byte
+	for _, m := range messages {
+		samples = append(samples, serialized(t, m))
+	}
+	l := newLab(t)
+	l.startRouter("bird", routerConf{})
+	wants := []announce.Session{sessionTo(peer(func(p *config.Peer) { p.Name, p.Addr = "a-good", netip.MustParseAddr(router6) }), route(vip6))}
+	var sent atomic.Int64
+	for i := range rogues {
+		random := rand.New(rand.NewPCG(seed, uint64(i)))
+		var mu sync.Mutex
+		l.startRogueAt(roguePort+i, func(r rogue) {
+			mu.Lock() // one connection at a time: one source of noise
+			defer mu.Unlock()
+			if random.IntN(4) > 0 {
+				r.establish(bothFamilies...)
+			} else {
+				r.say(open(90, bothFamilies...))
+			}
+			for range 200 {
+				if _, err := r.Write(mutated(random, samples[random.IntN(len(samples))])); err != nil {
+					return
+				}
+				sent.Add(1)
+				time.Sleep(time.Millisecond)
+			}
+		})
+		wants = append(wants, sessionTo(peer(takeAll, func(p *config.Peer) {
+			p.Name, p.Port, p.ConnectTime = fmt.Sprint("rogue-", i), uint16(roguePort+i), time.Second
+		}), route(vip4)))
+	}
+	sp := l.startSpeaker()
+	sp.tell("apply", wants...)
+	time.Sleep(20 * time.Second)
+	t.Logf("%d messages", sent.Load())
+	testlab.Eventually(t, 15*time.Second, "the good router's route", func() bool { return l.hasRoute(vip6, node6) })
+	if st := sp.tell("states"); len(st) != rogues+1 || !st[0].Up() || st[0].Flaps != 0 {
+		t.Errorf("states %+v", st)
+	}
+	if sent.Load() < 100 {
+		t.Error("too little noise")
+	}
 }

@@ -2,13 +2,11 @@ package bgp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
-	"syscall"
 
 	api "github.com/osrg/gobgp/v3/api"
 	gobgp "github.com/osrg/gobgp/v3/pkg/server"
@@ -22,17 +20,19 @@ var startMu sync.Mutex
 
 const (
 	bgpPort = 179
-	// noListener keeps GoBGP from listening; 0 would mean port 179.
+	// noListener keeps GoBGP from listening, which is the gate's part; 0 would mean port 179.
 	noListener = -1
 )
 
 // server is one GoBGP server with at most one peer.
 type server struct {
-	bgp    *gobgp.BgpServer
-	cancel context.CancelFunc
-	events chan event
-	asn    uint32     // ours
-	peer   netip.Addr // the configured peer, as GoBGP knows it; invalid if there is none
+	bgp      *gobgp.BgpServer
+	cancel   context.CancelFunc
+	events   chan event
+	asn      uint32           // ours
+	listener *net.TCPListener // where the router is waited for; nil: it is connected to
+	own      netip.Addr       // this node's address for routers to send to
+	port     uint16           // where GoBGP finds the peer; 0 if it has none
 }
 
 // event is what GoBGP tells, in its order: a change of the session's state, or of
@@ -47,49 +47,38 @@ type event struct {
 // startServer starts a server whose RIB takes local routes only, and watches
 // its peer's state. It leaves one parked goroutine behind when stopped:
 // GoBGP's Serve has no end.
-func startServer(s serverSettings, j *journal) (*server, error) {
-	if err := canListen(s.listen, s.vrf); err != nil {
-		return nil, err
+func startServer(s settings, j *journal) (*server, error) {
+	var listener *net.TCPListener
+	if s.server.listen.IsValid() {
+		var err error
+		if listener, err = s.listen(); err != nil {
+			return nil, err
+		}
 	}
 	startMu.Lock()
 	defer startMu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
-	srv := &server{bgp: gobgp.NewBgpServer(gobgp.LoggerOption(j)), cancel: cancel, events: make(chan event, 16), asn: s.asn}
+	srv := &server{
+		bgp: gobgp.NewBgpServer(gobgp.LoggerOption(j)), cancel: cancel, events: make(chan event, 16), asn: s.server.asn, listener: listener,
+	}
 	go srv.bgp.Serve()
-	if err := srv.setUp(ctx, s); err != nil {
+	if err := srv.setUp(ctx, s.server); err != nil {
 		cancel()
+		srv.deafen()
 		return nil, err
 	}
 	return srv, nil
 }
 
-// canListen tells why nobody can be waited for at addr, which may be invalid:
-// then nobody is. A server that finds out by itself is one that leaves a
-// goroutine behind, at every try.
-func canListen(addr netip.AddrPort, vrf device) error {
-	if !addr.IsValid() {
-		return nil
+// deafen ends the waiting for the router.
+func (s *server) deafen() {
+	if s.listener != nil {
+		s.listener.Close()
 	}
-	network := "tcp4"
-	if addr.Addr().Is6() {
-		network = "tcp6"
-	}
-	config := net.ListenConfig{Control: vrf.bind}
-	l, err := config.Listen(context.Background(), network, addr.String())
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("wait for the router at %s: another program listens there; set peerPort or sourceAddress: %w", addr, err)
-	}
-	if err != nil {
-		return fmt.Errorf("wait for the router at %s: %w", addr, err)
-	}
-	return l.Close()
 }
 
 func (s *server) setUp(ctx context.Context, set serverSettings) error {
-	global := &api.Global{Asn: set.asn, RouterId: set.routerID.String(), ListenPort: noListener, BindToDevice: set.vrf.name}
-	if set.listen.IsValid() {
-		global.ListenPort, global.ListenAddresses = int32(set.listen.Port()), []string{set.listen.Addr().String()}
-	}
+	global := &api.Global{Asn: set.asn, RouterId: set.routerID.String(), ListenPort: noListener}
 	err := s.bgp.StartBgp(ctx, &api.StartBgpRequest{Global: global})
 	if err != nil {
 		return fmt.Errorf("start BGP as AS %d, router id %s: %w", set.asn, set.routerID, err)
@@ -158,7 +147,7 @@ func (s *server) localOnly(ctx context.Context) error {
 
 // apply makes one edit in the RIB; routers hear of it at once.
 func (s *server) apply(e edit) error {
-	path, err := pathOf(e.route, s.asn)
+	path, err := pathOf(e.route, s.asn, s.own)
 	if err != nil {
 		return err
 	}
@@ -181,22 +170,17 @@ func (s *server) withdrawAll() error {
 	return nil
 }
 
-func (s *server) addPeer(set settings, restartSeconds uint32) error {
-	addr, err := byNumber(set.peer.addr)
-	if err != nil {
+// addPeer has GoBGP connect to port, which takes it one to two seconds.
+func (s *server) addPeer(set settings, port uint16, restartSeconds uint32) error {
+	if err := s.bgp.AddPeer(context.Background(), &api.AddPeerRequest{Peer: peerOf(set, port, restartSeconds)}); err != nil {
 		return fmt.Errorf("add peer %s: %w", set.peer.addr, err)
 	}
-	set.peer.addr = addr
-	if err := s.bgp.AddPeer(context.Background(), &api.AddPeerRequest{Peer: peerOf(set, restartSeconds)}); err != nil {
-		return fmt.Errorf("add peer %s: %w", addr, err)
-	}
-	s.peer = addr
+	s.port = port
 	return nil
 }
 
 func (s *server) updatePeer(set settings, restartSeconds uint32) error {
-	set.peer.addr = s.peer
-	_, err := s.bgp.UpdatePeer(context.Background(), &api.UpdatePeerRequest{Peer: peerOf(set, restartSeconds)})
+	_, err := s.bgp.UpdatePeer(context.Background(), &api.UpdatePeerRequest{Peer: peerOf(set, s.port, restartSeconds)})
 	if err != nil {
 		return fmt.Errorf("update peer %s: %w", set.peer.addr, err)
 	}
@@ -205,13 +189,12 @@ func (s *server) updatePeer(set settings, restartSeconds uint32) error {
 
 // deletePeer forgets the peer; a living session ends with a Cease.
 func (s *server) deletePeer() error {
-	if !s.peer.IsValid() {
+	if s.port == 0 {
 		return nil
 	}
-	addr := s.peer
-	s.peer = netip.Addr{}
-	if err := s.bgp.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: addr.String()}); err != nil {
-		return fmt.Errorf("delete peer %s: %w", addr, err)
+	s.port = 0
+	if err := s.bgp.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: peerName}); err != nil {
+		return fmt.Errorf("delete peer: %w", err)
 	}
 	return nil
 }
@@ -219,9 +202,9 @@ func (s *server) deletePeer() error {
 // disablePeer ends the session with an administrative shutdown and a text
 // (RFC 9003), after all routes that are still on their way.
 func (s *server) disablePeer(text string) error {
-	err := s.bgp.DisablePeer(context.Background(), &api.DisablePeerRequest{Address: s.peer.String(), Communication: text})
+	err := s.bgp.DisablePeer(context.Background(), &api.DisablePeerRequest{Address: peerName, Communication: text})
 	if err != nil {
-		return fmt.Errorf("shut peer %s: %w", s.peer, err)
+		return fmt.Errorf("shut peer: %w", err)
 	}
 	return nil
 }
@@ -237,7 +220,7 @@ type agreed struct {
 
 func (s *server) agreed(set settings) (a agreed) {
 	// The error is only for a nil request.
-	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: s.peer.String()}, func(p *api.Peer) {
+	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: peerName}, func(p *api.Peer) {
 		a.asn, a.holdSeconds = p.GetState().GetPeerAsn(), p.GetTimers().GetState().GetNegotiatedHoldTime()
 		a.keepaliveSeconds = p.GetTimers().GetState().GetKeepaliveInterval()
 		a.v4, a.v6 = families(p.GetState().GetRemoteCap())
@@ -266,7 +249,7 @@ func (a agreed) families() (list []*api.Family) {
 // End-of-RIB go out together, when this ends.
 func (s *server) holdsBack() (yes bool) {
 	// The error is only for a nil request.
-	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: s.peer.String()}, func(p *api.Peer) {
+	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: peerName}, func(p *api.Peer) {
 		yes = p.GetGracefulRestart().GetLocalRestarting()
 	})
 	return yes
@@ -275,7 +258,7 @@ func (s *server) holdsBack() (yes bool) {
 // received counts the prefixes that the router has sent.
 func (s *server) received() (n int) {
 	// The error is only for a nil request.
-	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: s.peer.String()}, func(p *api.Peer) {
+	_ = s.bgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: peerName}, func(p *api.Peer) {
 		for _, family := range p.GetAfiSafis() {
 			n += int(family.GetState().GetReceived())
 		}
@@ -298,4 +281,5 @@ func (s *server) stop() {
 	// StopBgp returns an error for a nil request only.
 	_ = s.bgp.StopBgp(context.Background(), &api.StopBgpRequest{})
 	s.cancel()
+	s.deafen()
 }

@@ -16,10 +16,13 @@ import (
 const (
 	// leaveTime bounds the orderly end of a removed peer's session.
 	leaveTime = 2 * time.Second
-	// lastWordTime bounds what comes after it, of a router that has ceased to read.
+	// lastWordTime bounds what comes after it, to a router that has ceased to read.
 	lastWordTime = 500 * time.Millisecond
 	// retryTime is after what time something that failed is tried again.
 	retryTime = 10 * time.Second
+	// againTime is how long a router is left alone that ended the connection before
+	// there was a session.
+	againTime = 4 * time.Second
 	// steadyTime is how long a session must have lived for its fall to be
 	// answered at once.
 	steadyTime = 10 * time.Second
@@ -58,17 +61,21 @@ type session struct {
 
 	srv     *server // nil before the first success
 	journal *journal
-	set     settings         // in force
-	known   neighbor         // with dynamicASN, from before this process began
-	wanted  announce.Session // as last handed over
-	clean   bool             // every route of wanted is in the RIB
-	have    []announce.Route // in the RIB
-	agreed  agreed           // while Established
+	gate    *gate              // the way to the router; nil while there is none, nor a try
+	dismiss context.CancelFunc // of gate
+	over    <-chan struct{}    // the end of gate; nil once it was seen
+	last    <-chan struct{}    // the end of the latest gate; nil before there was one
+	set     settings           // in force
+	known   neighbor           // with dynamicASN, from before this process began
+	wanted  announce.Session   // as last handed over
+	clean   bool               // every route of wanted is in the RIB
+	have    []announce.Route   // in the RIB
+	agreed  agreed             // while Established
 	state   SessionState
 	drop    Reason // of the fall since which it is down
 	upSince time.Time
 	short   int              // falls in a row of sessions that did not live long
-	rejoin  <-chan time.Time // the peer is to be added again
+	rejoin  <-chan time.Time // the router is to be tried again
 	retry   <-chan time.Time // wanted is to be tried again
 	overdue <-chan time.Time // the router should have been heard
 	count   <-chan time.Time // what the router sent is to be counted
@@ -83,7 +90,7 @@ func (s *Speaker) newSession(name string, known neighbor, absent bool) *session 
 	return &session{
 		name: name, known: known, opts: s.opts, base: logger, logger: logger, metrics: s.metrics, board: s.board,
 		want: make(chan announce.Session, 1), drops: make(chan Reason, 1), bye: make(chan farewell, 1), done: make(chan struct{}),
-		journal: newJournal(logger, settings{}),
+		journal: newJournal(logger),
 		state:   SessionState{Peer: name, State: idle, Since: time.Now(), ASN: known.asn, Absent: absent},
 	}
 }
@@ -100,6 +107,10 @@ func (s *session) run(others []<-chan struct{}) {
 		if s.srv != nil {
 			events = s.srv.events
 		}
+		var told <-chan news
+		if s.gate != nil {
+			told = s.gate.news
+		}
 		select {
 		case want := <-s.want:
 			s.adopt(want)
@@ -109,8 +120,12 @@ func (s *session) run(others []<-chan struct{}) {
 			s.moved(e)
 		case <-s.journal.news:
 			s.noticed()
+		case n := <-told:
+			s.reached(n)
+		case <-s.over:
+			s.parted()
 		case <-s.rejoin:
-			s.rejoined(s.join())
+			s.join()
 		case <-s.overdue:
 			s.wait()
 		case <-s.count:
@@ -142,7 +157,7 @@ func (s *session) adopt(want announce.Session) {
 		s.lose(want.Missing)
 		return
 	}
-	if again && s.clean && s.srv != nil && s.set == next && (s.srv.peer.IsValid() || s.rejoin != nil) {
+	if again && s.clean && s.srv != nil && s.set == next && (s.gate != nil || s.rejoin != nil) {
 		return
 	}
 	err := s.converge(next)
@@ -175,7 +190,6 @@ func (s *session) converge(next settings) error {
 	if what >= costPeer {
 		s.part(Reason{KindLocal, "closed by this node: the peer's settings changed"})
 	}
-	s.journal.follow(next)
 	if what == costServer {
 		if err := s.restart(next); err != nil {
 			return err
@@ -196,15 +210,27 @@ func (s *session) converge(next settings) error {
 	s.logger = log.With(s.base, "addr", next.peer.addr)
 	err := s.edit()
 	switch {
-	case !s.srv.peer.IsValid() && (s.rejoin == nil || what > costNone): // other settings are worth another try
-		err = errors.Join(err, s.join())
-	case what == costUpdate && s.srv.peer.IsValid():
-		if e := s.srv.updatePeer(next, s.restartSeconds()); e != nil {
+	case s.gate == nil && (s.rejoin == nil || what > costNone): // other settings are worth another try
+		s.join()
+	case what == costUpdate && s.gate != nil:
+		if e := s.retune(); e != nil {
 			s.set = last // so that the next try sees a difference
 			return e
 		}
 	}
 	return err
+}
+
+// retune gives a way to the router, and a session on it, the settings that change
+// under them.
+func (s *session) retune() error {
+	if err := s.gate.follow(s.set); err != nil {
+		return err
+	}
+	if s.srv.port == 0 {
+		return nil
+	}
+	return s.srv.updatePeer(s.set, s.restartSeconds())
 }
 
 // restart replaces the server by one with the settings of next.
@@ -213,26 +239,75 @@ func (s *session) restart(next settings) error {
 		s.srv.stop()
 		s.srv, s.have = nil, nil
 	}
-	srv, err := startServer(next.server, s.journal)
+	srv, err := startServer(next, s.journal)
 	if err != nil {
 		return err
 	}
 	s.srv = srv
+	if srv.own = next.peer.source; !srv.own.IsValid() {
+		srv.own = sourceTo(next.peer.addr, next.server.vrf)
+	}
+	srv.own = srv.own.WithZone("")
 	return nil
 }
 
-// join adds the peer, which makes GoBGP connect within one to two seconds.
-func (s *session) join() error {
+// join opens a way to the router, over which the session will come up.
+func (s *session) join() {
+	s.forsake()
 	s.rejoin, s.overdue = nil, time.After(patience)
-	return s.srv.addPeer(s.set, s.restartSeconds())
+	s.state.State = "Connect"
+	if s.srv.listener != nil {
+		s.state.State = "Active"
+	}
+	var ctx context.Context
+	ctx, s.dismiss = context.WithCancel(context.Background())
+	s.gate = s.newGate()
+	s.last, s.over = s.gate.done, s.gate.done
+	go s.gate.run(ctx)
+	s.publish()
 }
 
-// rejoined takes note of a failed join after a fall; adopt tries it again.
-func (s *session) rejoined(err error) {
-	if err != nil {
-		s.problem(err)
-		s.publish()
+// forsake ends the way to the router, if there is one, and what GoBGP has of it.
+func (s *session) forsake() {
+	if err := s.srv.deletePeer(); err != nil {
+		level.Warn(s.logger).Log("msg", "closing failed", "err", err)
 	}
+	if s.gate != nil {
+		s.dismiss()
+		s.gate, s.over = nil, nil
+	}
+}
+
+// reached lets GoBGP have the connection to the router, or notes why there is none.
+// The routes tell the address that this node has on it.
+func (s *session) reached(n news) {
+	if n.err != nil {
+		s.failing(dialReason(n.err, s.set.peer.password != ""))
+		return
+	}
+	s.overdue = time.After(patience)
+	if n.own != s.srv.own {
+		s.srv.own, s.have = n.own, nil
+	}
+	err := errors.Join(s.edit(), s.srv.addPeer(s.set, n.port, s.restartSeconds()))
+	s.clean = err == nil
+	if s.srv.port == 0 {
+		s.forsake()
+	}
+	s.problem(err)
+	s.publish()
+}
+
+// parted sees to another try after the end of a way over which no session came up. If
+// one did, GoBGP tells of its fall. It is left the time to say why.
+func (s *session) parted() {
+	if s.over = nil; s.state.Up() {
+		return
+	}
+	s.dismiss()
+	s.gate = nil
+	s.state.State, s.rejoin = idle, time.After(againTime)
+	s.publish()
 }
 
 // part closes the connection and forgets the peer. With graceful restart the
@@ -240,18 +315,18 @@ func (s *session) rejoined(err error) {
 // connection.
 func (s *session) part(why Reason) {
 	s.rejoin = nil
-	if s.srv == nil || !s.srv.peer.IsValid() {
+	if s.srv == nil {
+		return
+	}
+	if s.gate == nil {
+		s.forsake()
 		return
 	}
 	s.journal.blame(why)
 	if s.set.peer.graceful {
-		if err := shutSockets(s.set); err != nil {
-			level.Warn(s.logger).Log("msg", "closing quietly failed", "err", err)
-		}
+		s.gate.cut()
 	}
-	if err := s.srv.deletePeer(); err != nil {
-		level.Warn(s.logger).Log("msg", "closing failed", "err", err)
-	}
+	s.forsake()
 	s.drop, s.state.Failing = why, Reason{}
 	if s.state.Up() {
 		s.fell(why)
@@ -270,21 +345,14 @@ func (s *session) publish() {
 	s.board.put(s.state)
 }
 
-// shut stops the server.
-func (s *session) shut() { s.lastWord(s.srv.stop) }
-
-// lastWord ends the connection by what says a last word to the router. That would
-// wait for one that has ceased to read, for as long as the hold time: its
-// connection ends without it.
-func (s *session) lastWord(say func()) {
-	set, logger := s.set, s.logger
-	hung := time.AfterFunc(lastWordTime, func() {
-		if err := shutSockets(set); err != nil {
-			level.Warn(logger).Log("msg", "closing quietly failed", "err", err)
-		}
-	})
-	say()
-	hung.Stop()
+// shut stops the server, and waits until its last words have gone.
+func (s *session) shut() {
+	gate := s.gate
+	s.srv.stop()
+	s.forsake()
+	if gate != nil {
+		<-gate.done
+	}
 }
 
 // end closes the session for good.

@@ -92,13 +92,14 @@ func (s *session) moved(e event) {
 		return
 	}
 	switch {
-	case name == established && !s.set.accepts(e.asn): // the journal has cut it off
 	case name == established:
 		s.rose()
 	case s.state.Up():
 		// Asked before the peer is deleted, which has reasons of its own.
 		s.fell(s.journal.lastFault())
 		s.comeBack()
+	case s.gate == nil || name == idle || name == "Active": // the gate counts before GoBGP has a connection
+		return
 	default:
 		s.state.State = name
 	}
@@ -158,23 +159,16 @@ func (s *session) cutOff(why Reason) {
 		return
 	}
 	s.journal.blame(why)
-	s.lastWord(func() {
-		if err := s.srv.deletePeer(); err != nil {
-			level.Warn(s.logger).Log("msg", "closing failed", "err", err)
-		}
-	})
+	s.forsake()
 	s.fell(why)
 	s.comeBack()
 	s.publish()
 }
 
-// comeBack sees to a new connection after a fall. GoBGP would wait 5 s and
-// then connect; a peer deleted and added anew connects within one to two.
-// Sessions that keep falling soon after they rose are given time.
+// comeBack sees to a new connection after a fall. Sessions that keep falling soon
+// after they rose are given time.
 func (s *session) comeBack() {
-	if err := s.srv.deletePeer(); err != nil {
-		level.Warn(s.logger).Log("msg", "reconnect", "err", err)
-	}
+	s.forsake()
 	if time.Since(s.upSince) >= steadyTime {
 		s.short = 0
 	} else {
@@ -188,7 +182,7 @@ func (s *session) comeBack() {
 		s.rejoin = time.After(wait)
 		return
 	}
-	s.rejoined(s.join())
+	s.join()
 }
 
 // backOff is how long to wait before the next connection after n sessions in a
@@ -213,8 +207,10 @@ func (s *session) wait() {
 
 // noticed takes note of a reason why the session does not come up. The reason
 // of a fall comes with the fall itself.
-func (s *session) noticed() {
-	why := s.journal.lastFault()
+func (s *session) noticed() { s.failing(s.journal.lastFault()) }
+
+// failing notes why the session does not come up.
+func (s *session) failing(why Reason) {
 	if s.state.Up() || why == (Reason{}) || why == s.state.Failing || why == s.drop {
 		return
 	}
@@ -244,8 +240,8 @@ func (s *session) counted() {
 
 // quit closes as a dying process would.
 func (s *session) quit() {
-	if err := shutSockets(s.set); err != nil {
-		level.Warn(s.logger).Log("msg", "closing quietly failed", "err", err)
+	if s.gate != nil {
+		s.gate.cut()
 	}
 	if err := s.srv.deletePeer(); err != nil {
 		level.Warn(s.logger).Log("msg", "closing failed", "err", err)

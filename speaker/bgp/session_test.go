@@ -40,7 +40,7 @@ func oneSession(t testing.TB) *session {
 	sess := s.newSession("tor", neighbor{}, false)
 	t.Cleanup(func() {
 		if sess.srv != nil {
-			sess.srv.stop()
+			sess.shut()
 		}
 	})
 	return sess
@@ -157,20 +157,23 @@ func TestAPeerThatGoBGPRefusesIsTriedAgain(t *testing.T) {
 	sess := oneSession(t)
 	want := sessionTo(nowhere(), route(vip4))
 	sess.adopt(want)
-	addr := sess.srv.peer
-	sess.srv.peer = netip.Addr{} // GoBGP takes none twice
-	sess.rejoined(sess.join())
-	for i := range 2 {
-		if st := sess.board.list(); len(st) != 1 || !strings.Contains(st[0].Problem, "add peer") || sess.retry == nil {
-			t.Fatalf("try %d: states %+v, retry %v", i, st, sess.retry)
-		}
-		sess.adopt(want)
-	}
-	sess.srv.peer = addr
-	if err := sess.srv.deletePeer(); err != nil {
+	if err := sess.srv.addPeer(sess.set, 1, 120); err != nil {
 		t.Fatal(err)
 	}
-	if sess.adopt(want); sess.state.Problem != "" || !sess.srv.peer.IsValid() {
+	for i := range 2 {
+		sess.srv.port = 0 // GoBGP takes none twice
+		sess.reached(news{own: loopback, port: 2})
+		if st := sess.board.list(); len(st) != 1 || !strings.Contains(st[0].Problem, "add peer") || sess.retry == nil || sess.gate != nil {
+			t.Fatalf("try %d: states %+v, retry %v", i, st, sess.retry)
+		}
+		if sess.adopt(want); sess.gate == nil {
+			t.Fatalf("try %d: no other one", i)
+		}
+	}
+	sess.srv.port = 1
+	sess.forsake()
+	sess.adopt(want)
+	if sess.reached(news{own: loopback, port: 2}); sess.state.Problem != "" || sess.srv.port != 2 {
 		t.Errorf("state %+v", sess.state)
 	}
 }
@@ -201,10 +204,12 @@ func TestTriesToListenLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// settle waits until GoBGP itself has begun to connect: its lines up to there
-// would mix with those of a test.
-func settle(t *testing.T, srv *server) {
+// settle has GoBGP go to where nobody is, and waits until it has begun to: its lines up
+// to there would mix with those of a test.
+func settle(t *testing.T, sess *session) {
 	t.Helper()
+	sess.reached(news{own: loopback, port: 1})
+	srv := sess.srv
 	for over := time.After(10 * time.Second); ; {
 		select {
 		case e := <-srv.events:
@@ -224,7 +229,7 @@ func TestFallsAreCountedWithTheirReason(t *testing.T) {
 		if sess.rejoin != nil {
 			t.Fatalf("fall %d was not answered at once", i)
 		}
-		settle(t, sess.srv)
+		settle(t, sess)
 		sess.moved(event{state: api.PeerState_ESTABLISHED, asn: 64501})
 		if !sess.state.Up() || testutil.ToFloat64(sess.metrics.up.WithLabelValues("tor")) != 1 {
 			t.Fatalf("not up: %+v", sess.state)
@@ -255,7 +260,7 @@ func TestSessionIsCompleteWhenNothingIsHeldBack(t *testing.T) {
 	for _, graceful := range []bool{true, false} {
 		sess := oneSession(t)
 		sess.adopt(sessionTo(nowhere(func(p *config.Peer) { p.GracefulRestart = graceful }), route(vip4)))
-		settle(t, sess.srv)
+		settle(t, sess)
 		sess.moved(event{state: api.PeerState_ESTABLISHED, asn: 64501})
 		if sess.state.Complete == graceful || (sess.held != nil) != graceful {
 			t.Errorf("graceful restart %t: complete %t, looks again %t", graceful, sess.state.Complete, sess.held != nil)

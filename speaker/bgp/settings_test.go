@@ -92,20 +92,18 @@ func TestKnownASIsForTheSameRouter(t *testing.T) {
 
 func TestPeerOfCarriesEveryField(t *testing.T) {
 	p := peerOf(settingsOf(sessionTo(peer(func(p *config.Peer) {
-		p.Port, p.Source, p.Password = 1179, netip.MustParseAddr(node4), "pw"
-		p.HoldTime, p.KeepaliveTime, p.ConnectTime, p.MultiHop = 12*time.Second, 4*time.Second, 7*time.Second, true
-	})), time.Second), 120)
-	got := fmt.Sprint(p.Conf.NeighborAddress, p.Conf.PeerAsn, p.Conf.AuthPassword, p.Transport.RemotePort, p.Transport.LocalAddress,
-		p.Timers.Config.HoldTime, p.Timers.Config.KeepaliveInterval, p.Timers.Config.ConnectRetry, p.EbgpMultihop.Enabled,
-		p.EbgpMultihop.MultihopTtl, p.GracefulRestart.Enabled, p.GracefulRestart.LocalRestarting, p.GracefulRestart.RestartTime,
+		p.HoldTime, p.KeepaliveTime = 12*time.Second, 4*time.Second
+	})), time.Second), 40000, 120)
+	got := fmt.Sprint(p.Conf.NeighborAddress, p.Conf.PeerAsn, p.Transport.RemotePort,
+		p.Timers.Config.HoldTime, p.Timers.Config.KeepaliveInterval, p.GracefulRestart.Enabled, p.GracefulRestart.LocalRestarting, p.GracefulRestart.RestartTime,
 		len(p.AfiSafis), p.AfiSafis[0].MpGracefulRestart.Config.Enabled, p.AfiSafis[1].MpGracefulRestart.Config.Enabled)
-	want := fmt.Sprint("10.9.0.1", uint32(64501), "pw", uint32(1179), "10.9.0.11", uint64(12), uint64(4), uint64(7), true, uint32(255),
+	want := fmt.Sprint("127.0.0.1", uint32(64501), uint32(40000), uint64(12), uint64(4),
 		true, true, uint32(120), 2, true, true)
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	plain := peerOf(settingsOf(sessionTo(peer(func(p *config.Peer) { p.GracefulRestart = false })), time.Second), 120)
-	if plain.GracefulRestart != nil || plain.EbgpMultihop != nil || plain.AfiSafis[0].MpGracefulRestart.Config.Enabled {
+	plain := peerOf(settingsOf(sessionTo(peer(func(p *config.Peer) { p.GracefulRestart = false })), time.Second), 40000, 120)
+	if plain.GracefulRestart != nil || plain.AfiSafis[0].MpGracefulRestart.Config.Enabled {
 		t.Errorf("a plain peer got %v", plain)
 	}
 }
@@ -113,10 +111,9 @@ func TestPeerOfCarriesEveryField(t *testing.T) {
 func TestPeerOfLimits(t *testing.T) {
 	p := peerOf(settingsOf(sessionTo(peer(func(p *config.Peer) {
 		p.Hops, p.MaxPrefixes, p.OneFamily, p.LongLived = 1, 7, true, time.Minute
-	})), time.Second), 120)
+	})), time.Second), 40000, 120)
 	if len(p.AfiSafis) != 1 || p.AfiSafis[0].Config.Family != family4 || p.AfiSafis[0].PrefixLimits.MaxPrefixes != 7 ||
-		p.AfiSafis[0].LongLivedGracefulRestart.Config.RestartTime != 60 || !p.GracefulRestart.LonglivedEnabled ||
-		p.TtlSecurity.TtlMin != 255 || p.EbgpMultihop != nil {
+		p.AfiSafis[0].LongLivedGracefulRestart.Config.RestartTime != 60 || !p.GracefulRestart.LonglivedEnabled {
 		t.Errorf("got %v", p)
 	}
 	own := settingsOf(sessionTo(peer(func(p *config.Peer) { p.LocalASN, p.Dynamic = 64999, "external" })), time.Second)
@@ -137,15 +134,20 @@ func TestBackOff(t *testing.T) {
 	}
 }
 
-// Routers like to have one link-local address on all their links.
-func TestConnectionsAreToldApartByTheirLink(t *testing.T) {
-	found := sessionTo(peer(func(p *config.Peer) { p.Addr, p.Interface = netip.Addr{}, "eth0" }))
-	found.Found = netip.MustParseAddr("fe80::1%eth0")
-	s := settingsOf(found, time.Second)
-	for remote, owns := range map[string]bool{"[fe80::1%eth0]:179": true, "[fe80::1%eth1]:179": false, "[fe80::2%eth0]:179": false, "[fe80::1%eth0]:180": false} {
-		local := netip.MustParseAddrPort("[fe80::9%" + netip.MustParseAddrPort(remote).Addr().Zone() + "]:40000")
-		if got := s.owns(local, netip.MustParseAddrPort(remote)); got != owns {
-			t.Errorf("%s is its own: %v", remote, got)
+func TestTTL(t *testing.T) {
+	for name, c := range map[string]struct {
+		peer        *config.Peer
+		send, least int
+	}{
+		"next door":        {peer(), 1, 0},
+		"own AS":           {peer(func(p *config.Peer) { p.PeerASN = p.MyASN }), kernelTTL, 0},
+		"several hops":     {peer(func(p *config.Peer) { p.MultiHop = true }), 255, 0},
+		"of any AS":        {peer(func(p *config.Peer) { p.PeerASN, p.Dynamic = 0, "internal" }), 255, 0},
+		"TTL security":     {peer(func(p *config.Peer) { p.Hops = 1 }), 255, 255},
+		"two hops at most": {peer(func(p *config.Peer) { p.Hops, p.MultiHop = 2, true }), 255, 254},
+	} {
+		if send, least := settingsOf(sessionTo(c.peer), time.Second).ttl(); send != c.send || least != c.least {
+			t.Errorf("%s: TTL %d, at least %d", name, send, least)
 		}
 	}
 }

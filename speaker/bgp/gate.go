@@ -1,0 +1,347 @@
+package bgp
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+)
+
+const (
+	// gateBuffer is for bytes on their way, in each direction.
+	gateBuffer = 16 << 10
+	// strangerTime is between two refused connections.
+	strangerTime = 100 * time.Millisecond
+)
+
+// loopback is where GoBGP meets the gate: all that it knows of where the router is.
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// gate is the door between a router and GoBGP, for one connection. It connects to the
+// router, or waits for it, and then has GoBGP connect to itself. What the router says
+// goes on to GoBGP message by message, but none that GoBGP would fall over, for all
+// sessions fall with it.
+type gate struct {
+	listener *net.TCPListener // where the router is waited for; nil: it is connected to
+	journal  *journal
+	logger   log.Logger
+	before   <-chan struct{} // the end of the gate before this one, whose router it shares; nil: there was none
+	news     chan news       // one slot
+	done     chan struct{}   // closed when run has returned
+
+	mu     sync.Mutex
+	set    settings
+	router *net.TCPConn // nil before there is a connection
+	quiet  bool         // the connection ends, or has ended, without a word
+}
+
+// news is what a gate has to say: that it has a connection to the router, which GoBGP
+// can have at port, or why not.
+type news struct {
+	own  netip.Addr // this node's address on the connection, without zone
+	port uint16
+	err  error
+}
+
+func (s *session) newGate() *gate {
+	return &gate{
+		listener: s.srv.listener, journal: s.journal, logger: s.logger, before: s.last, set: s.set,
+		news: make(chan news, 1), done: make(chan struct{}),
+	}
+}
+
+// run serves one connection, to its end. The end of ctx is that of all that is left
+// to do, but for GoBGP's last words.
+func (g *gate) run(ctx context.Context) {
+	defer close(g.done)
+	if g.before != nil {
+		<-g.before
+	}
+	router := g.connect(ctx)
+	if router == nil {
+		return
+	}
+	g.take(router)
+	defer g.release()
+	inner, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	if err != nil {
+		post(g.news, news{err: fmt.Errorf("wait for GoBGP: %w", err)})
+		return
+	}
+	own := router.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
+	post(g.news, news{own: own, port: inner.Addr().(*net.TCPAddr).AddrPort().Port()})
+	speaker := g.admit(ctx, inner)
+	inner.Close()
+	if speaker != nil {
+		g.carry(ctx, router, speaker)
+	}
+}
+
+// follow makes set, whose soft settings may differ, the settings in force.
+func (g *gate) follow(set settings) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.set = set
+	return g.tune()
+}
+
+// tune gives the connection, if there is one, the settings in force.
+func (g *gate) tune() error {
+	if g.router == nil {
+		return nil
+	}
+	raw, err := g.router.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("set TTL: %w", err)
+	}
+	return g.set.reach(raw)
+}
+
+// cut ends the connection as if the process had died: a FIN, no NOTIFICATION. A router
+// with graceful restart then keeps our routes (RFC 4724 §4.2).
+func (g *gate) cut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.quiet = true; g.router != nil {
+		shut(g.router)
+	}
+}
+
+// take notes the connection, for follow and cut.
+func (g *gate) take(router *net.TCPConn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.router = router
+	if err := g.tune(); err != nil {
+		level.Warn(g.logger).Log("msg", "connection not as wanted", "err", err)
+	}
+	if g.quiet {
+		shut(router)
+	}
+}
+
+// release ends the connection.
+func (g *gate) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.router.Close()
+	g.router = nil
+}
+
+// shut ends a connection but for its descriptor. One that has ended has an error for
+// it, which says just that.
+func shut(conn *net.TCPConn) {
+	_ = conn.CloseWrite()
+	_ = conn.CloseRead()
+}
+
+func (g *gate) settings() settings {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.set
+}
+
+// connect is the connection to the router; nil if ctx ends before there is one.
+func (g *gate) connect(ctx context.Context) *net.TCPConn {
+	if g.listener != nil {
+		return g.accept(ctx)
+	}
+	for {
+		set := g.settings()
+		every := time.Duration(set.soft.connect) * time.Second
+		conn, err := set.dial(ctx, max(every-time.Second, time.Second))
+		switch {
+		case err == nil:
+			return conn
+		case ctx.Err() == nil:
+			post(g.news, news{err: err})
+		}
+		select { // jittered, so that nodes do not come all at once
+		case <-time.After(every + rand.N(every/4)):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// accept waits for the router and leaves others at the door.
+func (g *gate) accept(ctx context.Context) *net.TCPConn {
+	want := g.settings().peer.addr
+	conn, _ := acceptFrom(ctx, g.listener, func(conn *net.TCPConn) bool {
+		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		return from == want || from.WithZone("") == want
+	})
+	return conn
+}
+
+// admit is GoBGP's connection; nil if ctx ends before there is one.
+func (g *gate) admit(ctx context.Context, inner *net.TCPListener) *net.TCPConn {
+	conn, err := acceptFrom(ctx, inner, func(conn *net.TCPConn) bool {
+		own, err := isOwn(conn.RemoteAddr().(*net.TCPAddr).AddrPort(), conn.LocalAddr().(*net.TCPAddr).AddrPort())
+		if err != nil {
+			level.Error(g.logger).Log("msg", "cannot tell whose connection it is", "err", err)
+		}
+		return own
+	})
+	if err != nil {
+		post(g.news, news{err: fmt.Errorf("wait for GoBGP: %w", err)})
+	}
+	return conn
+}
+
+// acceptFrom is the first connection that is right; nil if ctx ends before there is one.
+func acceptFrom(ctx context.Context, l *net.TCPListener, right func(*net.TCPConn) bool) (*net.TCPConn, error) {
+	stop := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	for {
+		_ = l.SetDeadline(time.Time{}) // before the look at ctx, whose end may set it
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		conn, err := l.AcceptTCP()
+		switch {
+		case err == nil && right(conn):
+			return conn, nil
+		case err == nil:
+			conn.Close()
+		case errors.Is(err, net.ErrClosed):
+			return nil, err
+		}
+		select {
+		case <-time.After(strangerTime):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// carry hands messages on until either side ends. GoBGP's last words are handed on,
+// too; ctx's end is when a router that does not take them has had its time.
+func (g *gate) carry(ctx context.Context, router, speaker *net.TCPConn) {
+	stop := context.AfterFunc(ctx, func() { _ = router.SetDeadline(time.Now().Add(lastWordTime)) })
+	defer stop()
+	out := &outbox{conn: router}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		out.send(speaker)
+		_ = router.SetDeadline(time.Now().Add(lastWordTime))
+		_ = router.CloseWrite()
+	}()
+	if why := g.hear(router, speaker); why != nil {
+		g.journal.suspect(why.why)
+		out.refuse(why)
+	}
+	speaker.Close()
+	<-sent
+}
+
+// hear hands on what the router says, until it ends, or says what is to go no further.
+func (g *gate) hear(router, speaker *net.TCPConn) *refusal {
+	in, out := bufio.NewReaderSize(router, gateBuffer), bufio.NewWriterSize(speaker, gateBuffer)
+	var message []byte
+	var at stage
+	for {
+		var err error
+		var why *refusal
+		if message, err = readMessage(in, message); err == nil {
+			at, err = g.examine(message, at)
+		}
+		if errors.As(err, &why) {
+			return why
+		}
+		if err != nil {
+			return nil // the router has closed
+		}
+		_, err = out.Write(message)
+		if err == nil && !another(in) {
+			err = out.Flush()
+		}
+		if err != nil { // GoBGP has closed, and its last words are on their way
+			_, _ = io.Copy(io.Discard, in)
+			return nil
+		}
+	}
+}
+
+// examine looks at a message before GoBGP gets it; the error is a *refusal.
+func (g *gate) examine(message []byte, at stage) (stage, error) {
+	next, err := at.after(message[18])
+	if err != nil {
+		return at, err
+	}
+	m, err := parse(message)
+	if err != nil {
+		return at, err
+	}
+	if open, ok := m.Body.(*bgp.BGPOpen); ok {
+		err = g.settings().admits(asnIn(open))
+	}
+	return next, err
+}
+
+// admits refuses a router of an AS that breaks dynamicASN. The error is a *refusal.
+func (s settings) admits(asn uint32) error {
+	if s.accepts(asn) {
+		return nil
+	}
+	why := fmt.Sprintf("AS mismatch: expected an %s peer of AS %d, got %d", s.peer.dynamic, s.server.asn, asn)
+	return &refusal{bgp.BGP_ERROR_OPEN_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_BAD_PEER_AS, nil, Reason{KindASMismatch, why}}
+}
+
+// outbox is what goes to the router, message by message.
+type outbox struct {
+	conn *net.TCPConn
+
+	mu     sync.Mutex // held while a message is written
+	closed bool
+}
+
+// send hands on what GoBGP says, until it ends.
+func (o *outbox) send(speaker *net.TCPConn) {
+	in := bufio.NewReaderSize(speaker, gateBuffer)
+	var message, batch []byte
+	for {
+		var err error
+		if message, err = readMessage(in, message); err != nil {
+			return
+		}
+		if batch = append(batch, message...); len(batch) < gateBuffer && another(in) {
+			continue
+		}
+		if o.write(batch) != nil {
+			return
+		}
+		batch = batch[:0]
+	}
+}
+
+func (o *outbox) write(messages []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return net.ErrClosed
+	}
+	_, err := o.conn.Write(messages)
+	return err
+}
+
+// refuse writes the last message of all.
+func (o *outbox) refuse(why *refusal) {
+	_ = o.conn.SetDeadline(time.Now().Add(lastWordTime)) // of a router that has ceased to read, for write too
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	if message, err := why.notification(); err == nil {
+		_, _ = o.conn.Write(message)
+	}
+}
