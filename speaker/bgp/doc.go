@@ -23,6 +23,6 @@
 // only. Where toReceive asks for them they are told of ([SessionState]), for
 // others to use.
 //
-// A program that uses this package should carry "//go:debug multipathtcp=0"
-// in its main package.
+// Between a router and GoBGP stands a gate of ours (gate.go): it has the connection,
+// and GoBGP sees of the router only what it can bear.
 package bgp

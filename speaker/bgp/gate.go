@@ -257,6 +257,7 @@ func (g *gate) hear(router, speaker *net.TCPConn) *refusal {
 			at, err = g.examine(message, at)
 		}
 		if errors.As(err, &why) {
+			_ = out.Flush() // what came before counts
 			return why
 		}
 		if err != nil {

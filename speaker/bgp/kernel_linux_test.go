@@ -242,7 +242,7 @@ func TestKernelPassiveInVRF(t *testing.T) {
 			red.startRouter(kind, routerConf{connects: true, password: "sesame"})
 			waits := func(p *config.Peer) { p.Passive = true }
 			secret := func(p *config.Peer) { p.Passive, p.Password = true, "sesame" }
-			sp := l.startSpeaker(mptcpOff)
+			sp := l.startSpeaker()
 			sp.tell("apply", sessionTo(peer(waits), route(vip4)),
 				red.inRed("red4", router4, secret, route(vip4b)), red.inRed("red6", router6, secret, route(vip6)))
 			testlab.Eventually(t, slow, "routes at each router", func() bool {

@@ -167,17 +167,13 @@ func stale(route string) bool {
 	return strings.Contains(route, "llgr-stale") || strings.Contains(route, "(65535,6)") || strings.Contains(route, "65535:6")
 }
 
-// mptcpOff is what the product's main package sets: GoBGP's listener knows no
-// password otherwise.
-const mptcpOff = "GODEBUG=multipathtcp=0"
-
 func TestPassive(t *testing.T) {
 	overBoth(t, func(t *testing.T, l *lab, kind string, over func(*config.Peer), via string) {
 		l.startRouter(kind, routerConf{connects: true, password: "s3cret"})
 		passive := func(password string) announce.Session {
 			return sessionTo(peer(over, func(p *config.Peer) { p.Passive, p.Password = true, password }), route(vip4), route(vip6))
 		}
-		sp := l.startSpeaker(mptcpOff)
+		sp := l.startSpeaker()
 		sp.tell("apply", passive("wrong"))
 		testlab.Eventually(t, 15*time.Second, "the reason why nobody comes in with a wrong password", func() bool {
 			st := sp.state()
@@ -190,7 +186,7 @@ func TestPassive(t *testing.T) {
 		changes := l.monitor()
 		sp.kill()
 		time.Sleep(time.Second)
-		next := l.startSpeaker(mptcpOff)
+		next := l.startSpeaker()
 		next.tell("apply", passive("s3cret"))
 		next.waitUp()
 		time.Sleep(2 * time.Second)

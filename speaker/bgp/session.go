@@ -267,14 +267,15 @@ func (s *session) join() {
 	s.publish()
 }
 
-// forsake ends the way to the router, if there is one, and what GoBGP has of it.
+// forsake ends the way to the router, if there is one, and what GoBGP has of it: in
+// this order, or GoBGP would wait for a router that has ceased to read.
 func (s *session) forsake() {
-	if err := s.srv.deletePeer(); err != nil {
-		level.Warn(s.logger).Log("msg", "closing failed", "err", err)
-	}
 	if s.gate != nil {
 		s.dismiss()
 		s.gate, s.over = nil, nil
+	}
+	if err := s.srv.deletePeer(); err != nil {
+		level.Warn(s.logger).Log("msg", "closing failed", "err", err)
 	}
 }
 
@@ -347,21 +348,21 @@ func (s *session) publish() {
 
 // shut stops the server, and waits until its last words have gone.
 func (s *session) shut() {
-	gate := s.gate
-	s.srv.stop()
 	s.forsake()
-	if gate != nil {
-		<-gate.done
+	s.srv.stop()
+	if s.last != nil {
+		<-s.last
 	}
 }
 
 // end closes the session for good.
 func (s *session) end(bye farewell) {
 	if s.srv != nil {
-		if bye.quiet {
-			s.quit()
-		} else {
+		switch {
+		case !bye.quiet:
 			s.leave(bye)
+		case s.gate != nil:
+			s.gate.cut()
 		}
 		s.shut()
 	}

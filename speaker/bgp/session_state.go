@@ -238,16 +238,6 @@ func (s *session) counted() {
 	s.publish()
 }
 
-// quit closes as a dying process would.
-func (s *session) quit() {
-	if s.gate != nil {
-		s.gate.cut()
-	}
-	if err := s.srv.deletePeer(); err != nil {
-		level.Warn(s.logger).Log("msg", "closing failed", "err", err)
-	}
-}
-
 // leave lets routers turn to other nodes, then withdraws every route and closes
 // with a text.
 func (s *session) leave(bye farewell) {

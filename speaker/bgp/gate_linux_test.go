@@ -1,0 +1,236 @@
+package bgp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// passage is a gate between a router and a GoBGP that a test plays.
+type passage struct {
+	t       *testing.T
+	gate    *gate
+	end     context.CancelFunc
+	router  *net.TCPConn
+	port    uint16 // where GoBGP would come
+	speaker *net.TCPConn
+}
+
+func newPassage(t *testing.T) *passage {
+	t.Helper()
+	l := listenAt(t, "127.0.0.1:0")
+	at := l.Addr().(*net.TCPAddr).AddrPort()
+	p := &passage{t: t, gate: &gate{
+		journal: newJournal(log.NewNopLogger()), logger: log.NewNopLogger(), news: make(chan news, 1), done: make(chan struct{}),
+		set: settingsOf(sessionTo(peer(func(p *config.Peer) { p.Addr, p.Port = at.Addr(), at.Port() })), time.Second),
+	}}
+	p.run()
+	var err error
+	if p.router, err = l.AcceptTCP(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.router.Close() })
+	_ = p.router.SetDeadline(time.Now().Add(20 * time.Second))
+	p.port = p.told().port
+	return p
+}
+
+func listenAt(t *testing.T, addr string) *net.TCPListener {
+	t.Helper()
+	l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func (p *passage) run() {
+	var ctx context.Context
+	ctx, p.end = context.WithCancel(context.Background())
+	p.t.Cleanup(p.end)
+	go p.gate.run(ctx)
+}
+
+func (p *passage) told() news {
+	p.t.Helper()
+	select {
+	case n := <-p.gate.news:
+		if n.err != nil {
+			p.t.Fatal(n.err)
+		}
+		return n
+	case <-time.After(10 * time.Second):
+		p.t.Fatal("no news")
+		return news{}
+	}
+}
+
+// enter is GoBGP's coming.
+func (p *passage) enter() {
+	p.t.Helper()
+	conn, err := net.Dial("tcp4", fmt.Sprint("127.0.0.1:", p.port))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { conn.Close() })
+	p.speaker = conn.(*net.TCPConn)
+	_ = p.speaker.SetDeadline(time.Now().Add(20 * time.Second))
+}
+
+// ends tells how long the gate takes to its end.
+func (p *passage) ends() time.Duration {
+	p.t.Helper()
+	begin := time.Now()
+	select {
+	case <-p.gate.done:
+	case <-time.After(10 * time.Second):
+		p.t.Fatal("the gate does not end")
+	}
+	return time.Since(begin)
+}
+
+func read(t *testing.T, from io.Reader, want []byte) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(from, got); err != nil || string(got) != string(want) {
+		t.Fatalf("read % x, %v; want % x", got, err, want)
+	}
+}
+
+// A program of the node that comes in GoBGP's place would have a session that may be
+// protected by a password.
+func TestAnotherProgramHasNoWayToTheRouter(t *testing.T) {
+	t.Parallel()
+	p := newPassage(t)
+	said, err := exec.Command("bash", "-c", fmt.Sprintf("exec 3<>/dev/tcp/127.0.0.1/%d; printf hello >&3; cat <&3", p.port)).CombinedOutput()
+	if len(said) != 0 {
+		t.Logf("the other program: %s, %v", said, err) // reset or closed, as it comes
+	}
+	p.enter()
+	hello := serialized(t, open(90))
+	if _, err := p.speaker.Write(hello); err != nil {
+		t.Fatal(err)
+	}
+	read(t, p.router, hello)
+}
+
+func TestGateHandsOnMessagesAndLastWords(t *testing.T) {
+	t.Parallel()
+	p := newPassage(t)
+	p.enter()
+	hello, alive, bye := serialized(t, open(90)), raw(bgp.BGP_MSG_KEEPALIVE, 19), raw(bgp.BGP_MSG_NOTIFICATION, 21, 6, 2)
+	if _, err := p.router.Write(append(append([]byte{}, hello...), alive[:10]...)); err != nil {
+		t.Fatal(err)
+	}
+	read(t, p.speaker, hello) // which does not wait for what has not come in whole
+	if _, err := p.router.Write(alive[10:]); err != nil {
+		t.Fatal(err)
+	}
+	read(t, p.speaker, alive)
+	if _, err := p.speaker.Write(bye); err != nil {
+		t.Fatal(err)
+	}
+	p.speaker.Close()
+	rest, err := io.ReadAll(p.router)
+	if err != nil || string(rest) != string(bye) {
+		t.Errorf("the router read % x, %v", rest, err)
+	}
+	p.router.Close()
+	p.ends()
+}
+
+// What is refused is said to both: to the router by NOTIFICATION, to GoBGP by an end.
+func TestGateRefuses(t *testing.T) {
+	t.Parallel()
+	p := newPassage(t)
+	p.enter()
+	if _, err := p.router.Write(append(serialized(t, open(90)), raw(77, 19)...)); err != nil {
+		t.Fatal(err)
+	}
+	read(t, p.speaker, serialized(t, open(90)))
+	if rest, err := io.ReadAll(p.speaker); len(rest) != 0 {
+		t.Errorf("GoBGP reads % x, %v", rest, err)
+	}
+	read(t, p.router, raw(bgp.BGP_MSG_NOTIFICATION, 22, 1, 3, 77))
+	p.gate.journal.Debug("state changed", map[string]any{"old": "BGP_FSM_OPENSENT", "new": "BGP_FSM_IDLE", "reason": "read-failed"})
+	if why := p.gate.journal.lastFault(); why.Kind != KindMalformed {
+		t.Errorf("the fault is %+v", why)
+	}
+}
+
+func TestCutGateSaysNothing(t *testing.T) {
+	t.Parallel()
+	for _, entered := range []bool{true, false} {
+		p := newPassage(t)
+		if entered {
+			p.enter()
+		}
+		p.gate.cut()
+		p.end()
+		if said, err := io.ReadAll(p.router); len(said) != 0 || err != nil {
+			t.Errorf("the router reads % x, %v", said, err)
+		}
+		p.ends()
+	}
+}
+
+// A router that has ceased to read keeps a gate from its end for lastWordTime only.
+func TestGateDoesNotWaitForADeafRouter(t *testing.T) {
+	t.Parallel()
+	p := newPassage(t)
+	p.enter()
+	_ = p.speaker.SetWriteDeadline(time.Now().Add(time.Second))
+	update := updateOf("", make([]byte, 4000)...)
+	for {
+		if _, err := p.speaker.Write(update); err != nil {
+			break // all buffers are full
+		}
+	}
+	p.speaker.Close()
+	p.end()
+	if took := p.ends(); took > 3*lastWordTime {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestPassiveGateKnowsItsRouter(t *testing.T) {
+	t.Parallel()
+	listener := listenAt(t, "127.0.0.1:0")
+	set := settingsOf(sessionTo(peer(func(p *config.Peer) { p.Addr = netip.MustParseAddr("127.0.0.2") })), time.Second)
+	p := &passage{t: t, gate: &gate{
+		journal: newJournal(log.NewNopLogger()), logger: log.NewNopLogger(), news: make(chan news, 1), done: make(chan struct{}),
+		listener: listener, set: set,
+	}}
+	p.run()
+	for _, from := range []string{"127.0.0.3", "127.0.0.2"} {
+		dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 0))}
+		conn, err := dialer.Dial("tcp4", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if from == "127.0.0.2" {
+			break
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.ReadAll(conn); err != nil {
+			t.Errorf("%s is kept at the door: %v", from, err)
+		}
+	}
+	if n := p.told(); n.own != loopback || n.port == 0 {
+		t.Errorf("news %+v", n)
+	}
+	p.end()
+	p.ends()
+}
