@@ -55,7 +55,17 @@ func (c *Client) Preview(ctx context.Context, namespace string, change PoolChang
 
 // judge lets the API server default and validate p in place of the one that is
 // there, and says what would be stored.
-func (c *Client) judge(ctx context.Context, p *v1beta1.IPAddressPool) (*v1beta1.IPAddressPool, error) {
+func (c *Client) judge(ctx context.Context, p *v1beta1.IPAddressPool) (stored *v1beta1.IPAddressPool, err error) {
+	for range attempts {
+		stored, err = c.judgeOnce(ctx, p)
+		if !apierrors.IsConflict(err) { // the controller writes the pool's status
+			break
+		}
+	}
+	return stored, err
+}
+
+func (c *Client) judgeOnce(ctx context.Context, p *v1beta1.IPAddressPool) (*v1beta1.IPAddressPool, error) {
 	live, stored := &v1beta1.IPAddressPool{}, &v1beta1.IPAddressPool{}
 	what := "IPAddressPool " + p.Namespace + "/" + p.Name
 	err := c.steelyard.Get().Namespace(p.Namespace).Resource("ipaddresspools").Name(p.Name).Do(ctx).Into(live)

@@ -22,17 +22,22 @@ const (
 	gateBuffer = 16 << 10
 	// strangerTime is between two refused connections.
 	strangerTime = 100 * time.Millisecond
+	// settleTime is what routers are left to see that a connection has ended, before
+	// the next: FRR takes none for its first second.
+	settleTime = 1100 * time.Millisecond
 )
 
 // loopback is where GoBGP meets the gate: all that it knows of where the router is.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // gate is the door between a router and GoBGP, for one connection. It connects to the
-// router, or waits for it, and then has GoBGP connect to itself. What the router says
+// router, or waits for it, and GoBGP connects to the gate. What the router says
 // goes on to GoBGP message by message, but none that GoBGP would fall over, for all
 // sessions fall with it.
 type gate struct {
 	listener *net.TCPListener // where the router is waited for; nil: it is connected to
+	inner    *net.TCPListener // where GoBGP is waited for
+	own      netip.Addr       // this node's address, if it is as the routes have it
 	journal  *journal
 	logger   log.Logger
 	before   <-chan struct{} // the end of the gate before this one, whose router it shares; nil: there was none
@@ -53,19 +58,39 @@ type news struct {
 	err  error
 }
 
-func (s *session) newGate() *gate {
-	return &gate{
-		listener: s.srv.listener, journal: s.journal, logger: s.logger, before: s.last, set: s.set,
-		news: make(chan news, 1), done: make(chan struct{}),
+func (s *session) newGate() (*gate, error) {
+	inner, err := listenInside()
+	if err != nil {
+		return nil, err
 	}
+	return &gate{
+		listener: s.srv.listener, inner: inner, own: s.srv.own, journal: s.journal, logger: s.logger, before: s.last, set: s.set,
+		news: make(chan news, 1), done: make(chan struct{}),
+	}, nil
 }
+
+func listenInside() (*net.TCPListener, error) {
+	l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	if err != nil {
+		return nil, fmt.Errorf("wait for GoBGP: %w", err)
+	}
+	return l, nil
+}
+
+// port is where GoBGP can come.
+func (g *gate) port() uint16 { return portOf(g.inner) }
+
+func portOf(l *net.TCPListener) uint16 { return l.Addr().(*net.TCPAddr).AddrPort().Port() }
 
 // run serves one connection, to its end. The end of ctx is that of all that is left
 // to do, but for GoBGP's last words.
 func (g *gate) run(ctx context.Context) {
 	defer close(g.done)
+	inner := g.inner
+	defer func() { inner.Close() }()
 	if g.before != nil {
 		<-g.before
+		wait(ctx, settleTime)
 	}
 	router := g.connect(ctx)
 	if router == nil {
@@ -73,17 +98,28 @@ func (g *gate) run(ctx context.Context) {
 	}
 	g.take(router)
 	defer g.release()
-	inner, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
-	if err != nil {
-		post(g.news, news{err: fmt.Errorf("wait for GoBGP: %w", err)})
-		return
-	}
 	own := router.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
-	post(g.news, news{own: own, port: inner.Addr().(*net.TCPAddr).AddrPort().Port()})
+	if own != g.own { // who has come is about to tell of the wrong next hop
+		inner.Close()
+		var err error
+		if inner, err = listenInside(); err != nil {
+			post(g.news, news{err: err})
+			return
+		}
+	}
+	post(g.news, news{own: own, port: portOf(inner)})
 	speaker := g.admit(ctx, inner)
 	inner.Close()
 	if speaker != nil {
 		g.carry(ctx, router, speaker)
+	}
+}
+
+// wait lets time pass, at most until ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }
 
@@ -166,9 +202,7 @@ func (g *gate) connect(ctx context.Context) *net.TCPConn {
 		case ctx.Err() == nil:
 			post(g.news, news{err: err})
 		}
-		select { // jittered, so that nodes do not come all at once
-		case <-time.After(every + rand.N(every/4)):
-		case <-ctx.Done():
+		if wait(ctx, every+rand.N(every/4)); ctx.Err() != nil { // jittered: not all nodes at once
 			return nil
 		}
 	}
@@ -217,10 +251,7 @@ func acceptFrom(ctx context.Context, l *net.TCPListener, right func(*net.TCPConn
 		case errors.Is(err, net.ErrClosed):
 			return nil, err
 		}
-		select {
-		case <-time.After(strangerTime):
-		case <-ctx.Done():
-		}
+		wait(ctx, strangerTime)
 	}
 }
 

@@ -32,6 +32,7 @@ func newPassage(t *testing.T) *passage {
 	at := l.Addr().(*net.TCPAddr).AddrPort()
 	p := &passage{t: t, gate: &gate{
 		journal: newJournal(log.NewNopLogger()), logger: log.NewNopLogger(), news: make(chan news, 1), done: make(chan struct{}),
+		inner: listenAt(t, "127.0.0.1:0"), own: loopback,
 		set: settingsOf(sessionTo(peer(func(p *config.Peer) { p.Addr, p.Port = at.Addr(), at.Port() })), time.Second),
 	}}
 	p.run()
@@ -210,7 +211,7 @@ func TestPassiveGateKnowsItsRouter(t *testing.T) {
 	set := settingsOf(sessionTo(peer(func(p *config.Peer) { p.Addr = netip.MustParseAddr("127.0.0.2") })), time.Second)
 	p := &passage{t: t, gate: &gate{
 		journal: newJournal(log.NewNopLogger()), logger: log.NewNopLogger(), news: make(chan news, 1), done: make(chan struct{}),
-		listener: listener, set: set,
+		listener: listener, inner: listenAt(t, "127.0.0.1:0"), own: loopback, set: set,
 	}}
 	p.run()
 	for _, from := range []string{"127.0.0.3", "127.0.0.2"} {

@@ -63,6 +63,7 @@ type session struct {
 	journal *journal
 	gate    *gate              // the way to the router; nil while there is none, nor a try
 	dismiss context.CancelFunc // of gate
+	met     bool               // gate has its connection
 	over    <-chan struct{}    // the end of gate; nil once it was seen
 	last    <-chan struct{}    // the end of the latest gate; nil before there was one
 	set     settings           // in force
@@ -255,15 +256,21 @@ func (s *session) restart(next settings) error {
 func (s *session) join() {
 	s.forsake()
 	s.rejoin, s.overdue = nil, time.After(patience)
+	gate, err := s.newGate()
+	if err != nil {
+		s.problem(err)
+		return
+	}
 	s.state.State = "Connect"
 	if s.srv.listener != nil {
 		s.state.State = "Active"
+	} else if err := s.srv.addPeer(s.set, gate.port(), s.restartSeconds()); err != nil { // it takes its time to come
+		s.problem(err)
 	}
 	var ctx context.Context
 	ctx, s.dismiss = context.WithCancel(context.Background())
-	s.gate = s.newGate()
-	s.last, s.over = s.gate.done, s.gate.done
-	go s.gate.run(ctx)
+	s.gate, s.last, s.over, s.met = gate, gate.done, gate.done, false
+	go gate.run(ctx)
 	s.publish()
 }
 
@@ -272,7 +279,7 @@ func (s *session) join() {
 func (s *session) forsake() {
 	if s.gate != nil {
 		s.dismiss()
-		s.gate, s.over = nil, nil
+		s.gate, s.over, s.met = nil, nil, false
 	}
 	if err := s.srv.deletePeer(); err != nil {
 		level.Warn(s.logger).Log("msg", "closing failed", "err", err)
@@ -283,14 +290,23 @@ func (s *session) forsake() {
 // The routes tell the address that this node has on it.
 func (s *session) reached(n news) {
 	if n.err != nil {
+		if err := s.srv.deletePeer(); err != nil { // until there is somebody to talk to
+			level.Warn(s.logger).Log("msg", "closing failed", "err", err)
+		}
 		s.failing(dialReason(n.err, s.set.peer.password != ""))
 		return
 	}
-	s.overdue = time.After(patience)
+	s.met, s.overdue = true, time.After(patience)
+	if !s.state.Up() { // GoBGP may have been faster
+		s.state.State = "OpenSent"
+	}
 	if n.own != s.srv.own {
 		s.srv.own, s.have = n.own, nil
 	}
-	err := errors.Join(s.edit(), s.srv.addPeer(s.set, n.port, s.restartSeconds()))
+	err := s.edit()
+	if s.srv.port != n.port {
+		err = errors.Join(err, s.srv.deletePeer(), s.srv.addPeer(s.set, n.port, s.restartSeconds()))
+	}
 	s.clean = err == nil
 	if s.srv.port == 0 {
 		s.forsake()
@@ -306,7 +322,7 @@ func (s *session) parted() {
 		return
 	}
 	s.dismiss()
-	s.gate = nil
+	s.gate, s.met = nil, false
 	s.state.State, s.rejoin = idle, time.After(againTime)
 	s.publish()
 }

@@ -98,7 +98,7 @@ func (s *session) moved(e event) {
 		// Asked before the peer is deleted, which has reasons of its own.
 		s.fell(s.journal.lastFault())
 		s.comeBack()
-	case s.gate == nil || name == idle || name == "Active": // the gate counts before GoBGP has a connection
+	case !s.met || name == idle || name == "Active": // before there is a connection the gate's state counts
 		return
 	default:
 		s.state.State = name

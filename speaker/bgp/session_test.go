@@ -157,9 +157,6 @@ func TestAPeerThatGoBGPRefusesIsTriedAgain(t *testing.T) {
 	sess := oneSession(t)
 	want := sessionTo(nowhere(), route(vip4))
 	sess.adopt(want)
-	if err := sess.srv.addPeer(sess.set, 1, 120); err != nil {
-		t.Fatal(err)
-	}
 	for i := range 2 {
 		sess.srv.port = 0 // GoBGP takes none twice
 		sess.reached(news{own: loopback, port: 2})
@@ -204,11 +201,10 @@ func TestTriesToListenLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// settle has GoBGP go to where nobody is, and waits until it has begun to: its lines up
-// to there would mix with those of a test.
+// settle waits until GoBGP itself has begun to connect: its lines up to there
+// would mix with those of a test.
 func settle(t *testing.T, sess *session) {
 	t.Helper()
-	sess.reached(news{own: loopback, port: 1})
 	srv := sess.srv
 	for over := time.After(10 * time.Second); ; {
 		select {
