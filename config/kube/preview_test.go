@@ -1,8 +1,11 @@
 package kube
 
 import (
+	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/steelyard-lb/steelyard/config/v1beta1"
 )
 
 func TestReadPools(t *testing.T) {
@@ -37,6 +40,30 @@ func TestReadPools(t *testing.T) {
 		}
 		if got := strings.Join(words, " "); got != tt.want && (err == nil || !strings.HasPrefix(got, tt.want)) {
 			t.Errorf("%s: %q, want %q", tt.what, got, tt.want)
+		}
+	}
+}
+
+// The controller writes the pool's status whenever it likes.
+func TestAPoolThatChangesMeanwhileIsJudgedAgain(t *testing.T) {
+	api, c := newAPIServer(t)
+	pool := &v1beta1.IPAddressPool{}
+	pool.Namespace, pool.Name, pool.Spec.Addresses = "sys", "a", []string{"192.0.2.0/24"}
+	api.put(t, "ipaddresspools", pool)
+	for changes, want := range map[int]bool{1: true, attempts: false} {
+		api.set(func() {
+			api.before = func(r *http.Request) {
+				if r.Method == http.MethodPut && changes > 0 {
+					changes--
+					api.put(t, "ipaddresspools", pool)
+				}
+			}
+		})
+		next := pool.DeepCopy()
+		next.Spec.Addresses = []string{"198.51.100.0/24"}
+		judged, err := c.judge(t.Context(), next)
+		if (err == nil) != want || want && judged.Spec.Addresses[0] != "198.51.100.0/24" {
+			t.Errorf("%v, %v", judged, err)
 		}
 	}
 }
