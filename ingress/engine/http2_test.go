@@ -210,6 +210,16 @@ func TestHTTP2Broken(t *testing.T) {
 	}
 }
 
+// TestHTTP2Unreachable: an endpoint that takes no connection.
+func TestHTTP2Unreachable(t *testing.T) {
+	r := start(t, Options{})
+	for url, c := range r.over2("127.0.0.1:1") {
+		if res, body := fetch(t, c, "GET", url, nil); body != "502 Bad Gateway: the backend cannot be reached\n" {
+			t.Errorf("%d %q", res.StatusCode, body)
+		}
+	}
+}
+
 // TestHTTP2Forwarded: what the backend hears of a client.
 func TestHTTP2Forwarded(t *testing.T) {
 	r := start(t, Options{})
