@@ -106,7 +106,7 @@ var laws = map[string]law{
 	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/cert", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},
 	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/discovery", "speaker/layer2", "speaker/bfd", "speaker/bfd/packet", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/health/check", "l4proxy/nft", "l4proxy/relay"},
 		doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the shells of a node"},
-	"ingress": {own: []string{"config", "config/feed", "ingress/names", "ingress/route", "ingress/accesslog", "ingress/cert", "ingress/engine", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
+	"ingress": {own: []string{"config", "config/feed", "ingress/names", "ingress/route", "ingress/accesslog", "ingress/cert", "ingress/engine", "ingress/http", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
 	"": {own: []string{"config", "config/convert", "config/daemon", "config/feed", "config/host", "config/kube", "config/lines", "controller", "controller/acme", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/discovery", "speaker/fib", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/health", "l4proxy/healthport", "l4proxy/nft", "l4proxy/relay", "ingress", "ingress/names", "ingress/route"},
 		doors: join(logging, metrics, "github.com/spf13/cobra", "golang.org/x/sync"), why: "main alone imports the processes"},
 }

@@ -70,7 +70,6 @@ func (b *branch) serve(x *passage) {
 		err = x.prepare()
 	}
 	if err != nil {
-		level.Debug(w.e.opts.Logger).Log("msg", "request refused", "peer", x.from.from, "err", err)
 		x.end(err)
 		return
 	}

@@ -89,9 +89,7 @@ func (x *exchange) shut(err error) {
 func (x *exchange) serve() error {
 	err := x.run()
 	x.release(err == nil)
-	if err != nil {
-		level.Debug(x.c.e.opts.Logger).Log("msg", "request failed", "peer", x.c.from, "addr", x.addr(), "err", err)
-	}
+	x.c.e.failed(x.c.from, x.addr(), err)
 	return err
 }
 

@@ -357,24 +357,21 @@ func (a *asking) flush() error {
 }
 
 func (a *asking) answer(err error, _ bool) {
-	status, reason := verdict(err)
-	text := http.AppendText(nil, status, reason)
-	a.respond(status, textFields(text), string(a.req.Method) == "HEAD")
-	if a.send(text) == nil {
+	says := answerTo(err)
+	a.respond(says.Status, answerFields(says), string(a.req.Method) == "HEAD")
+	if a.send([]byte(says.Body)) == nil {
 		_ = a.finish(nil)
 	}
 	a.reset(h2.NoError)
 }
 
-// textFields are those of an answer of our own.
-func textFields(text []byte) []hpack.Field {
-	return []hpack.Field{
-		serverName,
-		{Name: []byte("content-type"), Value: []byte("text/plain; charset=utf-8")},
-		{Name: []byte("x-content-type-options"), Value: []byte("nosniff")},
-		{Name: []byte("cache-control"), Value: []byte("no-store")},
-		{Name: []byte("content-length"), Value: strconv.AppendInt(nil, int64(len(text)), 10)},
+// answerFields are those of an answer of our own.
+func answerFields(a *http.Answer) []hpack.Field {
+	list := []hpack.Field{serverName}
+	for _, f := range a.Fields() {
+		list = append(list, hpack.Field{Name: bytes.ToLower([]byte(f[0])), Value: []byte(f[1])})
 	}
+	return append(list, hpack.Field{Name: []byte("content-length"), Value: strconv.AppendInt(nil, int64(len(a.Body)), 10)})
 }
 
 func (a *asking) gone() bool {

@@ -218,9 +218,7 @@ func (x *passage) end(err error) {
 	c.letGo()
 	defer x.w.give(x)
 	defer func() { x.w.book.end(&x.note, x.w.loop.Now(), x.pool, x.endpoint, err) }()
-	if err != nil {
-		level.Debug(x.w.e.opts.Logger).Log("msg", "request failed", "peer", x.from.from, "addr", x.addr(), "err", err)
-	}
+	x.w.e.failed(x.from.from, x.addr(), err)
 	switch {
 	case err == nil:
 		c.finished()

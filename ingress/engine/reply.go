@@ -144,12 +144,11 @@ func (b *branch) flush() error {
 }
 
 func (b *branch) answer(err error, _ bool) error {
-	status, reason := verdict(err)
-	text := http.AppendText(nil, status, reason)
+	a := answerTo(err)
 	head := b.x != nil && string(b.x.req.Method) == "HEAD"
-	b.respond(status, textFields(text), head)
+	b.respond(a.Status, answerFields(a), head)
 	if b.whole = head; !head {
-		b.held = text
+		b.held = []byte(a.Body)
 		b.end(nil)
 	}
 	return nil

@@ -80,18 +80,21 @@ func (s *state) lead(r *http.Request) (*pool, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	i, ok := s.Router.Route(view(r.Authority), view(target))
-	if !ok {
+	to, ok := s.Router.Route(view(r.Method), view(r.Authority), view(target))
+	switch {
+	case !ok:
 		return nil, nil, errNoRoute
+	case to.Answer != nil:
+		return nil, nil, &given{to.Answer}
 	}
-	p := &s.pools[i]
+	p := &s.pools[to.Pool]
 	if len(p.endpoints) == 0 {
-		if fault := s.Pools[i].Fault; fault != "" {
+		if fault := s.Pools[to.Pool].Fault; fault != "" {
 			return nil, nil, &http.Error{Status: errNoneReady.Status, Reason: fault}
 		}
 		return nil, nil, errNoneReady
 	}
-	if s.Pools[i].Protocol == HTTP2 && r.Upgrades() != nil {
+	if s.Pools[to.Pool].Protocol == HTTP2 && r.Upgrades() != nil {
 		return nil, nil, errNoUpgrade
 	}
 	return p, target, nil

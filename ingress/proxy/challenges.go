@@ -14,10 +14,7 @@ func (p *Proxy) ApplyChallenges(c *cert.Challenges) { p.challenges.Store(c) }
 
 // prove answers a request that is such a question, and tells whether it was one.
 func (p *Proxy) prove(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return false
-	}
-	proof, ok := p.challenges.Load().Answer(r.Host, r.URL.Path)
+	proof, ok := p.challenges.Load().Answer(r.Method, r.Host, r.URL.Path)
 	if !ok {
 		return false
 	}
