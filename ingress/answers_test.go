@@ -39,6 +39,21 @@ func TestAnswersOfOurOwn(t *testing.T) {
 			{"shop.test", "/idle%2Fx", 200, "x"},
 			{"other.test", "/", 404, "for this host and path\n"},
 			{"shop.test", "/a/..%2fidle", 400, "\n"},
+			// The route of /nosuch, however it is written, or a refusal.
+			{"shop.test", "/x/../nosuch", 503, "its Ingress says why\n"},
+			{"shop.test", "//nosuch", 503, "its Ingress says why\n"},
+			{"shop.test", "/%6eosuch", 503, "its Ingress says why\n"},
+			{"shop.test", "/a%2Fb^c/../nosuch", 503, "its Ingress says why\n"},
+			{"other.test", "http://shop.test/nosuch", 503, "its Ingress says why\n"},
+			{"other.test", "http://shop.test", 200, "x"},
+			{"shop.test", "http://u:p@shop.test/", 400, "\n"},
+			{"shop.test", "http:nosuch", 400, "\n"},
+			{"shop.test", "/..", 400, "\n"},
+			{"shop.test", "/x/%2e%2e/nosuch", 400, "\n"},
+			{"shop.test", "/x/..;/nosuch", 400, "\n"},
+			{"shop.test", `/x\..\nosuch`, 400, "\n"},
+			{"shop.test", "/a%00", 400, "\n"},
+			{"shop.test", "/a%zz", 400, "\n"},
 		} {
 			status, body := say(t, plain[0], c.host, c.target)
 			if status != c.status || len(body) < len(c.want) || body[len(body)-len(c.want):] != c.want {

@@ -26,7 +26,7 @@ const (
 )
 
 // Engines are all there are, the default first.
-var Engines = []Engine{NetHTTP, Loops, Goroutines}
+var Engines = []Engine{Loops, Goroutines}
 
 // front is an engine with its listeners.
 type front interface {

@@ -32,7 +32,7 @@ func (r router) Route(method, host, path string) (to engine.Decision, ok bool) {
 	if !ok {
 		return engine.Decision{}, false
 	}
-	return engine.Decision{Pool: found.Group}, true
+	return engine.Decision{Pool: found.Group, Rule: found.Name}, true
 }
 
 // notSetUp is what clients are told of a fault. Names inside the cluster are for

@@ -21,8 +21,11 @@ func appendLogfmt(dst []byte, r *Record) []byte {
 	dst = strconv.AppendInt(append(dst, " bytes="...), r.Sent, 10)
 	dst = appendMillis(append(dst, " ms="...), r.Took)
 	dst = appendPair(dst, " id=", r.ID)
-	if r.Route != "" {
-		dst = appendPair(dst, " route=", r.Route)
+	if r.Rule != "" {
+		dst = appendPair(dst, " ingress=", r.Rule)
+	}
+	if r.Pool != "" {
+		dst = appendPair(dst, " svc=", r.Pool)
 	}
 	if r.Backend != "" {
 		dst = append(append(dst, " addr="...), r.Backend...)

@@ -9,8 +9,6 @@ import (
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
-var serverField = http.AppendField(nil, "Server", "steelyard")
-
 // Refusals and failures that have their own words for the client.
 var (
 	errStarting  = &http.Error{Status: 503, Reason: "this load balancer is starting and knows no routes yet"}
@@ -29,15 +27,6 @@ var (
 
 // errClient tells that the client is gone: there is nobody to answer.
 var errClient = errors.New("the client is gone")
-
-// appendResponse appends the head of a backend's final answer.
-func appendResponse(dst []byte, server *http.Server, res *http.Response) []byte {
-	dst = server.AppendResponse(dst, res, 0)
-	if res.Get(http.ServerName) == nil {
-		dst = append(dst, serverField...)
-	}
-	return http.EndHead(dst)
-}
 
 // given is why no backend is asked for a request: the [Router] has the answer.
 type given struct{ *http.Answer }

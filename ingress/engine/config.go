@@ -21,6 +21,7 @@ type Router interface {
 // Decision is what becomes of a request.
 type Decision struct {
 	Pool   int          // who serves it: an index in Pools of the same [Config]
+	Rule   string       // by which, in the access log, such as namespace/name
 	Answer *http.Answer // what is answered instead; nil: nothing
 }
 

@@ -44,9 +44,6 @@ func newConn(e *Engine, tcp *net.TCPConn, secure bool) *conn {
 		c.peer = remote.AddrPort().Addr().Unmap().WithZone("")
 	}
 	c.from = c.peer.String()
-	if _, port, err := net.SplitHostPort(tcp.LocalAddr().String()); err == nil {
-		c.port = port
-	}
 	return c
 }
 
@@ -159,7 +156,7 @@ func (c *conn) refuse(err error) {
 	level.Debug(c.e.opts.Logger).Log("msg", "request refused", "peer", c.from, "err", err)
 	c.server.Close()
 	c.e.book.refused(time.Now(), &c.asker, accesslog.HTTP11, err)
-	c.write(c.server.AppendAnswer(nil, answerTo(err), serverField))
+	c.write(c.server.AppendAnswer(nil, answerTo(err), stampAt(time.Now()).ours))
 	c.linger()
 }
 

@@ -17,13 +17,12 @@ import (
 type exchange struct {
 	*work
 	note
-	c        *conn // that the request came on
-	client   requester
-	req      *http.Request
-	asks     *hold
-	state    *state
-	pool     *pool
-	target   []byte    // the path in normal form
+	c      *conn // that the request came on
+	client requester
+	req    *http.Request
+	asks   *hold
+	state  *state
+	led
 	endpoint *endpoint // the one asked last
 	asked    time.Time // when
 	backend  answerer  // there; nil if there is none
@@ -81,7 +80,7 @@ func (x *exchange) open(version accesslog.Protocol) {
 }
 
 func (x *exchange) shut(err error) {
-	x.c.e.book.end(&x.note, time.Now(), x.pool, x.endpoint, err)
+	x.c.e.book.end(&x.note, time.Now(), &x.led, x.endpoint, err)
 	x.noted = x.text[:0]
 }
 
@@ -123,7 +122,7 @@ func (x *exchange) run() error {
 // decide finds the pool, and makes the request ready to be sent.
 func (x *exchange) decide() error {
 	var err error
-	if x.pool, x.target, err = x.state.lead(x.req); err != nil {
+	if x.led, err = x.state.lead(x.req); err != nil {
 		return err
 	}
 	x.safe = x.req.Safe()

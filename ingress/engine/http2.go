@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -315,16 +314,11 @@ func (a *asking) head(res *http.Response, _ bool) error {
 			a.tunnel = false
 		}
 	}
-	a.fields = compressed(a.fields[:0], list)
-	if res.Get(http.ServerName) == nil {
-		a.fields = append(a.fields, serverName)
-	}
+	a.fields = stampAt(time.Now()).complete(compressed(a.fields[:0], list), res)
 	a.whole = res.Length == 0 && !a.tunnel
 	a.respond(status, a.fields, a.whole)
 	return nil
 }
-
-var serverName = hpack.Field{Name: []byte("server"), Value: []byte("steelyard")}
 
 // respond sends a head. If that cannot be, what follows it will tell.
 func (a *asking) respond(status int, fields []hpack.Field, end bool) {
@@ -358,20 +352,11 @@ func (a *asking) flush() error {
 
 func (a *asking) answer(err error, _ bool) {
 	says := answerTo(err)
-	a.respond(says.Status, answerFields(says), string(a.req.Method) == "HEAD")
+	a.respond(says.Status, stampAt(time.Now()).fields(says), string(a.req.Method) == "HEAD")
 	if a.send([]byte(says.Body)) == nil {
 		_ = a.finish(nil)
 	}
 	a.reset(h2.NoError)
-}
-
-// answerFields are those of an answer of our own.
-func answerFields(a *http.Answer) []hpack.Field {
-	list := []hpack.Field{serverName}
-	for _, f := range a.Fields() {
-		list = append(list, hpack.Field{Name: bytes.ToLower([]byte(f[0])), Value: []byte(f[1])})
-	}
-	return append(list, hpack.Field{Name: []byte("content-length"), Value: strconv.AppendInt(nil, int64(len(a.Body)), 10)})
 }
 
 func (a *asking) gone() bool {

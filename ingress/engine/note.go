@@ -61,7 +61,7 @@ func (b *book) begin(n *note, now time.Time, a *asker, r *http.Request, version 
 }
 
 // end notes that a request is over; err is why it did not end well.
-func (b *book) end(n *note, now time.Time, p *pool, e *endpoint, err error) {
+func (b *book) end(n *note, now time.Time, l *led, e *endpoint, err error) {
 	took := max(0, now.Sub(n.began))
 	switch {
 	case err == nil, isGiven(err):
@@ -80,8 +80,8 @@ func (b *book) end(n *note, now time.Time, p *pool, e *endpoint, err error) {
 	}
 	c := &n.record
 	c.Took, c.Status, c.Sent, c.Tries, c.Fault = took, n.status, n.bytes, n.tries, n.fault
-	if p != nil {
-		c.Route = p.name
+	if c.Rule = l.rule; l.pool != nil {
+		c.Pool = l.pool.name
 	}
 	if e != nil {
 		c.Backend = e.addr

@@ -13,16 +13,15 @@ import (
 // passage is one request on its way through a loop.
 type passage struct {
 	note
-	c        caller
-	d        *downstream // the same if it speaks HTTP/1.1, else nil
-	w        *worker
-	*timing         // of c
-	from     *asker // c
-	req      http.Request
-	text     []byte // that req has slices of, over HTTP/2
-	state    *state
-	pool     *pool
-	target   []byte        // the path in normal form
+	c       caller
+	d       *downstream // the same if it speaks HTTP/1.1, else nil
+	w       *worker
+	*timing        // of c
+	from    *asker // c
+	req     http.Request
+	text    []byte // that req has slices of, over HTTP/2
+	state   *state
+	led
 	body     []byte        // as far as it came with the head
 	endpoint *endpoint     // the one asked last
 	up       *upstream     // the connection to it; nil if there is none
@@ -50,7 +49,7 @@ type passage struct {
 func (x *passage) begin() bool {
 	x.state = x.w.e.state.Load()
 	var err error
-	if x.pool, x.target, err = x.state.lead(&x.req); err == nil && !x.pool.plain {
+	if x.led, err = x.state.lead(&x.req); err == nil && !x.pool.plain {
 		return false
 	}
 	x.w.book.begin(&x.note, x.w.loop.Now(), x.from, &x.req, versionOf(&x.req))
@@ -217,7 +216,7 @@ func (x *passage) end(err error) {
 	x.release(err == nil)
 	c.letGo()
 	defer x.w.give(x)
-	defer func() { x.w.book.end(&x.note, x.w.loop.Now(), x.pool, x.endpoint, err) }()
+	defer func() { x.w.book.end(&x.note, x.w.loop.Now(), &x.led, x.endpoint, err) }()
 	x.w.e.failed(x.from.from, x.addr(), err)
 	switch {
 	case err == nil:

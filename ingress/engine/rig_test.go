@@ -32,8 +32,14 @@ type rig struct {
 // start runs an engine with one pool, on a port of the loopback of either family.
 func start(t testing.TB, opts Options, endpoints ...string) *rig {
 	t.Helper()
-	opts.Driver = cmp.Or(opts.Driver, driver)
 	opts.Listen, opts.ListenTLS = []string{"127.0.0.1:0", "[::1]:0"}, []string{"127.0.0.1:0"}
+	return listening(t, opts, endpoints...)
+}
+
+// listening is start where the options say.
+func listening(t testing.TB, opts Options, endpoints ...string) *rig {
+	t.Helper()
+	opts.Driver = cmp.Or(opts.Driver, driver)
 	e, err := New(opts)
 	if err != nil {
 		t.Fatal(err)

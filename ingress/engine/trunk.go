@@ -198,7 +198,7 @@ func (t *trunk) admit(ev h2.Event) *passage {
 	x.state = t.d.w.e.state.Load()
 	x.fault = x.adopt(h, !ev.End, &t.opts.Limits)
 	if x.fault == nil {
-		x.pool, x.target, x.fault = x.state.lead(&x.req)
+		x.led, x.fault = x.state.lead(&x.req)
 	}
 	if x.fault == nil && !x.pool.plain {
 		t.d.w.give(x)
