@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/engine"
 )
 
 // TestAnswersOfOurOwn: what a client is told who gets no answer of a backend.
 func TestAnswersOfOurOwn(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine Engine) {
-		r := run(t, func(o *Options) { o.Engine = engine })
+	eachDriver(t, func(t *testing.T, driver engine.Driver) {
+		r := run(t, func(o *Options) { o.Driver = driver })
 		snap := snapshot(backend(t, "x"), nil)
 		services := snap.Services.Edit()
 		services.Set(key("idle"), &config.Service{Key: key("idle"), Ports: []config.ServicePort{{Name: "http", Proto: config.TCP, Port: 80}}})
@@ -88,8 +89,8 @@ func say(t *testing.T, addr, host, target string) (status int, body string) {
 // no request fails. One that is taken out of the snapshot ends as a pod does: it
 // serves what it has, and is gone.
 func TestRollingEndpoints(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine Engine) {
-		r := run(t, func(o *Options) { o.Engine = engine })
+	eachDriver(t, func(t *testing.T, driver engine.Driver) {
+		r := run(t, func(o *Options) { o.Driver = driver })
 		first := newPod(t)
 		r.send(snapshot(first.addr, nil))
 		plain, _ := r.Addrs()

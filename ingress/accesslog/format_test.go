@@ -27,9 +27,9 @@ func TestFormats(t *testing.T) {
 		record *Record
 		want   string
 	}{
-		{Logfmt, sample(), `level=info ts=2026-01-02T03:04:05.678Z part=access msg=request peer=2001:db8::1 method=GET host=shop.test path="/a?b=c" proto=HTTP/1.1 tls=true code=200 bytes=1024 ms=1.234 id=abc ingress=shop/front svc=shop/web:80 addr=192.0.2.1:8080 attempts=2`},
-		{Logfmt, refused, `level=info ts=2026-01-02T03:04:05.678Z part=access msg=request peer=192.0.2.9 method="" host="" path="" proto=HTTP/1.0 code=400 bytes=0 ms=0.000 id="" err="the head is none"`},
-		{JSON, sample(), `{"ts":"2026-01-02T03:04:05.678Z","peer":"2001:db8::1","method":"GET","host":"shop.test","path":"/a?b=c","proto":"HTTP/1.1","tls":true,"code":200,"bytes":1024,"ms":1.234,"id":"abc","agent":"curl/8","referer":"https://x.test/","ingress":"shop/front","svc":"shop/web:80","addr":"192.0.2.1:8080","attempts":2}`},
+		{Logfmt, sample(), `level=info ts=2026-01-02T03:04:05.678Z shell=access msg=request peer=2001:db8::1 method=GET host=shop.test path="/a?b=c" proto=HTTP/1.1 tls=true code=200 bytes=1024 ms=1.234 id=abc ingress=shop/front svc=shop/web:80 addr=192.0.2.1:8080 attempts=2`},
+		{Logfmt, refused, `level=info ts=2026-01-02T03:04:05.678Z shell=access msg=request peer=192.0.2.9 method="" host="" path="" proto=HTTP/1.0 code=400 bytes=0 ms=0.000 id="" err="the head is none"`},
+		{JSON, sample(), `{"level":"info","ts":"2026-01-02T03:04:05.678Z","shell":"access","msg":"request","peer":"2001:db8::1","method":"GET","host":"shop.test","path":"/a?b=c","proto":"HTTP/1.1","tls":true,"code":200,"bytes":1024,"ms":1.234,"id":"abc","agent":"curl/8","referer":"https://x.test/","ingress":"shop/front","svc":"shop/web:80","addr":"192.0.2.1:8080","attempts":2}`},
 		{Combined, sample(), `2001:db8::1 - - [02/Jan/2026:03:04:05 +0000] "GET /a?b=c HTTP/1.1" 200 1024 "https://x.test/" "curl/8"`},
 		{Combined, refused, `192.0.2.9 - - [02/Jan/2026:03:04:05 +0000] "  HTTP/1.0" 400 0 "-" "-"`},
 	} {

@@ -6,9 +6,9 @@ import (
 )
 
 func appendJSON(dst []byte, r *Record) []byte {
-	dst = append(dst, `{"ts":"`...)
+	dst = append(dst, `{"level":"info","ts":"`...)
 	dst = r.Time.UTC().AppendFormat(dst, time.RFC3339Nano)
-	dst = append(dst, `","peer":"`...)
+	dst = append(dst, `","shell":"access","msg":"request","peer":"`...)
 	dst = appendAddr(dst, r)
 	dst = append(dst, '"')
 	dst = appendMember(dst, `,"method":`, r.Method)

@@ -8,7 +8,7 @@ import (
 func appendLogfmt(dst []byte, r *Record) []byte {
 	dst = append(dst, "level=info ts="...)
 	dst = r.Time.UTC().AppendFormat(dst, time.RFC3339Nano)
-	dst = append(dst, " part=access msg=request peer="...)
+	dst = append(dst, " shell=access msg=request peer="...)
 	dst = appendAddr(dst, r)
 	dst = appendPair(dst, " method=", r.Method)
 	dst = appendPair(dst, " host=", r.Host)

@@ -45,8 +45,8 @@ type Engine struct {
 // clients wait in the kernel's queue.
 func New(opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
-	if opts.Driver != Goroutines && opts.Driver != Loops {
-		return nil, fmt.Errorf("driver %q: there are %s and %s", opts.Driver, Goroutines, Loops)
+	if _, err := ParseDriver(string(opts.Driver)); err != nil {
+		return nil, err
 	}
 	lim, addrs := opts.Limits, slices.Concat(opts.Listen, opts.ListenTLS)
 	e := &Engine{opts: opts, conns: map[*conn]struct{}{}, room: max(lim.Head, lim.Trailer+2, lim.Extension+64, largeBuffer)}
