@@ -112,9 +112,22 @@ func (x *exchange) run() error {
 	}
 	again, err := x.try(nil)
 	for n := 1; again && n < attempts; n++ {
+		if err := x.renew(); err != nil {
+			return err
+		}
 		x.c.e.book.retries.Add(1)
 		level.Debug(x.c.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
 		again, err = x.try(x.endpoint)
+	}
+	return err
+}
+
+// renew has a request that is tried again go by the newest Config: the endpoints of the
+// one that it began with may be gone.
+func (x *exchange) renew() (err error) {
+	if now := x.c.e.state.Load(); now != x.state {
+		x.state = now
+		x.led, err = now.lead(x.req)
 	}
 	return err
 }

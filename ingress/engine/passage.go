@@ -196,10 +196,28 @@ func (x *passage) late(what wait) {
 	}
 }
 
+// renew has a request that is tried again go by the newest Config: the endpoints of the
+// one that it began with may be gone. What loops cannot serve stays with the old one.
+func (x *passage) renew() error {
+	now := x.w.e.state.Load()
+	if now == x.state {
+		return nil
+	}
+	to, err := now.lead(&x.req)
+	if err == nil && to.pool.plain {
+		x.state, x.led = now, to
+	}
+	return err
+}
+
 // conclude ends the request, or has it tried again after an error.
 func (x *passage) conclude(err error) {
 	if err == nil || !x.mayTryAgain(err) {
 		x.end(err)
+		return
+	}
+	if failed := x.renew(); failed != nil {
+		x.end(failed)
 		return
 	}
 	level.Debug(x.w.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
