@@ -76,11 +76,11 @@ func (c *conn) exchange() (onward bool) {
 // the work.
 func (x *exchange) open(version accesslog.Protocol) {
 	x.text = x.noted
-	x.c.e.book.begin(&x.note, time.Now(), &x.c.asker, x.req, version)
+	x.c.book.begin(&x.note, time.Now(), &x.c.asker, x.req, version)
 }
 
 func (x *exchange) shut(err error) {
-	x.c.e.book.end(&x.note, time.Now(), &x.led, x.endpoint, err)
+	x.c.book.end(&x.note, time.Now(), &x.led, x.endpoint, err)
 	x.noted = x.text[:0]
 }
 
@@ -115,7 +115,7 @@ func (x *exchange) run() error {
 		if err := x.renew(); err != nil {
 			return err
 		}
-		x.c.e.book.retries.Add(1)
+		x.c.book.retries.Add(1)
 		level.Debug(x.c.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
 		again, err = x.try(x.endpoint)
 	}
@@ -181,7 +181,7 @@ func (x *exchange) weigh(data []byte) error {
 func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 	x.choose(avoid)
 	if x.backend, err = x.connect(avoid == nil); err != nil {
-		x.c.e.book.unconnected.Add(1)
+		x.c.book.unconnected.Add(1)
 		return true, err
 	}
 	x.asks.set(x.backend)

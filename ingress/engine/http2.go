@@ -221,7 +221,7 @@ func accepts(list []http.Field, key []byte) bool {
 func (a *asking) exchange() {
 	if a.refused != nil {
 		level.Debug(a.c.e.opts.Logger).Log("msg", "request refused", "peer", a.c.from, "err", a.refused)
-		a.c.e.book.refused(time.Now(), &a.c.asker, accesslog.HTTP2, a.refused)
+		a.c.book.refused(time.Now(), &a.c.asker, accesslog.HTTP2, a.refused)
 		a.answer(a.refused, false)
 		return
 	}

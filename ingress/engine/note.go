@@ -19,7 +19,7 @@ type note struct {
 	text   []byte           // of the record
 }
 
-// book is where one loop, or all goroutines, count requests and log them.
+// book is where one loop, or some goroutines, count requests and log them.
 type book struct {
 	tally
 	journal

@@ -181,7 +181,7 @@ func (t *trunk) begin(ev h2.Event) {
 	}
 	t.heads -= weight
 	if t.c == nil {
-		t.c = &conn{asker: t.d.asker, e: t.d.w.e}
+		t.c = &conn{asker: t.d.asker, e: t.d.w.e, book: &t.d.w.book}
 	}
 	t.clientSession.begin(ev)
 	t.h2.Use(&t.scratch) // from now on it is not the loop alone that sends
