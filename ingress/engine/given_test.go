@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/steelyard-lb/steelyard/ingress/accesslog"
+	"golang.org/x/net/http2"
+
 	own "github.com/steelyard-lb/steelyard/ingress/http"
 )
 
@@ -16,6 +18,30 @@ func (knowing) Route(method, _, path string) (Decision, bool) {
 		return Decision{Answer: &own.Answer{Status: 200, Type: "text/x-known", Body: "as it is"}}, true
 	}
 	return Decision{}, true
+}
+
+// TestHeadHasNoBody: what is answered to HEAD ends with its head, over HTTP/2 as well.
+func TestHeadHasNoBody(t *testing.T) {
+	r := start(t, Options{}, origin(t, echo))
+	for _, host := range []string{"nobody.test", "shop.test"} {
+		f := frames(t, r.addr)
+		f.head(1, true, ":method: HEAD", ":scheme: http", ":authority: "+host, ":path: /")
+		for ended := false; !ended; {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch got := frame.(type) {
+			case *http2.MetaHeadersFrame:
+				if ended = got.StreamEnded(); !ended {
+					t.Errorf("%s: more is to follow %v", host, got.Fields)
+				}
+			case *http2.DataFrame:
+				t.Errorf("%s: %q", host, got.Data())
+				ended = got.StreamEnded()
+			}
+		}
+	}
 }
 
 // TestGivenAnswers: what the router answers, no backend is asked.

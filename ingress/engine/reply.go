@@ -142,9 +142,8 @@ func (b *branch) flush() error {
 
 func (b *branch) answer(err error, _ bool) error {
 	a := answerTo(err)
-	head := b.x != nil && string(b.x.req.Method) == "HEAD"
-	b.respond(a.Status, stampAt(b.trunk.d.w.loop.Now()).fields(a), head)
-	if b.whole = head; !head {
+	b.respond(a.Status, stampAt(b.trunk.d.w.loop.Now()).fields(a), b.bare)
+	if b.whole = b.bare; !b.whole {
 		b.held = []byte(a.Body)
 		b.end(nil)
 	}
