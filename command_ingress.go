@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/steelyard-lb/steelyard/config/daemon"
 	"github.com/steelyard-lb/steelyard/config/kube"
 	"github.com/steelyard-lb/steelyard/ingress"
+	"github.com/steelyard-lb/steelyard/ingress/engine"
 	"github.com/steelyard-lb/steelyard/ingress/names"
 )
 
@@ -21,11 +21,11 @@ func ingressCommand() *cobra.Command {
 	var o struct {
 		http, https, certificate string
 		drain                    time.Duration
-		accessLog                bool
 		allowed, refused         []string
 		engine                   string
 	}
 	var shared ingressFlags
+	var access accessLogFlags
 	cmd := &cobra.Command{
 		Use:   "ingress",
 		Short: "Serve virtual hosts, paths and TLS of Ingress objects",
@@ -42,10 +42,10 @@ the requests under way.`,
 	f.StringVar(&o.https, "https-address", ":8443", "addresses that serve HTTPS, by commas; empty: none")
 	f.StringVar(&o.certificate, "default-certificate", "", "namespace/name of the TLS Secret for unknown hosts; empty: self-made")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long to keep accepting after being told to stop")
-	f.StringVar(&o.engine, "engine", string(ingress.Engines[0]), "what serves: nethttp, or our own engine by loop or goroutine")
-	f.BoolVar(&o.accessLog, "access-log", true, "log one line for each request")
+	f.StringVar(&o.engine, "engine", string(engine.Loops), "how requests are served: by loop or by goroutine")
 	f.StringSliceVar(&o.allowed, "external-names-allowed", nil, "CIDRs that names of ExternalName Services may stand for although they are in the cluster, loopback or the like")
 	f.StringSliceVar(&o.refused, "external-names-refused", nil, "CIDRs that they may not stand for, besides what the cluster tells of itself; those of Pods where the CNI has an IPAM of its own")
+	access.register(cmd)
 	shared.register(cmd)
 	c.register(cmd, ":17480", ":9150")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -61,9 +61,13 @@ the requests under way.`,
 		if err != nil {
 			return err
 		}
-		engine := ingress.Engine(o.engine)
-		if !slices.Contains(ingress.Engines, engine) {
-			return usageError{fmt.Errorf("--engine %q: write one of %v", o.engine, ingress.Engines)}
+		driver, err := engine.ParseDriver(o.engine)
+		if err != nil {
+			return usageError{fmt.Errorf("--engine: %w", err)}
+		}
+		accessLog, file, err := access.open(c.logFormat)
+		if err != nil {
+			return err
 		}
 		p, err := c.start(logger, "ingress", ingress.Part)
 		if err != nil {
@@ -72,7 +76,7 @@ the requests under way.`,
 		source := kube.Watch(p.client, kube.WatchOptions{Parts: kube.IngressParts, Namespace: c.namespace, Logger: p.with("watch"),
 			IngressController: shared.controller})
 		opts := ingress.Options{
-			Snapshots: source.Snapshots(), Logger: p.with("ingress"), Registerer: p.reg, Health: p.health, Engine: engine,
+			Snapshots: source.Snapshots(), Logger: p.with("ingress"), Registerer: p.reg, Health: p.health, Driver: driver, AccessLog: accessLog,
 			HTTPAddr: o.http, HTTPSAddr: o.https, DefaultCertificate: certificate, Drain: o.drain, Owners: owners,
 		}
 		helpers := []func(context.Context) error{p.serveHealth, p.serveMetrics, source.Run}
@@ -87,8 +91,9 @@ the requests under way.`,
 			opts.External.Resolver = resolver
 			helpers = append(helpers, resolver.Run)
 		}
-		if o.accessLog {
-			opts.AccessLog = p.with("access")
+		if file != nil {
+			told := rotations()
+			helpers = append(helpers, func(ctx context.Context) error { return file.reopenWhenTold(ctx, told, p.with("access")) })
 		}
 		server, err := ingress.New(opts)
 		if err != nil {

@@ -98,7 +98,6 @@ var laws = map[string]law{
 	"ingress/names":  {own: []string{"config", "config/feed", "ingress/route"}, doors: join(logging, "golang.org/x/net"), why: "asks DNS servers what names stand for"},
 	"ingress/cert":   {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},
 	"ingress/engine": {own: []string{"config/poll", "ingress/accesslog", "ingress/balance", "ingress/http", "ingress/http/h2", "ingress/http/hpack"}, doors: join(logging, metrics, "golang.org/x/sys"), why: "drives HTTP/1.1 and HTTP/2 by goroutines or loops; whom a request goes to it asks through an interface of its own"},
-	"ingress/proxy":  {own: []string{"config", "config/feed", "ingress/route", "ingress/cert"}, doors: join(logging, metrics, "golang.org/x/net"), why: "drives HTTP with the table it was given"},
 
 	"controller/issuance": {pure: true, own: []string{"config"}, why: "which certificates are ordered when: time is an argument"},
 	"controller/acme": {own: []string{"config", "config/feed", "controller/issuance", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/crypto/acme"),
@@ -106,8 +105,8 @@ var laws = map[string]law{
 	"controller": {own: []string{"config", "config/feed", "ipam", "ingress/cert", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires ipam to the API; reads it through interfaces of its own"},
 	"speaker": {own: []string{"config", "config/feed", "config/host", "speaker/announce", "speaker/discovery", "speaker/layer2", "speaker/bfd", "speaker/bfd/packet", "speaker/bgp", "speaker/member", "speaker/pulse", "l4proxy", "l4proxy/health/check", "l4proxy/nft", "l4proxy/relay"},
 		doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the shells of a node"},
-	"ingress": {own: []string{"config", "config/feed", "ingress/names", "ingress/route", "ingress/accesslog", "ingress/cert", "ingress/engine", "ingress/proxy"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
-	"": {own: []string{"config", "config/convert", "config/daemon", "config/feed", "config/host", "config/kube", "config/lines", "controller", "controller/acme", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/discovery", "speaker/fib", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/health", "l4proxy/healthport", "l4proxy/nft", "l4proxy/relay", "ingress", "ingress/names", "ingress/route"},
+	"ingress": {own: []string{"config", "config/feed", "ingress/names", "ingress/route", "ingress/accesslog", "ingress/cert", "ingress/engine", "ingress/http"}, doors: join(logging, metrics, "golang.org/x/sync"), why: "wires the L7 proxy"},
+	"": {own: []string{"config", "config/convert", "config/daemon", "config/feed", "config/host", "config/kube", "config/lines", "controller", "controller/acme", "speaker", "speaker/announce", "speaker/bfd", "speaker/bfd/packet", "speaker/bfd/session", "speaker/bgp", "speaker/discovery", "speaker/fib", "speaker/keyfile", "speaker/keys", "speaker/layer2", "speaker/member", "speaker/pulse", "l4proxy/health", "l4proxy/healthport", "l4proxy/nft", "l4proxy/relay", "ingress", "ingress/accesslog", "ingress/engine", "ingress/names", "ingress/route"},
 		doors: join(logging, metrics, "github.com/spf13/cobra", "golang.org/x/sync"), why: "main alone imports the processes"},
 }
 

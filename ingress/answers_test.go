@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/engine"
 )
 
 // TestAnswersOfOurOwn: what a client is told who gets no answer of a backend.
 func TestAnswersOfOurOwn(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine Engine) {
-		r := run(t, func(o *Options) { o.Engine = engine })
+	eachDriver(t, func(t *testing.T, driver engine.Driver) {
+		r := run(t, func(o *Options) { o.Driver = driver })
 		snap := snapshot(backend(t, "x"), nil)
 		services := snap.Services.Edit()
 		services.Set(key("idle"), &config.Service{Key: key("idle"), Ports: []config.ServicePort{{Name: "http", Proto: config.TCP, Port: 80}}})
@@ -39,6 +40,21 @@ func TestAnswersOfOurOwn(t *testing.T) {
 			{"shop.test", "/idle%2Fx", 200, "x"},
 			{"other.test", "/", 404, "for this host and path\n"},
 			{"shop.test", "/a/..%2fidle", 400, "\n"},
+			// The route of /nosuch, however it is written, or a refusal.
+			{"shop.test", "/x/../nosuch", 503, "its Ingress says why\n"},
+			{"shop.test", "//nosuch", 503, "its Ingress says why\n"},
+			{"shop.test", "/%6eosuch", 503, "its Ingress says why\n"},
+			{"shop.test", "/a%2Fb^c/../nosuch", 503, "its Ingress says why\n"},
+			{"other.test", "http://shop.test/nosuch", 503, "its Ingress says why\n"},
+			{"other.test", "http://shop.test", 200, "x"},
+			{"shop.test", "http://u:p@shop.test/", 400, "\n"},
+			{"shop.test", "http:nosuch", 400, "\n"},
+			{"shop.test", "/..", 400, "\n"},
+			{"shop.test", "/x/%2e%2e/nosuch", 400, "\n"},
+			{"shop.test", "/x/..;/nosuch", 400, "\n"},
+			{"shop.test", `/x\..\nosuch`, 400, "\n"},
+			{"shop.test", "/a%00", 400, "\n"},
+			{"shop.test", "/a%zz", 400, "\n"},
 		} {
 			status, body := say(t, plain[0], c.host, c.target)
 			if status != c.status || len(body) < len(c.want) || body[len(body)-len(c.want):] != c.want {
@@ -73,8 +89,8 @@ func say(t *testing.T, addr, host, target string) (status int, body string) {
 // no request fails. One that is taken out of the snapshot ends as a pod does: it
 // serves what it has, and is gone.
 func TestRollingEndpoints(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine Engine) {
-		r := run(t, func(o *Options) { o.Engine = engine })
+	eachDriver(t, func(t *testing.T, driver engine.Driver) {
+		r := run(t, func(o *Options) { o.Driver = driver })
 		first := newPod(t)
 		r.send(snapshot(first.addr, nil))
 		plain, _ := r.Addrs()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/ingress/cert"
+	"github.com/steelyard-lb/steelyard/ingress/engine"
 )
 
 // ask is a GET of path at host, with what is answered.
@@ -36,7 +37,11 @@ func ask(t *testing.T, host, addr, path string) (code int, body string) {
 // While an order is under way its challenges are answered before the routes,
 // which go on for all else, HTTP/2 and what is another ACME client's included.
 func TestChallengesGoBeforeRoutes(t *testing.T) {
-	r := run(t, nil)
+	eachDriver(t, challengesGoBeforeRoutes)
+}
+
+func challengesGoBeforeRoutes(t *testing.T, driver engine.Driver) {
+	r := run(t, func(o *Options) { o.Driver = driver })
 	snap := snapshot(backend(t, "app"), secret(t, "shop.test"))
 	order := &config.Order{Key: key("acme-order-1"), Challenges: []config.Challenge{
 		{Type: config.ChallengeHTTP, Host: "shop.test", Token: "t0k", Answer: "t0k.print"},

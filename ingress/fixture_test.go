@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/engine"
 )
 
 // notes is a Health, and a log, that a test can read.
@@ -52,10 +53,10 @@ func (n *notes) read() (state, text string) {
 	return n.state, n.log.String()
 }
 
-// eachEngine runs a test with each of them.
-func eachEngine(t *testing.T, test func(*testing.T, Engine)) {
-	for _, engine := range Engines {
-		t.Run(string(engine), func(t *testing.T) { test(t, engine) })
+// eachDriver runs a test with each of them.
+func eachDriver(t *testing.T, test func(*testing.T, engine.Driver)) {
+	for _, d := range []engine.Driver{engine.Loops, engine.Goroutines} {
+		t.Run(string(d), func(t *testing.T) { test(t, d) })
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/ingress/cert"
+	"github.com/steelyard-lb/steelyard/ingress/engine"
 	"github.com/steelyard-lb/steelyard/ingress/route"
 )
 
@@ -29,12 +30,12 @@ type Health interface {
 type Options struct {
 	Snapshots  <-chan *config.Snapshot // Ingresses, Services, Endpoints, Certificates
 	Logger     log.Logger
-	AccessLog  log.Logger // one line for each request; nil: none
+	AccessLog  engine.AccessLog
 	Registerer prometheus.Registerer
 	Health     Health // may be nil
 
-	Engine              Engine // default [NetHTTP]
-	HTTPAddr, HTTPSAddr string // each one address or several, by commas; empty: not served
+	Driver              engine.Driver // default [engine.Loops]
+	HTTPAddr, HTTPSAddr string        // each one address or several, by commas; empty: not served
 
 	DefaultCertificate config.Key             // Secret for unknown server names; zero: self-made
 	DefaultBackend     *config.IngressBackend // for what no Ingress serves; nil: 404
@@ -48,7 +49,8 @@ type Options struct {
 // Server serves Ingresses. Make it with [New] and let [Server.Run] work.
 type Server struct {
 	opts     Options
-	front    front
+	engine   *engine.Engine
+	plain    int // listeners without TLS, which are the first
 	metrics  *metrics
 	selfMade *tls.Certificate
 	routes   *route.Plan // as last applied
@@ -75,15 +77,26 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ingress: %w", err)
 	}
-	f, err := newFront(opts)
+	http, https := addrs(opts.HTTPAddr), addrs(opts.HTTPSAddr)
+	e, err := engine.New(engine.Options{
+		Driver: opts.Driver, Listen: http, ListenTLS: https,
+		Logger: log.With(opts.Logger, "shell", "engine"), AccessLog: opts.AccessLog, Registerer: opts.Registerer,
+		Drain: opts.Drain, Grace: opts.Grace,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("ingress: %w", err)
 	}
-	return &Server{opts: opts, front: f, metrics: newMetrics(opts.Registerer), selfMade: selfMade, external: external{External: opts.External}}, nil
+	return &Server{
+		opts: opts, engine: e, plain: len(http), metrics: newMetrics(opts.Registerer), selfMade: selfMade,
+		external: external{External: opts.External},
+	}, nil
 }
 
 // Addrs are the addresses that are listened on.
-func (s *Server) Addrs() (http, https []string) { return s.front.Addrs() }
+func (s *Server) Addrs() (http, https []string) {
+	all := s.engine.Addrs()
+	return all[:s.plain], all[s.plain:]
+}
 
 // Run serves until ctx ends and the requests under way have. It reports ready
 // once the first snapshot is applied, and not ready as soon as ctx ends;
@@ -92,10 +105,10 @@ func (s *Server) Run(ctx context.Context) error {
 	s.opts.Health.NotReady(Part, "waiting for the first snapshot")
 	select {
 	case <-ctx.Done():
-		return s.front.Close()
+		return s.engine.Close()
 	case first := <-s.opts.Snapshots:
 		if first == nil {
-			_ = s.front.Close()
+			_ = s.engine.Close()
 			return fmt.Errorf("ingress: the watch ended before the first snapshot")
 		}
 		s.apply(first)
@@ -113,7 +126,7 @@ func (s *Server) serve(ctx context.Context, first *config.Snapshot) error {
 	}()
 	s.opts.Health.Ready(Part)
 	notReady := context.AfterFunc(ctx, func() { s.opts.Health.NotReady(Part, "leaving") })
-	err := s.front.Run(ctx)
+	err := s.engine.Run(ctx)
 	notReady()
 	stop()
 	<-fed
@@ -165,7 +178,7 @@ func (s *Server) apply(snap *config.Snapshot) {
 		Previous:  s.certs,
 		Now:       time.Now(),
 	})
-	s.front.Apply(s.routes.Table, certs, s.proofs)
+	s.engine.Apply(configOf(s.routes.Table, certs, s.proofs))
 	s.metrics.applied(s.routes.Table)
 	s.certs = certs
 	s.log(append(s.routes.Problems(), more...))

@@ -10,12 +10,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/engine"
 )
 
-func TestSnapshotsAreServed(t *testing.T) { eachEngine(t, snapshotsAreServed) }
+func TestSnapshotsAreServed(t *testing.T) { eachDriver(t, snapshotsAreServed) }
 
-func snapshotsAreServed(t *testing.T, engine Engine) {
-	r := run(t, func(o *Options) { o.Engine, o.Drain = engine, 500*time.Millisecond })
+func snapshotsAreServed(t *testing.T, driver engine.Driver) {
+	r := run(t, func(o *Options) { o.Driver, o.Drain = driver, 500*time.Millisecond })
 	r.eventually("routes: waiting for the first snapshot")
 	one, two := backend(t, "one"), backend(t, "two")
 	r.send(snapshot(one, secret(t, "shop.test")))
@@ -57,11 +58,11 @@ func snapshotsAreServed(t *testing.T, engine Engine) {
 }
 
 func TestBrokenSecretAndDefaultCertificate(t *testing.T) {
-	eachEngine(t, brokenSecretAndDefaultCertificate)
+	eachDriver(t, brokenSecretAndDefaultCertificate)
 }
 
-func brokenSecretAndDefaultCertificate(t *testing.T, engine Engine) {
-	r := run(t, func(o *Options) { o.Engine, o.DefaultCertificate = engine, key("tls") })
+func brokenSecretAndDefaultCertificate(t *testing.T, driver engine.Driver) {
+	r := run(t, func(o *Options) { o.Driver, o.DefaultCertificate = driver, key("tls") })
 	good := secret(t, "fallback.test")
 	snap := snapshot(backend(t, "x"), good)
 	ing, _ := snap.Ingresses.Get(key("ing"))
@@ -107,10 +108,10 @@ func TestWatchThatEnds(t *testing.T) {
 	}
 }
 
-func TestEndBeforeTheFirstSnapshot(t *testing.T) { eachEngine(t, endBeforeTheFirstSnapshot) }
+func TestEndBeforeTheFirstSnapshot(t *testing.T) { eachDriver(t, endBeforeTheFirstSnapshot) }
 
-func endBeforeTheFirstSnapshot(t *testing.T, engine Engine) {
-	r := run(t, func(o *Options) { o.Engine = engine })
+func endBeforeTheFirstSnapshot(t *testing.T, driver engine.Driver) {
+	r := run(t, func(o *Options) { o.Driver = driver })
 	plain, _ := r.Addrs()
 	r.end()
 	if c, err := net.Dial("tcp", plain[0]); err == nil {
@@ -120,20 +121,20 @@ func endBeforeTheFirstSnapshot(t *testing.T, engine Engine) {
 }
 
 func TestAddressInUse(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine Engine) {
+	eachDriver(t, func(t *testing.T, driver engine.Driver) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		if _, err := New(Options{Engine: engine, HTTPSAddr: l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "listener "+l.Addr().String()) {
+		if _, err := New(Options{Driver: driver, HTTPSAddr: l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "listener "+l.Addr().String()) {
 			t.Errorf("error %v does not name the listener", err)
 		}
 	})
 }
 
 func TestUnknownEngine(t *testing.T) {
-	if _, err := New(Options{Engine: "steam"}); err == nil || !strings.Contains(err.Error(), `"steam"`) {
+	if _, err := New(Options{Driver: "steam"}); err == nil || !strings.Contains(err.Error(), `"steam"`) {
 		t.Errorf("error %v does not name the engine", err)
 	}
 }

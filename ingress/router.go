@@ -3,25 +3,36 @@ package ingress
 import (
 	"github.com/steelyard-lb/steelyard/ingress/cert"
 	"github.com/steelyard-lb/steelyard/ingress/engine"
+	"github.com/steelyard-lb/steelyard/ingress/http"
 	"github.com/steelyard-lb/steelyard/ingress/route"
 )
 
-// router is a routing table as our engine asks it.
-type router struct{ table *route.Table }
+// router is a routing table, and before it proofs for certificate authorities, as our
+// engine asks it.
+type router struct {
+	table  *route.Table
+	proofs *cert.Challenges
+}
+
+// proofType is that of RFC 8555 section 8.3.
+const proofType = "application/octet-stream"
 
 // Route implements [engine.Router]. The path is in the engine's normal form, which
 // keeps some escapes; the table's has them decoded. What the table refuses, no rule
 // serves.
-func (r router) Route(host, path string) (pool int, ok bool) {
+func (r router) Route(method, host, path string) (to engine.Decision, ok bool) {
 	clean, err := route.CleanPath(path)
 	if err != nil {
-		return 0, false
+		return engine.Decision{}, false
+	}
+	if proof, ok := r.proofs.Answer(method, host, clean); ok {
+		return engine.Decision{Answer: &http.Answer{Status: 200, Type: proofType, Body: proof}}, true
 	}
 	found, ok := r.table.Match(route.CleanHost(host), clean)
 	if !ok {
-		return 0, false
+		return engine.Decision{}, false
 	}
-	return found.Group, true
+	return engine.Decision{Pool: found.Group, Rule: found.Name}, true
 }
 
 // notSetUp is what clients are told of a fault. Names inside the cluster are for
@@ -32,7 +43,7 @@ const notSetUp = "the backend of this route is not set up; its Ingress says why"
 // engine: a pool for each group.
 func configOf(table *route.Table, certs *cert.Store, proofs *cert.Challenges) engine.Config {
 	groups := table.Groups()
-	cfg := engine.Config{Router: router{table}, Pools: make([]engine.Pool, len(groups)), TLS: engine.TLS{Certificates: certs, Challenges: proofs}}
+	cfg := engine.Config{Router: router{table, proofs}, Pools: make([]engine.Pool, len(groups)), TLS: engine.TLS{Certificates: certs, Challenges: proofs}}
 	for i, g := range groups {
 		cfg.Pools[i].Name, cfg.Pools[i].Endpoints = g.Service.String()+":"+g.Port, g.Endpoints
 		if g.Fault != "" {

@@ -16,6 +16,7 @@ import (
 	"github.com/steelyard-lb/steelyard/controller/acme"
 	"github.com/steelyard-lb/steelyard/controller/issuance"
 	"github.com/steelyard-lb/steelyard/ingress"
+	"github.com/steelyard-lb/steelyard/ingress/engine"
 )
 
 // replicaAddrs are where the replicas of the ingress process listen, all at the
@@ -39,26 +40,22 @@ func ports(t *testing.T) (plain, secure int) {
 
 // requests keeps what replicas log of requests.
 type requests struct {
-	mu    sync.Mutex
-	lines []string
+	mu   sync.Mutex
+	text strings.Builder
 }
 
-func (r *requests) Log(keyvals ...any) error {
-	var line strings.Builder
-	if err := log.NewLogfmtLogger(&line).Log(keyvals...); err != nil {
-		return err
-	}
+func (r *requests) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lines = append(r.lines, line.String())
-	return nil
+	return r.text.Write(b)
 }
 
+// count is how many lines have a text in them.
 func (r *requests) count(text string) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, l := range r.lines {
-		if strings.Contains(l, text) {
+	for line := range strings.Lines(r.text.String()) {
+		if strings.Contains(line, text) {
 			n++
 		}
 	}
@@ -71,7 +68,7 @@ func serve(t *testing.T, c *cluster, plain, secure int) (logs []*requests) {
 	for _, addr := range replicaAddrs {
 		lines := &requests{}
 		server, err := ingress.New(ingress.Options{
-			Snapshots: c.watch(), AccessLog: lines, Grace: time.Second,
+			Snapshots: c.watch(), AccessLog: engine.AccessLog{Writer: lines}, Grace: time.Second,
 			HTTPAddr: net.JoinHostPort(addr, strconv.Itoa(plain)), HTTPSAddr: net.JoinHostPort(addr, strconv.Itoa(secure)),
 		})
 		if err != nil {

@@ -16,7 +16,7 @@ func sample() *Record {
 	return &Record{
 		Time: time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC), Took: 1234567 * time.Nanosecond, Client: netip.MustParseAddr("2001:db8::1"),
 		Method: []byte("GET"), Host: []byte("shop.test"), Target: []byte("/a?b=c"), Agent: []byte("curl/8"), Referer: []byte("https://x.test/"), ID: []byte("abc"),
-		Protocol: HTTP11, Secure: true, Status: 200, Sent: 1024, Route: "shop/web:80", Backend: "192.0.2.1:8080", Tries: 2,
+		Protocol: HTTP11, Secure: true, Status: 200, Sent: 1024, Rule: "shop/front", Pool: "shop/web:80", Backend: "192.0.2.1:8080", Tries: 2,
 	}
 }
 
@@ -27,9 +27,9 @@ func TestFormats(t *testing.T) {
 		record *Record
 		want   string
 	}{
-		{Logfmt, sample(), `level=info ts=2026-01-02T03:04:05.678Z part=access msg=request peer=2001:db8::1 method=GET host=shop.test path="/a?b=c" proto=HTTP/1.1 tls=true code=200 bytes=1024 ms=1.234 id=abc route=shop/web:80 addr=192.0.2.1:8080 attempts=2`},
-		{Logfmt, refused, `level=info ts=2026-01-02T03:04:05.678Z part=access msg=request peer=192.0.2.9 method="" host="" path="" proto=HTTP/1.0 code=400 bytes=0 ms=0.000 id="" err="the head is none"`},
-		{JSON, sample(), `{"ts":"2026-01-02T03:04:05.678Z","peer":"2001:db8::1","method":"GET","host":"shop.test","path":"/a?b=c","proto":"HTTP/1.1","tls":true,"code":200,"bytes":1024,"ms":1.234,"id":"abc","agent":"curl/8","referer":"https://x.test/","route":"shop/web:80","addr":"192.0.2.1:8080","attempts":2}`},
+		{Logfmt, sample(), `level=info ts=2026-01-02T03:04:05.678Z shell=access msg=request peer=2001:db8::1 method=GET host=shop.test path="/a?b=c" proto=HTTP/1.1 tls=true code=200 bytes=1024 ms=1.234 id=abc ingress=shop/front svc=shop/web:80 addr=192.0.2.1:8080 attempts=2`},
+		{Logfmt, refused, `level=info ts=2026-01-02T03:04:05.678Z shell=access msg=request peer=192.0.2.9 method="" host="" path="" proto=HTTP/1.0 code=400 bytes=0 ms=0.000 id="" err="the head is none"`},
+		{JSON, sample(), `{"level":"info","ts":"2026-01-02T03:04:05.678Z","shell":"access","msg":"request","peer":"2001:db8::1","method":"GET","host":"shop.test","path":"/a?b=c","proto":"HTTP/1.1","tls":true,"code":200,"bytes":1024,"ms":1.234,"id":"abc","agent":"curl/8","referer":"https://x.test/","ingress":"shop/front","svc":"shop/web:80","addr":"192.0.2.1:8080","attempts":2}`},
 		{Combined, sample(), `2001:db8::1 - - [02/Jan/2026:03:04:05 +0000] "GET /a?b=c HTTP/1.1" 200 1024 "https://x.test/" "curl/8"`},
 		{Combined, refused, `192.0.2.9 - - [02/Jan/2026:03:04:05 +0000] "  HTTP/1.0" 400 0 "-" "-"`},
 	} {
@@ -58,7 +58,7 @@ func FuzzFormats(f *testing.F) {
 			return // fields without a value are left out
 		}
 		r := sample()
-		r.Method, r.Host, r.Target, r.Agent, r.Referer, r.ID, r.Route, r.Fault = evil, evil, evil, evil, evil, evil, string(evil), string(evil)
+		r.Method, r.Host, r.Target, r.Agent, r.Referer, r.ID, r.Rule, r.Pool, r.Fault = evil, evil, evil, evil, evil, evil, string(evil), string(evil), string(evil)
 		for _, format := range formats {
 			line := format.Append(nil, r)
 			if bytes.IndexByte(line, '\n') != len(line)-1 || bytes.IndexByte(line, '\r') >= 0 || !utf8.Valid(line) {
@@ -75,7 +75,7 @@ func FuzzFormats(f *testing.F) {
 		for d.ScanRecord(); d.ScanKeyval(); {
 			got[string(d.Key())] = string(d.Value())
 		}
-		if d.Err() != nil || !same(got["path"], read) || got["code"] != "200" || len(got) != 18 {
+		if d.Err() != nil || !same(got["path"], read) || got["code"] != "200" || len(got) != 19 {
 			t.Fatalf("logfmt: %v, %q of %q", d.Err(), got, evil)
 		}
 		if n := bytes.Count(Combined.Append(nil, r), []byte(`"`)); n != 6 {

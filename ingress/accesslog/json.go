@@ -6,9 +6,9 @@ import (
 )
 
 func appendJSON(dst []byte, r *Record) []byte {
-	dst = append(dst, `{"ts":"`...)
+	dst = append(dst, `{"level":"info","ts":"`...)
 	dst = r.Time.UTC().AppendFormat(dst, time.RFC3339Nano)
-	dst = append(dst, `","peer":"`...)
+	dst = append(dst, `","shell":"access","msg":"request","peer":"`...)
 	dst = appendAddr(dst, r)
 	dst = append(dst, '"')
 	dst = appendMember(dst, `,"method":`, r.Method)
@@ -22,7 +22,8 @@ func appendJSON(dst []byte, r *Record) []byte {
 	dst = appendMember(dst, `,"id":`, r.ID)
 	dst = appendMember(dst, `,"agent":`, r.Agent)
 	dst = appendMember(dst, `,"referer":`, r.Referer)
-	dst = appendMember(dst, `,"route":`, r.Route)
+	dst = appendMember(dst, `,"ingress":`, r.Rule)
+	dst = appendMember(dst, `,"svc":`, r.Pool)
 	dst = appendMember(dst, `,"addr":`, r.Backend)
 	dst = strconv.AppendInt(append(dst, `,"attempts":`...), int64(r.Tries), 10)
 	dst = appendMember(dst, `,"err":`, r.Fault)

@@ -8,7 +8,7 @@ import (
 func appendLogfmt(dst []byte, r *Record) []byte {
 	dst = append(dst, "level=info ts="...)
 	dst = r.Time.UTC().AppendFormat(dst, time.RFC3339Nano)
-	dst = append(dst, " part=access msg=request peer="...)
+	dst = append(dst, " shell=access msg=request peer="...)
 	dst = appendAddr(dst, r)
 	dst = appendPair(dst, " method=", r.Method)
 	dst = appendPair(dst, " host=", r.Host)
@@ -21,8 +21,11 @@ func appendLogfmt(dst []byte, r *Record) []byte {
 	dst = strconv.AppendInt(append(dst, " bytes="...), r.Sent, 10)
 	dst = appendMillis(append(dst, " ms="...), r.Took)
 	dst = appendPair(dst, " id=", r.ID)
-	if r.Route != "" {
-		dst = appendPair(dst, " route=", r.Route)
+	if r.Rule != "" {
+		dst = appendPair(dst, " ingress=", r.Rule)
+	}
+	if r.Pool != "" {
+		dst = appendPair(dst, " svc=", r.Pool)
 	}
 	if r.Backend != "" {
 		dst = append(append(dst, " addr="...), r.Backend...)

@@ -19,7 +19,8 @@ type Record struct {
 	Secure   bool   // it came over TLS
 	Status   int    // of the answer; 499 if the client did not wait for it
 	Sent     int64  // bytes of the answer's body, or of what followed an upgrade
-	Route    string // whom it was led to; "" if to nobody
+	Rule     string // what led it to whom: namespace/name of an Ingress; "" if nothing
+	Pool     string // whom: namespace/name:port of a Service; "" if nobody
 	Backend  string // the endpoint that was asked last; "" if none was
 	Tries    int    // on how many connections to endpoints it was tried
 	Fault    string // why we answered ourselves; "" if we did not

@@ -57,10 +57,10 @@ func NewChallenges(orders config.Table[config.Key, *config.Order], previous *Cha
 	return c, nil
 }
 
-// Answer is what is to be answered, with status 200, to a GET of path at host,
-// which may have a port; false if the request is for the routes.
-func (c *Challenges) Answer(host, path string) (string, bool) {
-	if c == nil || len(c.answers) == 0 {
+// Answer is what is to be answered, with status 200, to a request for path at host,
+// which may have a port; false if it is for the routes.
+func (c *Challenges) Answer(method, host, path string) (string, bool) {
+	if c == nil || len(c.answers) == 0 || method != "GET" && method != "HEAD" {
 		return "", false
 	}
 	token, ok := strings.CutPrefix(path, ChallengePath)

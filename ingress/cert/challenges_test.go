@@ -20,24 +20,25 @@ func TestChallengesByHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, q := range []struct {
-		host, path string
-		ok         bool
+		method, host, path string
+		ok                 bool
 	}{
-		{"a.test", ChallengePath + "t0k", true},
-		{"A.test.:8080", ChallengePath + "t0k", true},
-		{"b.test", ChallengePath + "t0k", false}, // a token is good for its host alone
-		{"a.test", ChallengePath + "other", false},
-		{"a.test", ChallengePath, false},
-		{"a.test", "/x" + ChallengePath + "t0k", false},
-		{"[::1]:80", ChallengePath + "t0k", false},
+		{"GET", "a.test", ChallengePath + "t0k", true},
+		{"HEAD", "A.test.:8080", ChallengePath + "t0k", true},
+		{"POST", "a.test", ChallengePath + "t0k", false},
+		{"GET", "b.test", ChallengePath + "t0k", false}, // a token is good for its host alone
+		{"GET", "a.test", ChallengePath + "other", false},
+		{"GET", "a.test", ChallengePath, false},
+		{"GET", "a.test", "/x" + ChallengePath + "t0k", false},
+		{"GET", "[::1]:80", ChallengePath + "t0k", false},
 	} {
-		answer, ok := c.Answer(q.host, q.path)
+		answer, ok := c.Answer(q.method, q.host, q.path)
 		if ok != q.ok || ok && answer != "t0k.print" {
-			t.Errorf("%s%s: %q, %v", q.host, q.path, answer, ok)
+			t.Errorf("%s %s%s: %q, %v", q.method, q.host, q.path, answer, ok)
 		}
 	}
 	var none *Challenges
-	if _, ok := none.Answer("a.test", ChallengePath+"t0k"); ok || none.Len() != 0 || none.Handshake(&tls.ClientHelloInfo{}) != nil {
+	if _, ok := none.Answer("GET", "a.test", ChallengePath+"t0k"); ok || none.Len() != 0 || none.Handshake(&tls.ClientHelloInfo{}) != nil {
 		t.Error("nil answers")
 	}
 }

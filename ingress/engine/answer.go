@@ -4,10 +4,10 @@ import (
 	"errors"
 	"os"
 
+	"github.com/go-kit/log/level"
+
 	"github.com/steelyard-lb/steelyard/ingress/http"
 )
-
-var serverField = http.AppendField(nil, "Server", "steelyard")
 
 // Refusals and failures that have their own words for the client.
 var (
@@ -28,23 +28,35 @@ var (
 // errClient tells that the client is gone: there is nobody to answer.
 var errClient = errors.New("the client is gone")
 
-// appendResponse appends the head of a backend's final answer.
-func appendResponse(dst []byte, server *http.Server, res *http.Response) []byte {
-	dst = server.AppendResponse(dst, res, 0)
-	if res.Get(http.ServerName) == nil {
-		dst = append(dst, serverField...)
+// given is why no backend is asked for a request: the [Router] has the answer.
+type given struct{ *http.Answer }
+
+func (*given) Error() string { return "the answer was given" }
+
+func isGiven(err error) bool { return errors.As(err, new(*given)) }
+
+// answerTo is what a client is told of an error.
+func answerTo(err error) *http.Answer {
+	if g := (*given)(nil); errors.As(err, &g) {
+		return g.Answer
 	}
-	return http.EndHead(dst)
+	return verdict(err).Answer()
 }
 
-// verdict is what a client is told of an error. Addresses and names inside the
-// cluster are for the log and not for the client.
-func verdict(err error) (status int, text string) {
-	var e *http.Error
-	if errors.As(err, &e) {
-		return e.Status, e.Reason
+// verdict is what a client is told of an error that is no answer. Addresses and names
+// inside the cluster are for the log and not for the client.
+func verdict(err error) *http.Error {
+	if e := (*http.Error)(nil); errors.As(err, &e) {
+		return e
 	}
-	return errBrokeOff.Status, errBrokeOff.Reason
+	return errBrokeOff
+}
+
+// failed logs why a request was not served; err may be nil.
+func (e *Engine) failed(peer, addr string, err error) {
+	if err != nil && !isGiven(err) {
+		level.Debug(e.opts.Logger).Log("msg", "request failed", "peer", peer, "addr", addr, "err", err)
+	}
 }
 
 // failure is an error with its words for the client.

@@ -20,7 +20,8 @@ type branch struct {
 	id    uint32
 	x     *passage // nil: all was answered, and some of that waits
 	timing
-	weight int // of the head
+	weight int  // of the head
+	bare   bool // the answer has a head alone: the request is HEAD
 	queued bool
 
 	body     []byte // that came and was not passed on
@@ -62,7 +63,7 @@ func (x *passage) adopt(h *h2.Head, open bool, lim *http.Limits) error {
 // serve begins with the request, or answers one that is refused.
 func (b *branch) serve(x *passage) {
 	w := b.trunk.d.w
-	b.x = x
+	b.x, b.bare = x, string(x.req.Method) == "HEAD"
 	x.c, x.w, x.timing, x.from = b, w, &b.timing, &b.trunk.d.asker
 	w.book.begin(&x.note, w.loop.Now(), x.from, &x.req, accesslog.HTTP2)
 	err := x.fault
@@ -70,7 +71,6 @@ func (b *branch) serve(x *passage) {
 		err = x.prepare()
 	}
 	if err != nil {
-		level.Debug(w.e.opts.Logger).Log("msg", "request refused", "peer", x.from.from, "err", err)
 		x.end(err)
 		return
 	}

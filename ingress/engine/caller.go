@@ -57,7 +57,7 @@ func (d *downstream) interim(res *http.Response) {
 
 func (d *downstream) head(res *http.Response, whole bool) {
 	d.closeAfter(whole)
-	d.w.out = appendResponse(d.w.out, &d.server, res)
+	d.w.out = stampAt(d.w.loop.Now()).appendResponse(d.w.out, &d.server, res)
 }
 
 // closeAfter has the connection end with this answer if it must: what is left of a
@@ -80,6 +80,5 @@ func (d *downstream) flush() error {
 
 func (d *downstream) answer(err error, whole bool) error {
 	d.closeAfter(whole)
-	status, text := verdict(err)
-	return d.say(d.server.AppendAnswer(d.w.out[:0], status, text, serverField))
+	return d.say(d.server.AppendAnswer(d.w.out[:0], answerTo(err), stampAt(d.w.loop.Now()).ours))
 }

@@ -6,15 +6,23 @@ import (
 	"net/netip"
 
 	"github.com/steelyard-lb/steelyard/ingress/balance"
+	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
-// Router says who serves a request: the index of a pool of the same [Config].
+// Router says what becomes of a request; ok is false if there is no route for it.
 // host is as the client wrote it, perhaps with a port; path is in the normal form
 // of [github.com/steelyard-lb/steelyard/ingress/http.CleanPath], which is what
-// the backend will be asked for. Both are good for the time of the call alone. Any
-// number of goroutines may ask at once.
+// the backend will be asked for. All three are good for the time of the call alone.
+// Any number of goroutines may ask at once.
 type Router interface {
-	Route(host, path string) (pool int, ok bool)
+	Route(method, host, path string) (to Decision, ok bool)
+}
+
+// Decision is what becomes of a request.
+type Decision struct {
+	Pool   int          // who serves it: an index in Pools of the same [Config]
+	Rule   string       // by which, in the access log, such as namespace/name
+	Answer *http.Answer // what is answered instead; nil: nothing
 }
 
 // Config is all that requests depend on. Nothing of it is changed once it was

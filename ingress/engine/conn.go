@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync/atomic"
@@ -24,6 +25,7 @@ type conn struct {
 	fresh  bool // too little came without TLS to tell
 	broken bool // it must not look as if it ended in order
 	e      *Engine
+	book   *book
 	server http.Server
 	req    http.Request
 	in     buffer
@@ -36,7 +38,7 @@ type conn struct {
 }
 
 func newConn(e *Engine, tcp *net.TCPConn, secure bool) *conn {
-	c := &conn{TCPConn: tcp, asker: asker{proto: "http"}, wire: tcp, e: e, server: http.NewServer(e.opts.Limits)}
+	c := &conn{TCPConn: tcp, asker: asker{proto: "http"}, wire: tcp, e: e, book: &e.books[rand.IntN(len(e.books))], server: http.NewServer(e.opts.Limits)}
 	if c.fresh = !secure; secure {
 		c.proto = "https"
 	}
@@ -44,9 +46,6 @@ func newConn(e *Engine, tcp *net.TCPConn, secure bool) *conn {
 		c.peer = remote.AddrPort().Addr().Unmap().WithZone("")
 	}
 	c.from = c.peer.String()
-	if _, port, err := net.SplitHostPort(tcp.LocalAddr().String()); err == nil {
-		c.port = port
-	}
 	return c
 }
 
@@ -158,9 +157,8 @@ func (c *conn) cut() {
 func (c *conn) refuse(err error) {
 	level.Debug(c.e.opts.Logger).Log("msg", "request refused", "peer", c.from, "err", err)
 	c.server.Close()
-	c.e.book.refused(time.Now(), &c.asker, accesslog.HTTP11, err)
-	status, text := verdict(err)
-	c.write(c.server.AppendAnswer(nil, status, text, serverField))
+	c.book.refused(time.Now(), &c.asker, accesslog.HTTP11, err)
+	c.write(c.server.AppendAnswer(nil, answerTo(err), stampAt(time.Now()).ours))
 	c.linger()
 }
 

@@ -57,7 +57,7 @@ func (x *passage) opened() (again bool, err error) {
 
 // refused passes over an endpoint that takes no connection for a while.
 func (x *passage) refused(errno unix.Errno) error {
-	x.d.w.book.unconnected.Add(1)
+	x.w.book.unconnected.Add(1)
 	if !ours(errno) {
 		x.endpoint.eject(x.w.loop.Now())
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -22,8 +21,7 @@ const (
 type door struct {
 	w    *worker
 	addr net.Addr
-	port string // of addr
-	fd   int    // -1: closed
+	fd   int // -1: closed
 
 	paused bool // until retry
 	retry  poll.Timer
@@ -32,7 +30,7 @@ type door struct {
 
 // takeOver has the loop have the socket of a listener, which is closed.
 func (w *worker) takeOver(l *net.TCPListener) error {
-	d := &door{w: w, addr: l.Addr(), port: strconv.Itoa(l.Addr().(*net.TCPAddr).Port), fd: -1}
+	d := &door{w: w, addr: l.Addr(), fd: -1}
 	d.retry.Owner = d
 	w.doors = append(w.doors, d)
 	var err error
@@ -64,7 +62,7 @@ func (d *door) accept(most int) (more bool) {
 		switch {
 		case errno == 0:
 			d.w.e.ended.Add(1)
-			d.w.begin(fd, newAsker(client.Addr(), d.port), nil, false)
+			d.w.begin(fd, newAsker(client.Addr()), nil, false)
 		case errno == unix.EAGAIN:
 			return false
 		case errno == unix.ECONNABORTED: // that one is gone

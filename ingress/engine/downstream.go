@@ -195,8 +195,7 @@ func (d *downstream) refuse(err error) {
 	d.server.Close()
 	d.phase = leaving
 	d.w.book.refused(d.w.loop.Now(), &d.asker, accesslog.HTTP11, err)
-	status, text := verdict(err)
-	if d.say(d.server.AppendAnswer(d.w.out[:0], status, text, serverField)) != nil {
+	if d.say(d.server.AppendAnswer(d.w.out[:0], answerTo(err), stampAt(d.w.loop.Now()).ours)) != nil {
 		d.close()
 	}
 }
@@ -278,7 +277,7 @@ func (d *downstream) close() {
 	if x := d.x; x != nil {
 		d.x = nil
 		x.release(false)
-		d.w.book.end(&x.note, d.w.loop.Now(), x.pool, x.endpoint, errClient)
+		d.w.book.end(&x.note, d.w.loop.Now(), &x.led, x.endpoint, errClient)
 		d.w.give(x)
 	}
 	if d.two != nil {

@@ -31,6 +31,9 @@ type endpoint struct {
 	idle    []*backend // the one used last is at the end
 	retired bool       // no Config names it any more: nothing is kept
 
+	connecting context.Context // of connections that are being opened
+	giveUp     func()          // ends it
+
 	sessions []*backendSession // if it speaks HTTP/2
 	opening  *opening          // of one more of those
 	serving  sync.WaitGroup    // their goroutines
@@ -43,6 +46,7 @@ func newEndpoint(at place, loops int) *endpoint {
 		Endpoint: balance.NewEndpoint(at.addr, time.Since(epoch)),
 		addr:     at.addr.String(), to: at.addr, protocol: at.protocol, stocks: make([]stock, loops),
 	}
+	e.connecting, e.giveUp = context.WithCancel(context.Background())
 	if !at.secure {
 		return e
 	}
@@ -138,12 +142,15 @@ func (e *endpoint) sweep(now time.Time, o *Options) {
 	closeAll(old)
 }
 
-// retire closes what is idle, and has nothing be kept from now on.
+// retire closes what is idle, gives up what is being opened, for it may be gone without
+// a word, and has nothing be kept from now on.
 func (e *endpoint) retire() {
 	e.mu.Lock()
-	old, sessions := e.idle, slices.Clone(e.sessions)
+	old, sessions, giveUp := e.idle, slices.Clone(e.sessions), e.giveUp
 	e.idle, e.retired = nil, true
+	e.connecting, e.giveUp = context.WithCancel(context.Background()) // of requests that began before
 	e.mu.Unlock()
+	giveUp()
 	closeAll(old)
 	for _, s := range sessions {
 		s.retire()
@@ -184,7 +191,10 @@ func (e *endpoint) dial(o *Options) (*backend, error) {
 
 // connect opens a connection, and does the handshake of TLS if there is to be one.
 func (e *endpoint) connect(o *Options) (*net.TCPConn, wire, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), o.Connect)
+	e.mu.Lock()
+	connecting := e.connecting
+	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(connecting, o.Connect)
 	defer cancel()
 	var dialer net.Dialer
 	if e.protocol == HTTP2 {

@@ -26,7 +26,7 @@ type Engine struct {
 	faults    chan error    // why a listener or a loop cannot go on
 	tls       *tls.Config   // asks the newest state
 	log       *accessLog    // nil: there is none
-	book      book          // of goroutines
+	books     []book        // of goroutines: each connection has one
 	turns     chan struct{} // has as many as handshakes may compute at once
 	applying  sync.Mutex
 	state     atomic.Pointer[state] // nil until the first Apply
@@ -45,14 +45,17 @@ type Engine struct {
 // clients wait in the kernel's queue.
 func New(opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
-	if opts.Driver != Goroutines && opts.Driver != Loops {
-		return nil, fmt.Errorf("driver %q: there are %s and %s", opts.Driver, Goroutines, Loops)
+	if _, err := ParseDriver(string(opts.Driver)); err != nil {
+		return nil, err
 	}
 	lim, addrs := opts.Limits, slices.Concat(opts.Listen, opts.ListenTLS)
 	e := &Engine{opts: opts, conns: map[*conn]struct{}{}, room: max(lim.Head, lim.Trailer+2, lim.Extension+64, largeBuffer)}
 	e.work.New = func() any { return new(work) }
 	e.log = newAccessLog(opts.AccessLog)
-	e.book.log = e.log
+	e.books = make([]book, runtime.GOMAXPROCS(0))
+	for i := range e.books {
+		e.books[i].log = e.log
+	}
 	e.tls = &tls.Config{GetConfigForClient: e.newest}
 	e.turns = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	e.faults = make(chan error, len(addrs)+1)

@@ -17,13 +17,12 @@ import (
 type exchange struct {
 	*work
 	note
-	c        *conn // that the request came on
-	client   requester
-	req      *http.Request
-	asks     *hold
-	state    *state
-	pool     *pool
-	target   []byte    // the path in normal form
+	c      *conn // that the request came on
+	client requester
+	req    *http.Request
+	asks   *hold
+	state  *state
+	led
 	endpoint *endpoint // the one asked last
 	asked    time.Time // when
 	backend  answerer  // there; nil if there is none
@@ -77,11 +76,11 @@ func (c *conn) exchange() (onward bool) {
 // the work.
 func (x *exchange) open(version accesslog.Protocol) {
 	x.text = x.noted
-	x.c.e.book.begin(&x.note, time.Now(), &x.c.asker, x.req, version)
+	x.c.book.begin(&x.note, time.Now(), &x.c.asker, x.req, version)
 }
 
 func (x *exchange) shut(err error) {
-	x.c.e.book.end(&x.note, time.Now(), x.pool, x.endpoint, err)
+	x.c.book.end(&x.note, time.Now(), &x.led, x.endpoint, err)
 	x.noted = x.text[:0]
 }
 
@@ -89,9 +88,7 @@ func (x *exchange) shut(err error) {
 func (x *exchange) serve() error {
 	err := x.run()
 	x.release(err == nil)
-	if err != nil {
-		level.Debug(x.c.e.opts.Logger).Log("msg", "request failed", "peer", x.c.from, "addr", x.addr(), "err", err)
-	}
+	x.c.e.failed(x.c.from, x.addr(), err)
 	return err
 }
 
@@ -115,9 +112,22 @@ func (x *exchange) run() error {
 	}
 	again, err := x.try(nil)
 	for n := 1; again && n < attempts; n++ {
-		x.c.e.book.retries.Add(1)
+		if err := x.renew(); err != nil {
+			return err
+		}
+		x.c.book.retries.Add(1)
 		level.Debug(x.c.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
 		again, err = x.try(x.endpoint)
+	}
+	return err
+}
+
+// renew has a request that is tried again go by the newest Config: the endpoints of the
+// one that it began with may be gone.
+func (x *exchange) renew() (err error) {
+	if now := x.c.e.state.Load(); now != x.state {
+		x.state = now
+		x.led, err = now.lead(x.req)
 	}
 	return err
 }
@@ -125,7 +135,7 @@ func (x *exchange) run() error {
 // decide finds the pool, and makes the request ready to be sent.
 func (x *exchange) decide() error {
 	var err error
-	if x.pool, x.target, err = x.state.lead(x.req); err != nil {
+	if x.led, err = x.state.lead(x.req); err != nil {
 		return err
 	}
 	x.safe = x.req.Safe()
@@ -171,7 +181,7 @@ func (x *exchange) weigh(data []byte) error {
 func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 	x.choose(avoid)
 	if x.backend, err = x.connect(avoid == nil); err != nil {
-		x.c.e.book.unconnected.Add(1)
+		x.c.book.unconnected.Add(1)
 		return true, err
 	}
 	x.asks.set(x.backend)

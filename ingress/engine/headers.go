@@ -20,12 +20,11 @@ var (
 type asker struct {
 	peer  netip.Addr
 	from  string // peer
-	port  string // that it connected to
 	proto string // "http" or "https"
 }
 
-func newAsker(peer netip.Addr, port string) asker {
-	return asker{peer: peer, from: peer.String(), port: port, proto: "http"}
+func newAsker(peer netip.Addr) asker {
+	return asker{peer: peer, from: peer.String(), proto: "http"}
 }
 
 // appendRequest appends the head of a request for target, with what the backend is
@@ -51,7 +50,9 @@ func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, 
 		dst = append(dst, "\r\n"...)
 	}
 	if !trusted || r.Get(http.XForwardedPort) == nil {
-		dst = http.AppendField(dst, "X-Forwarded-Port", a.port)
+		dst = append(dst, "X-Forwarded-Port: "...)
+		dst = append(dst, a.portOf(r.Authority)...)
+		dst = append(dst, "\r\n"...)
 	}
 	dst = append(dst, "X-Real-Ip: "...)
 	dst = append(dst, realIP(r.Get(http.XRealIP), trusted, a.from)...)
@@ -63,6 +64,21 @@ func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, 
 	}
 	return http.EndHead(append(dst, "\r\n"...))
 }
+
+// portOf is the port that the client addressed, which is not always the one that it was
+// led to: that of the authority, else that of the scheme.
+func (a *asker) portOf(authority []byte) []byte {
+	host := bytes.LastIndexByte(authority, ']') + 1 // or the end of an IPv6 address
+	if colon := bytes.LastIndexByte(authority[host:], ':'); colon >= 0 {
+		return authority[host+colon+1:]
+	}
+	if a.proto == "https" {
+		return portHTTPS
+	}
+	return portHTTP
+}
+
+var portHTTP, portHTTPS = []byte("80"), []byte("443")
 
 func realIP(said []byte, trusted bool, peer string) string {
 	if trusted && len(said) > 0 {

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -222,7 +221,7 @@ func accepts(list []http.Field, key []byte) bool {
 func (a *asking) exchange() {
 	if a.refused != nil {
 		level.Debug(a.c.e.opts.Logger).Log("msg", "request refused", "peer", a.c.from, "err", a.refused)
-		a.c.e.book.refused(time.Now(), &a.c.asker, accesslog.HTTP2, a.refused)
+		a.c.book.refused(time.Now(), &a.c.asker, accesslog.HTTP2, a.refused)
 		a.answer(a.refused, false)
 		return
 	}
@@ -315,16 +314,11 @@ func (a *asking) head(res *http.Response, _ bool) error {
 			a.tunnel = false
 		}
 	}
-	a.fields = compressed(a.fields[:0], list)
-	if res.Get(http.ServerName) == nil {
-		a.fields = append(a.fields, serverName)
-	}
+	a.fields = stampAt(time.Now()).complete(compressed(a.fields[:0], list), res)
 	a.whole = res.Length == 0 && !a.tunnel
 	a.respond(status, a.fields, a.whole)
 	return nil
 }
-
-var serverName = hpack.Field{Name: []byte("server"), Value: []byte("steelyard")}
 
 // respond sends a head. If that cannot be, what follows it will tell.
 func (a *asking) respond(status int, fields []hpack.Field, end bool) {
@@ -357,24 +351,12 @@ func (a *asking) flush() error {
 }
 
 func (a *asking) answer(err error, _ bool) {
-	status, reason := verdict(err)
-	text := http.AppendText(nil, status, reason)
-	a.respond(status, textFields(text), string(a.req.Method) == "HEAD")
-	if a.send(text) == nil {
+	says := answerTo(err)
+	a.respond(says.Status, stampAt(time.Now()).fields(says), string(a.req.Method) == "HEAD")
+	if a.send([]byte(says.Body)) == nil {
 		_ = a.finish(nil)
 	}
 	a.reset(h2.NoError)
-}
-
-// textFields are those of an answer of our own.
-func textFields(text []byte) []hpack.Field {
-	return []hpack.Field{
-		serverName,
-		{Name: []byte("content-type"), Value: []byte("text/plain; charset=utf-8")},
-		{Name: []byte("x-content-type-options"), Value: []byte("nosniff")},
-		{Name: []byte("cache-control"), Value: []byte("no-store")},
-		{Name: []byte("content-length"), Value: strconv.AppendInt(nil, int64(len(text)), 10)},
-	}
 }
 
 func (a *asking) gone() bool {

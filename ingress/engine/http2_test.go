@@ -43,14 +43,20 @@ func fetch(t *testing.T, c *http.Client, method, url string, body io.Reader) (*h
 	if err != nil {
 		t.Fatal(err)
 	}
+	return exchanged(t, c, req)
+}
+
+// exchanged is fetch for a request that is made.
+func exchanged(t *testing.T, c *http.Client, req *http.Request) (*http.Response, string) {
+	t.Helper()
 	res, err := c.Do(req)
 	if err != nil {
-		t.Fatalf("%s %s: %v", method, url, err)
+		t.Fatalf("%s %s: %v", req.Method, req.URL, err)
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatalf("%s %s: %v", method, url, err)
+		t.Fatalf("%s %s: %v", req.Method, req.URL, err)
 	}
 	return res, string(b)
 }
@@ -207,6 +213,16 @@ func TestHTTP2Broken(t *testing.T) {
 			t.Errorf("%q is taken for all", b)
 		}
 		_ = res.Body.Close()
+	}
+}
+
+// TestHTTP2Unreachable: an endpoint that takes no connection.
+func TestHTTP2Unreachable(t *testing.T) {
+	r := start(t, Options{})
+	for url, c := range r.over2("127.0.0.1:1") {
+		if res, body := fetch(t, c, "GET", url, nil); body != "502 Bad Gateway: the backend cannot be reached\n" {
+			t.Errorf("%d %q", res.StatusCode, body)
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ type sheet struct {
 	text    []byte
 }
 
-// journal gathers the records of one loop, or of all goroutines, and hands them over
+// journal gathers the records of one loop, or of some goroutines, and hands them over
 // sheet by sheet: nothing is formatted and nothing is written where requests are served.
 type journal struct {
 	mu     sync.Mutex
@@ -65,10 +65,11 @@ func newAccessLog(o AccessLog) *accessLog {
 func (j *journal) add(r *accesslog.Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.chance--; j.chance > 0 && r.Status < 500 {
+	if j.chance--; j.chance <= 0 {
+		j.chance = j.log.Sample
+	} else if r.Status < 500 {
 		return
 	}
-	j.chance = j.log.Sample
 	if j.sheet != nil && len(j.sheet.text)+sizeOf(r) > sheetSize {
 		j.turn()
 	}

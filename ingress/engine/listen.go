@@ -141,7 +141,7 @@ func (e *Engine) own(c *conn, serve func()) {
 		c.cut() // it comes of a loop, too late
 	}
 	e.mu.Unlock()
-	open := e.book.open(c.proto)
+	open := c.book.open(c.proto)
 	open.Add(1)
 	e.ended.Go(func() {
 		defer func() {

@@ -85,7 +85,7 @@ func alone(ctx context.Context, args []string) error {
 		}
 		return nil
 	})
-	flags.StringVar((*string)(&opts.Driver), "engine", string(Goroutines), "driver: loop or goroutine")
+	flags.StringVar((*string)(&opts.Driver), "engine", string(Loops), "driver: loop or goroutine")
 	flags.Int64Var(&maxBody, "max-body", 0, "most bytes of a request's body; 0: no bound")
 	hosts := flags.Int("hosts", 0, "know so many hosts of 10 paths each, host-0.test/1024 and so on, anew at each SIGHUP; 0: everything goes to the backends")
 	logFile := flags.String("access-log", "", "file to write a line to for each request; empty: none")

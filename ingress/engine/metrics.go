@@ -77,9 +77,11 @@ func (m metrics) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// eachBook does something with the book of each loop and that of the goroutines.
+// eachBook does something with the book of each loop and those of the goroutines.
 func (e *Engine) eachBook(do func(*book)) {
-	do(&e.book)
+	for i := range e.books {
+		do(&e.books[i])
+	}
 	for _, w := range e.workers {
 		do(&w.book)
 	}

@@ -19,7 +19,7 @@ type note struct {
 	text   []byte           // of the record
 }
 
-// book is where one loop, or all goroutines, count requests and log them.
+// book is where one loop, or some goroutines, count requests and log them.
 type book struct {
 	tally
 	journal
@@ -61,14 +61,14 @@ func (b *book) begin(n *note, now time.Time, a *asker, r *http.Request, version 
 }
 
 // end notes that a request is over; err is why it did not end well.
-func (b *book) end(n *note, now time.Time, p *pool, e *endpoint, err error) {
+func (b *book) end(n *note, now time.Time, l *led, e *endpoint, err error) {
 	took := max(0, now.Sub(n.began))
 	switch {
-	case err == nil:
+	case err == nil, isGiven(err):
 	case errors.Is(err, errClient):
 		n.fault = errClient.Error()
 	default:
-		_, n.fault = verdict(err)
+		n.fault = verdict(err).Reason
 	}
 	if n.status == 0 {
 		n.status = accesslog.ClientGone
@@ -80,8 +80,8 @@ func (b *book) end(n *note, now time.Time, p *pool, e *endpoint, err error) {
 	}
 	c := &n.record
 	c.Took, c.Status, c.Sent, c.Tries, c.Fault = took, n.status, n.bytes, n.tries, n.fault
-	if p != nil {
-		c.Route = p.name
+	if c.Rule = l.rule; l.pool != nil {
+		c.Pool = l.pool.name
 	}
 	if e != nil {
 		c.Backend = e.addr
@@ -91,18 +91,18 @@ func (b *book) end(n *note, now time.Time, p *pool, e *endpoint, err error) {
 
 // refused notes what was no valid request.
 func (b *book) refused(now time.Time, a *asker, version accesslog.Protocol, err error) {
-	status, text := verdict(err)
-	b.count(status, 0)
+	e := verdict(err)
+	b.count(e.Status, 0)
 	if b.log != nil {
-		b.add(&accesslog.Record{Time: now, Client: a.peer, Protocol: version, Secure: a.proto == "https", Status: status, Fault: text})
+		b.add(&accesslog.Record{Time: now, Client: a.peer, Protocol: version, Secure: a.proto == "https", Status: e.Status, Fault: e.Reason})
 	}
 }
 
 // says notes that we answer ourselves a request by this method.
 func (n *note) says(err error, method []byte) {
-	var text string
-	if n.status, text = verdict(err); string(method) != "HEAD" {
-		n.bytes = int64(len(http.AppendText(nil, n.status, text)))
+	a := answerTo(err)
+	if n.status = a.Status; string(method) != "HEAD" {
+		n.bytes = int64(len(a.Body))
 	}
 }
 

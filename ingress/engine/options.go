@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
 	"github.com/go-kit/log"
@@ -16,13 +17,22 @@ type Driver string
 
 // The drivers do the same, in the eyes of others.
 const (
-	Goroutines Driver = "goroutine" // one, or some, for each connection
 	Loops      Driver = "loop"      // event loops, one for each processor, with goroutines for handshakes and for endpoints that speak TLS or HTTP/2
+	Goroutines Driver = "goroutine" // one, or some, for each connection
 )
+
+// ParseDriver knows the drivers by their names.
+func ParseDriver(name string) (Driver, error) {
+	switch d := Driver(name); d {
+	case Loops, Goroutines:
+		return d, nil
+	}
+	return "", fmt.Errorf("driver %q: there are %s and %s", name, Loops, Goroutines)
+}
 
 // Options say how to serve. Zero values mean the defaults given.
 type Options struct {
-	Driver    Driver   // default [Goroutines]
+	Driver    Driver   // default [Loops]
 	Listen    []string // addresses; ":8080" is every address, both families
 	ListenTLS []string // addresses for HTTPS
 	Logger    log.Logger
@@ -56,7 +66,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.Driver = cmp.Or(o.Driver, Goroutines)
+	o.Driver = cmp.Or(o.Driver, Loops)
 	o.Limits = cmp.Or(o.Limits, http.DefaultLimits())
 	o.HTTP2 = o.HTTP2.WithDefaults()
 	o.HTTP2.ExtendedConnect = true

@@ -13,16 +13,15 @@ import (
 // passage is one request on its way through a loop.
 type passage struct {
 	note
-	c        caller
-	d        *downstream // the same if it speaks HTTP/1.1, else nil
-	w        *worker
-	*timing         // of c
-	from     *asker // c
-	req      http.Request
-	text     []byte // that req has slices of, over HTTP/2
-	state    *state
-	pool     *pool
-	target   []byte        // the path in normal form
+	c       caller
+	d       *downstream // the same if it speaks HTTP/1.1, else nil
+	w       *worker
+	*timing        // of c
+	from    *asker // c
+	req     http.Request
+	text    []byte // that req has slices of, over HTTP/2
+	state   *state
+	led
 	body     []byte        // as far as it came with the head
 	endpoint *endpoint     // the one asked last
 	up       *upstream     // the connection to it; nil if there is none
@@ -50,7 +49,7 @@ type passage struct {
 func (x *passage) begin() bool {
 	x.state = x.w.e.state.Load()
 	var err error
-	if x.pool, x.target, err = x.state.lead(&x.req); err == nil && !x.pool.plain {
+	if x.led, err = x.state.lead(&x.req); err == nil && !x.pool.plain {
 		return false
 	}
 	x.w.book.begin(&x.note, x.w.loop.Now(), x.from, &x.req, versionOf(&x.req))
@@ -197,10 +196,28 @@ func (x *passage) late(what wait) {
 	}
 }
 
+// renew has a request that is tried again go by the newest Config: the endpoints of the
+// one that it began with may be gone. What loops cannot serve stays with the old one.
+func (x *passage) renew() error {
+	now := x.w.e.state.Load()
+	if now == x.state {
+		return nil
+	}
+	to, err := now.lead(&x.req)
+	if err == nil && to.pool.plain {
+		x.state, x.led = now, to
+	}
+	return err
+}
+
 // conclude ends the request, or has it tried again after an error.
 func (x *passage) conclude(err error) {
 	if err == nil || !x.mayTryAgain(err) {
 		x.end(err)
+		return
+	}
+	if failed := x.renew(); failed != nil {
+		x.end(failed)
 		return
 	}
 	level.Debug(x.w.e.opts.Logger).Log("msg", "request is tried again", "addr", x.addr(), "err", err)
@@ -217,10 +234,8 @@ func (x *passage) end(err error) {
 	x.release(err == nil)
 	c.letGo()
 	defer x.w.give(x)
-	defer func() { x.w.book.end(&x.note, x.w.loop.Now(), x.pool, x.endpoint, err) }()
-	if err != nil {
-		level.Debug(x.w.e.opts.Logger).Log("msg", "request failed", "peer", x.from.from, "addr", x.addr(), "err", err)
-	}
+	defer func() { x.w.book.end(&x.note, x.w.loop.Now(), &x.led, x.endpoint, err) }()
+	x.w.e.failed(x.from.from, x.addr(), err)
 	switch {
 	case err == nil:
 		c.finished()

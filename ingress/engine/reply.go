@@ -25,10 +25,7 @@ func (b *branch) proceed() { b.respond(100, nil, false) }
 func (b *branch) interim(res *http.Response) { b.respond(res.Status, b.exported(res), false) }
 
 func (b *branch) head(res *http.Response, _ bool) {
-	fields := b.exported(res)
-	if res.Get(http.ServerName) == nil {
-		fields = append(fields, serverName)
-	}
+	fields := stampAt(b.trunk.d.w.loop.Now()).complete(b.exported(res), res)
 	b.whole = res.Length == 0
 	b.respond(res.Status, fields, b.whole)
 }
@@ -144,12 +141,10 @@ func (b *branch) flush() error {
 }
 
 func (b *branch) answer(err error, _ bool) error {
-	status, reason := verdict(err)
-	text := http.AppendText(nil, status, reason)
-	head := b.x != nil && string(b.x.req.Method) == "HEAD"
-	b.respond(status, textFields(text), head)
-	if b.whole = head; !head {
-		b.held = text
+	a := answerTo(err)
+	b.respond(a.Status, stampAt(b.trunk.d.w.loop.Now()).fields(a), b.bare)
+	if b.whole = b.bare; !b.whole {
+		b.held = []byte(a.Body)
 		b.end(nil)
 	}
 	return nil

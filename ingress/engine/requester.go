@@ -68,7 +68,7 @@ func (c *conn) interim(res *http.Response) error {
 
 func (c *conn) head(res *http.Response, whole bool) error {
 	c.closeAfter(whole)
-	c.down = appendResponse(c.down, &c.server, res)
+	c.down = stampAt(time.Now()).appendResponse(c.down, &c.server, res)
 	return nil
 }
 
@@ -104,8 +104,7 @@ func (c *conn) flush() error {
 
 func (c *conn) answer(err error, whole bool) {
 	c.closeAfter(whole)
-	status, text := verdict(err)
-	_ = c.write(c.server.AppendAnswer(c.down[:0], status, text, serverField))
+	_ = c.write(c.server.AppendAnswer(c.down[:0], answerTo(err), stampAt(time.Now()).ours))
 }
 
 func (c *conn) through() (wire, *buffer) {

@@ -18,7 +18,7 @@ import (
 // toAll leads every request to the first pool.
 type toAll struct{}
 
-func (toAll) Route(host, _ string) (int, bool) { return 0, host != "nobody.test" }
+func (toAll) Route(_, host, _ string) (Decision, bool) { return Decision{}, host != "nobody.test" }
 
 // rig is an engine that runs, and what tests ask of it.
 type rig struct {
@@ -32,8 +32,14 @@ type rig struct {
 // start runs an engine with one pool, on a port of the loopback of either family.
 func start(t testing.TB, opts Options, endpoints ...string) *rig {
 	t.Helper()
-	opts.Driver = cmp.Or(opts.Driver, driver)
 	opts.Listen, opts.ListenTLS = []string{"127.0.0.1:0", "[::1]:0"}, []string{"127.0.0.1:0"}
+	return listening(t, opts, endpoints...)
+}
+
+// listening is start where the options say.
+func listening(t testing.TB, opts Options, endpoints ...string) *rig {
+	t.Helper()
+	opts.Driver = cmp.Or(opts.Driver, driver)
 	e, err := New(opts)
 	if err != nil {
 		t.Fatal(err)

@@ -68,33 +68,41 @@ func (s *state) endpoint(at place, before *state, loops int) *endpoint {
 	return e
 }
 
-// lead finds who serves a request, and the path that they are asked for.
-func (s *state) lead(r *http.Request) (*pool, []byte, error) {
+// led is where a request goes.
+type led struct {
+	pool   *pool  // who serves it; nil: nobody
+	rule   string // that says so
+	target []byte // the path that they are asked for, in normal form
+}
+
+// lead finds who serves a request, or why it is not passed on.
+func (s *state) lead(r *http.Request) (l led, err error) {
 	if s == nil {
-		return nil, nil, errStarting
+		return l, errStarting
 	}
 	if err := s.bound(r.Length); err != nil {
-		return nil, nil, err
+		return l, err
 	}
-	target, err := http.CleanPath(nil, r.Path)
-	if err != nil {
-		return nil, nil, err
+	if l.target, err = http.CleanPath(nil, r.Path); err != nil {
+		return l, err
 	}
-	i, ok := s.Router.Route(view(r.Authority), view(target))
-	if !ok {
-		return nil, nil, errNoRoute
+	to, ok := s.Router.Route(view(r.Method), view(r.Authority), view(l.target))
+	switch {
+	case !ok:
+		return l, errNoRoute
+	case to.Answer != nil:
+		return l, &given{to.Answer}
 	}
-	p := &s.pools[i]
-	if len(p.endpoints) == 0 {
-		if fault := s.Pools[i].Fault; fault != "" {
-			return nil, nil, &http.Error{Status: errNoneReady.Status, Reason: fault}
-		}
-		return nil, nil, errNoneReady
+	l.pool, l.rule = &s.pools[to.Pool], to.Rule
+	switch p := &s.Pools[to.Pool]; {
+	case len(p.Endpoints) == 0 && p.Fault != "":
+		return l, &http.Error{Status: errNoneReady.Status, Reason: p.Fault}
+	case len(p.Endpoints) == 0:
+		return l, errNoneReady
+	case p.Protocol == HTTP2 && r.Upgrades() != nil:
+		return l, errNoUpgrade
 	}
-	if s.Pools[i].Protocol == HTTP2 && r.Upgrades() != nil {
-		return nil, nil, errNoUpgrade
-	}
-	return p, target, nil
+	return l, nil
 }
 
 // view is b as a string, for those who do not keep it.

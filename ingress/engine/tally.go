@@ -12,8 +12,8 @@ var durations = [...]time.Duration{
 	10 * time.Second, 30 * time.Second, time.Minute,
 }
 
-// tally counts for one loop, or for all goroutines, so that loops do not write to
-// the same memory.
+// tally counts for one loop, or for some goroutines, so that processors do not write to
+// the same memory all the time.
 type tally struct {
 	inFlight    atomic.Int64
 	http, https atomic.Int64                      // connections of clients

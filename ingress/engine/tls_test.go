@@ -265,6 +265,52 @@ func TestSlowHandshakes(t *testing.T) {
 	}
 }
 
+// TestHandshakesLeaveNothing: what a connection over TLS took is given back when it ends,
+// whether it was used, resumed, or cut.
+func TestHandshakesLeaveNothing(t *testing.T) {
+	r := start(t, Options{})
+	addr, _ := r.secured(origin(t, echo))
+	cached := tls.NewLRUClientSessionCache(1)
+	shake := func(i int) {
+		cfg := &tls.Config{InsecureSkipVerify: true, ServerName: "shop.test", NextProtos: []string{[]string{"h2", "http/1.1"}[i%2]}}
+		if i%3 == 0 {
+			cfg.ClientSessionCache = cached
+		}
+		c, err := tls.Dial("tcp", addr, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%4 == 1 { // HTTP/1.1
+			_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			_, _ = io.Copy(io.Discard, c)
+		}
+		if i%8 == 7 {
+			_ = c.NetConn().(*net.TCPConn).SetLinger(0)
+			_ = c.NetConn().Close()
+		}
+		_ = c.Close()
+	}
+	const some = 600
+	heap := func() int64 {
+		for i := range some {
+			shake(i)
+		}
+		for n, of := r.served(); n+of > 0; n, of = r.served() {
+			time.Sleep(time.Millisecond)
+		}
+		var m runtime.MemStats
+		for range 3 { // of pools, too
+			runtime.GC()
+		}
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	heap()
+	if before, after := heap(), heap(); after-before > some*200 { // the state of one takes some KiB
+		t.Errorf("%d bytes stayed of each handshake", (after-before)/some)
+	}
+}
+
 // TestCurlTLS: what curl makes of it, over HTTP/1.1.
 func TestCurlTLS(t *testing.T) {
 	r := start(t, Options{})

@@ -181,7 +181,7 @@ func (t *trunk) begin(ev h2.Event) {
 	}
 	t.heads -= weight
 	if t.c == nil {
-		t.c = &conn{asker: t.d.asker, e: t.d.w.e}
+		t.c = &conn{asker: t.d.asker, e: t.d.w.e, book: &t.d.w.book}
 	}
 	t.clientSession.begin(ev)
 	t.h2.Use(&t.scratch) // from now on it is not the loop alone that sends
@@ -198,7 +198,7 @@ func (t *trunk) admit(ev h2.Event) *passage {
 	x.state = t.d.w.e.state.Load()
 	x.fault = x.adopt(h, !ev.End, &t.opts.Limits)
 	if x.fault == nil {
-		x.pool, x.target, x.fault = x.state.lead(&x.req)
+		x.led, x.fault = x.state.lead(&x.req)
 	}
 	if x.fault == nil && !x.pool.plain {
 		t.d.w.give(x)

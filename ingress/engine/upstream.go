@@ -24,6 +24,9 @@ type upstream struct {
 	blind    time.Time // the round in which it was taken for a request without a look
 }
 
+// errRetired tells that an endpoint is named no more that was not connected to yet.
+var errRetired = &failure{errRefused, errors.New("it was taken out while it was being connected to")}
+
 // errUnasked tells that what came cannot be an answer.
 var errUnasked = errors.New("the endpoint said something before it was asked")
 

@@ -82,12 +82,23 @@ func (w *worker) Expire() {
 
 func (w *worker) sweepLater() { w.arm(&w.sweeper, w.now()+min(time.Second, w.e.opts.IdleFor)) }
 
-// retire closes idle connections to the endpoints of before that now has not, and
-// has nothing be kept of them from now on.
+// retire closes idle connections to the endpoints of before that now has not, has
+// nothing be kept of them from now on, and gives up what is being opened to them.
 func (w *worker) retire(before, now *state) {
-	for addr, e := range before.endpoints {
-		if now.endpoints[addr] == nil {
+	any := false
+	for at, e := range before.endpoints {
+		if now.endpoints[at] == nil {
 			e.stocks[w.number].retire()
+			any = true
+		}
+	}
+	if !any {
+		return
+	}
+	for u := range w.servers {
+		if u.opening && u.endpoint.stocks[w.number].retired {
+			u.x.fault = errRetired
+			u.x.c.run()
 		}
 	}
 }

@@ -151,15 +151,17 @@ func (s *Server) AppendContinue(dst []byte) []byte {
 	return append(dst, "HTTP/1.1 100 Continue\r\n\r\n"...)
 }
 
-// AppendAnswer appends a whole response of our own: plain text for a person. As
-// with [Server.AppendResponse], fields may be given: more is a part of a head,
-// made by [AppendField].
-func (s *Server) AppendAnswer(dst []byte, status int, text string, more []byte) []byte {
-	phrase := phraseOf(status)
-	dst = appendStatus(dst, status)
-	dst = append(dst, phrase...)
-	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"...)
-	dst = appendLength(dst, int64(len("000 : \n")+len(phrase)+len(text)))
+// AppendAnswer appends a whole response of our own. As with
+// [Server.AppendResponse], fields may be given: more is a part of a head, made by
+// [AppendField].
+func (s *Server) AppendAnswer(dst []byte, a *Answer, more []byte) []byte {
+	dst = appendStatus(dst, a.Status)
+	dst = append(dst, phraseOf(a.Status)...)
+	dst = append(dst, "\r\n"...)
+	for _, f := range a.Fields() {
+		dst = AppendField(dst, f[0], f[1])
+	}
+	dst = appendLength(dst, int64(len(a.Body)))
 	dst = append(dst, more...)
 	dst = s.appendConnection(dst)
 	dst = append(dst, "\r\n"...)
@@ -167,15 +169,5 @@ func (s *Server) AppendAnswer(dst []byte, status int, text string, more []byte) 
 	if s.head {
 		return dst
 	}
-	return AppendText(dst, status, text)
-}
-
-// AppendText appends the body of a response of our own.
-func AppendText(dst []byte, status int, text string) []byte {
-	dst = strconv.AppendInt(dst, int64(status), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, phraseOf(status)...)
-	dst = append(dst, ": "...)
-	dst = append(dst, text...)
-	return append(dst, '\n')
+	return append(dst, a.Body...)
 }

@@ -137,7 +137,7 @@ func TestAnswer(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got := string(s.AppendAnswer(nil, 503, "nobody is there", AppendField(nil, "Retry-After", "1")))
+		got := string(s.AppendAnswer(nil, (&Error{503, "nobody is there"}).Answer(), AppendField(nil, "Retry-After", "1")))
 		head, body, _ := strings.Cut(got, "\r\n\r\n")
 		if body != want || !strings.HasPrefix(head, "HTTP/1.1 503 Service Unavailable\r\n") || !strings.Contains(head, "\r\nContent-Length: 41\r\n") || !strings.HasSuffix(head, "\r\nRetry-After: 1") {
 			t.Errorf("%q", got)
@@ -156,7 +156,7 @@ func TestFinishTooEarly(t *testing.T) {
 	if _, err := s.Next([]byte(post("Content-Length: 5\r\n", "")), &r); err != nil {
 		t.Fatal(err)
 	}
-	s.AppendAnswer(nil, 413, "too much", nil)
+	s.AppendAnswer(nil, (&Error{413, "too much"}).Answer(), nil)
 	if s.Finish() {
 		t.Error("the rest of a body is read as a request")
 	}

@@ -79,7 +79,7 @@ func requests(in string, step int) (msgs []message, upstream []string, rest stri
 			start = used
 			up = c.AppendEnd(up, r.Trailers)
 			msgs, upstream = append(msgs, m), append(upstream, string(up))
-			s.AppendAnswer(nil, 200, "", nil)
+			s.AppendAnswer(nil, &Answer{Status: 200}, nil)
 			if !s.Finish() {
 				failed = errors.New("closed")
 			}

@@ -60,7 +60,7 @@ func (e *edit) route(ing config.Key, host, path string, back config.IngressBacke
 	}
 	u.routes++
 	e.uses.Set(back, u)
-	return &Route{Ingress: ing, Host: host, Path: path, Backend: back, Group: u.group}
+	return &Route{Ingress: ing, Name: ing.String(), Host: host, Path: path, Backend: back, Group: u.group}
 }
 
 // release counts a Route, which may be nil, out. The place of a Group without

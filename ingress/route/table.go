@@ -22,6 +22,7 @@ type Table struct {
 // Route is one rule of an Ingress, or its default backend.
 type Route struct {
 	Ingress config.Key
+	Name    string // of the Ingress with its namespace, as logs have it
 	Host    string // as in the rule; "" for any
 	Path    string // as in the rule; "" for a default backend
 	Backend config.IngressBackend
