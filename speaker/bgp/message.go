@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
@@ -83,7 +84,7 @@ func another(r *bufio.Reader) bool {
 
 // parse has GoBGP read a message as it will when it gets it. What GoBGP refuses in an
 // orderly way is no refusal here: it knows what of it costs the session (RFC 7606).
-// What it would fall over is.
+// What it would fall over is, at once or later.
 func parse(message []byte) (m *bgp.BGPMessage, err error) {
 	kind := message[18]
 	defer func() {
@@ -100,10 +101,24 @@ func parse(message []byte) (m *bgp.BGPMessage, err error) {
 	switch {
 	case m == nil, err != nil && !errors.As(err, &orderly): // GoBGP takes either for impossible
 		return nil, unreadable(kind)
-	case err == nil:
-		_ = bgp.ValidateBGPMessage(m) // for what it may fall over
+	case err != nil && orderly.ErrorHandling == bgp.ERROR_HANDLING_AFISAFI_DISABLE:
+		// The other way that RFC 7606 §7.11 leaves: GoBGP would write to a map that it
+		// reads elsewhere meanwhile, which ends a process.
+		return nil, unreadable(kind)
+	case kind == bgp.BGP_MSG_UPDATE && as4First(m.Body.(*bgp.BGPUpdate)):
+		return nil, unreadable(kind)
 	}
 	return m, nil
+}
+
+// as4First tells whether AS4_PATH comes before AS_PATH. GoBGP takes AS4_PATH out, and
+// looks for AS_PATH where it was before.
+func as4First(update *bgp.BGPUpdate) bool {
+	first := func(kind bgp.BGPAttrType) int {
+		return slices.IndexFunc(update.PathAttributes, func(a bgp.PathAttributeInterface) bool { return a.GetType() == kind })
+	}
+	four := first(bgp.BGP_ATTR_TYPE_AS4_PATH)
+	return four >= 0 && four < first(bgp.BGP_ATTR_TYPE_AS_PATH)
 }
 
 // stage is how far the opening of a session has come, by what the router has said.

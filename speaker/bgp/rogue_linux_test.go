@@ -163,6 +163,7 @@ func TestGarbage(t *testing.T) {
 		"a web server":                {false, func(r rogue) { io.WriteString(r, "HTTP/1.1 400 Bad Request\r\n\r\n") }, KindMalformed, "is it a BGP router at all"},
 		"a keepalive with a body":     {true, func(r rogue) { r.Write(raw(4, 20, 1)) }, KindMalformed, "a length of 20"},
 		"MP_REACH without a next hop": {true, func(r rogue) { r.Write(updateOf("\x80\x0e\x03\x00\x02\x01")) }, KindMalformed, "unreadable UPDATE"},
+		"AS4_PATH before AS_PATH":     {true, func(r rogue) { r.Write(updateOf(as4Before, 24, 10, 200, 0)) }, KindMalformed, "unreadable UPDATE"},
 		"attributes beyond the end":   {true, func(r rogue) { r.Write(raw(2, 27, 0, 0, 0xff, 0xff, 1, 2, 3, 4)) }, KindMalformed, "malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
