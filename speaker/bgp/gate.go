@@ -20,8 +20,8 @@ import (
 const (
 	// gateBuffer is for bytes on their way, in each direction.
 	gateBuffer = 16 << 10
-	// strangerTime is between two refused connections.
-	strangerTime = 100 * time.Millisecond
+	// pauseTime is after a connection that could not be taken: descriptors may be short.
+	pauseTime = 100 * time.Millisecond
 	// settleTime is what routers are left to see that a connection has ended, before
 	// the next: FRR takes none for its first second.
 	settleTime = 1100 * time.Millisecond
@@ -131,16 +131,17 @@ func (g *gate) follow(set settings) error {
 	return g.tune()
 }
 
-// tune gives the connection, if there is one, the settings in force.
+// tune gives the sockets towards the router, as far as there are any, the settings in
+// force.
 func (g *gate) tune() error {
-	if g.router == nil {
-		return nil
+	var errs []error
+	if g.listener != nil {
+		errs = append(errs, g.set.tune(g.listener))
 	}
-	raw, err := g.router.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("set TTL: %w", err)
+	if g.router != nil {
+		errs = append(errs, g.set.tune(g.router))
 	}
-	return g.set.reach(raw)
+	return errors.Join(errs...)
 }
 
 // cut ends the connection as if the process had died: a FIN, no NOTIFICATION. A router
@@ -208,12 +209,17 @@ func (g *gate) connect(ctx context.Context) *net.TCPConn {
 	}
 }
 
-// accept waits for the router and leaves others at the door.
+// accept waits for the router and leaves others at the door, and what the router has
+// ended itself while there was no time for it.
 func (g *gate) accept(ctx context.Context) *net.TCPConn {
-	want := g.settings().peer.addr
+	set := g.settings()
+	if err := g.follow(set); err != nil { // the listener may be from before a change
+		level.Warn(g.logger).Log("msg", "listener not as wanted", "err", err)
+	}
+	want := set.peer.addr
 	conn, _ := acceptFrom(ctx, g.listener, func(conn *net.TCPConn) bool {
 		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		return from == want || from.WithZone("") == want
+		return (from == want || from.WithZone("") == want) && lives(conn)
 	})
 	return conn
 }
@@ -250,8 +256,9 @@ func acceptFrom(ctx context.Context, l *net.TCPListener, right func(*net.TCPConn
 			conn.Close()
 		case errors.Is(err, net.ErrClosed):
 			return nil, err
+		default:
+			wait(ctx, pauseTime)
 		}
-		wait(ctx, strangerTime)
 	}
 }
 
