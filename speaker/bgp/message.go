@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/osrg/gobgp/v3/pkg/apiutil"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
@@ -105,10 +106,43 @@ func parse(message []byte) (m *bgp.BGPMessage, err error) {
 		// The other way that RFC 7606 §7.11 leaves: GoBGP would write to a map that it
 		// reads elsewhere meanwhile, which ends a process.
 		return nil, unreadable(kind)
-	case kind == bgp.BGP_MSG_UPDATE && as4First(m.Body.(*bgp.BGPUpdate)):
-		return nil, unreadable(kind)
+	}
+	switch body := m.Body.(type) {
+	case *bgp.BGPOpen:
+		if c := untold(body); c != nil {
+			return nil, malformed(bgp.BGP_ERROR_OPEN_MESSAGE_ERROR, 0, nil, "unreadable capability %d in its OPEN", c.Code())
+		}
+	case *bgp.BGPUpdate:
+		if as4First(body) {
+			return nil, unreadable(kind)
+		}
 	}
 	return m, nil
+}
+
+// untold is a capability that GoBGP is not able to tell of, nil if there is none: a name
+// that is not UTF-8, for one. It would find no peer to tell of, and not expect that.
+func untold(open *bgp.BGPOpen) bgp.ParameterCapabilityInterface {
+	for _, c := range capabilitiesIn(open) {
+		data, err := c.Serialize()
+		if err != nil {
+			return c
+		}
+		again, _ := bgp.DecodeCapability(data) // whose error GoBGP passes over
+		if _, err := apiutil.MarshalCapability(again); err != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+func capabilitiesIn(open *bgp.BGPOpen) (list []bgp.ParameterCapabilityInterface) {
+	for _, parameter := range open.OptParams {
+		if capabilities, ok := parameter.(*bgp.OptionParameterCapability); ok {
+			list = append(list, capabilities.Capability...)
+		}
+	}
+	return list
 }
 
 // as4First tells whether AS4_PATH comes before AS_PATH. GoBGP takes AS4_PATH out, and
@@ -159,15 +193,9 @@ func unreadable(kind uint8) *refusal {
 
 // asnIn is the AS number of the router that sends an OPEN (RFC 6793 §4.1).
 func asnIn(open *bgp.BGPOpen) uint32 {
-	for _, parameter := range open.OptParams {
-		capabilities, ok := parameter.(*bgp.OptionParameterCapability)
-		if !ok {
-			continue
-		}
-		for _, c := range capabilities.Capability {
-			if four, ok := c.(*bgp.CapFourOctetASNumber); ok {
-				return four.CapValue
-			}
+	for _, c := range capabilitiesIn(open) {
+		if four, ok := c.(*bgp.CapFourOctetASNumber); ok {
+			return four.CapValue
 		}
 	}
 	return uint32(open.MyAS)

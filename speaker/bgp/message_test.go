@@ -95,6 +95,17 @@ func TestParseRefusesWhatGoBGPFallsOver(t *testing.T) {
 	}
 }
 
+// A host name that is not UTF-8 is one that GoBGP is not able to tell of.
+func TestParseRefusesCapabilitiesThatCannotBeToldOf(t *testing.T) {
+	for name, bad := range map[string]bool{"tor.example": false, "Zürich": false, "Z\xfcrich": true} {
+		_, err := parse(serialized(t, openWith(bgp.NewCapFQDN(name, ""))))
+		var why *refusal
+		if (err != nil) != bad || bad && (!errors.As(err, &why) || why.code != bgp.BGP_ERROR_OPEN_MESSAGE_ERROR || why.why.Kind != KindMalformed) {
+			t.Errorf("host name %q: %v", name, err)
+		}
+	}
+}
+
 // as4Before are attributes in an order that GoBGP does not foresee.
 const as4Before = "\x40\x01\x01\x00\x40\x03\x04\x0a\x09\x00\x01\xc0\x11\x06\x02\x01\x00\x00\xfb\xf5\x40\x02\x06\x02\x01\x00\x00\xfb\xf5"
 
