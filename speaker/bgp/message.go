@@ -97,7 +97,8 @@ func parse(message []byte) (m *bgp.BGPMessage, err error) {
 	if err := header.DecodeFromBytes(message); err != nil {
 		return nil, unreadable(kind)
 	}
-	m, err = bgp.ParseBGPBody(&header, message[bgp.BGP_HEADER_LENGTH:])
+	// Without room after its end, as GoBGP has it: where it reads too far depends on it.
+	m, err = bgp.ParseBGPBody(&header, slices.Clip(message[bgp.BGP_HEADER_LENGTH:]))
 	var orderly *bgp.MessageError
 	switch {
 	case m == nil, err != nil && !errors.As(err, &orderly): // GoBGP takes either for impossible

@@ -106,6 +106,18 @@ func TestParseRefusesCapabilitiesThatCannotBeToldOf(t *testing.T) {
 	}
 }
 
+// What is left in the buffer of the message before is not read.
+func TestParseReadsNoFurtherThanTheMessage(t *testing.T) {
+	const cutOff = "\x80\x0f\x0a\x00\x02\x80\x30\x00\x01\x30\x30\x30\x30\x30" // a label, and not all of its route distinguisher
+	message, err := readMessage(bytes.NewReader(updateOf(cutOff)), make([]byte, 0, 4096))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parse(message); err == nil {
+		t.Error("it is read")
+	}
+}
+
 // as4Before are attributes in an order that GoBGP does not foresee.
 const as4Before = "\x40\x01\x01\x00\x40\x03\x04\x0a\x09\x00\x01\xc0\x11\x06\x02\x01\x00\x00\xfb\xf5\x40\x02\x06\x02\x01\x00\x00\xfb\xf5"
 
