@@ -108,8 +108,9 @@ func TestParseRefusesCapabilitiesThatCannotBeToldOf(t *testing.T) {
 
 // What is left in the buffer of the message before is not read.
 func TestParseReadsNoFurtherThanTheMessage(t *testing.T) {
-	const cutOff = "\x80\x0f\x0a\x00\x02\x80\x30\x00\x01\x30\x30\x30\x30\x30" // a label, and not all of its route distinguisher
-	message, err := readMessage(bytes.NewReader(updateOf(cutOff)), make([]byte, 0, 4096))
+	// A label, and not all of its route distinguisher.
+	in := raw(2, 37, 0, 0, 0, 13, 0x80, 0x0f, 10, 0, 2, 0x80, 0x30, 0, 1, 0x30, 0x30, 0x30, 0x30, 0x30)
+	message, err := readMessage(bytes.NewReader(in), make([]byte, 0, 4096))
 	if err != nil {
 		t.Fatal(err)
 	}
