@@ -241,7 +241,7 @@ func (g *gate) admit(ctx context.Context, inner *net.TCPListener) *net.TCPConn {
 
 // acceptFrom is the first connection that is right; nil if ctx ends before there is one.
 func acceptFrom(ctx context.Context, l *net.TCPListener, right func(*net.TCPConn) bool) (*net.TCPConn, error) {
-	stop := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Now()) })
 	defer stop()
 	for {
 		_ = l.SetDeadline(time.Time{}) // before the look at ctx, whose end may set it
