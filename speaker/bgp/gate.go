@@ -86,8 +86,7 @@ func portOf(l *net.TCPListener) uint16 { return l.Addr().(*net.TCPAddr).AddrPort
 // to do, but for GoBGP's last words.
 func (g *gate) run(ctx context.Context) {
 	defer close(g.done)
-	inner := g.inner
-	defer func() { inner.Close() }()
+	defer g.inner.Close()
 	if g.before != nil {
 		<-g.before
 		wait(ctx, settleTime)
@@ -99,18 +98,17 @@ func (g *gate) run(ctx context.Context) {
 	g.take(router)
 	defer g.release()
 	own := router.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
-	if own != g.own { // who has come is about to tell of the wrong next hop
-		inner.Close()
+	inner := g.inner
+	if own != g.own { // who has come there is about to tell of the wrong next hop
 		var err error
 		if inner, err = listenInside(); err != nil {
 			post(g.news, news{err: err})
 			return
 		}
+		defer inner.Close()
 	}
 	post(g.news, news{own: own, port: portOf(inner)})
-	speaker := g.admit(ctx, inner)
-	inner.Close()
-	if speaker != nil {
+	if speaker := g.admit(ctx, inner); speaker != nil {
 		g.carry(ctx, router, speaker)
 	}
 }
@@ -278,6 +276,7 @@ func (g *gate) carry(ctx context.Context, router, speaker *net.TCPConn) {
 	if why := g.hear(router, speaker); why != nil {
 		g.journal.suspect(why.why)
 		out.refuse(why)
+		_, _ = io.Copy(io.Discard, router) // or what is not read would make the end a reset, which overtakes
 	}
 	speaker.Close()
 	<-sent
@@ -323,13 +322,20 @@ func (g *gate) examine(message []byte, at stage) (stage, error) {
 		return at, err
 	}
 	if open, ok := m.Body.(*bgp.BGPOpen); ok {
-		err = g.settings().admits(asnIn(open))
+		err = g.settings().admits(open)
 	}
 	return next, err
 }
 
-// admits refuses a router of an AS that breaks dynamicASN. The error is a *refusal.
-func (s settings) admits(asn uint32) error {
+// admits refuses a router of an AS that breaks dynamicASN, and one that wants no hold
+// timer (RFC 4271 §4.2 leaves us that): a dead one would go unnoticed. The error is a
+// *refusal.
+func (s settings) admits(open *bgp.BGPOpen) error {
+	if open.HoldTime == 0 {
+		return &refusal{bgp.BGP_ERROR_OPEN_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_UNACCEPTABLE_HOLD_TIME, nil,
+			Reason{KindRejected, "rejected what the router sent: a hold time of 0; set one of 3 seconds or more at the router"}}
+	}
+	asn := asnIn(open)
 	if s.accepts(asn) {
 		return nil
 	}
@@ -383,4 +389,5 @@ func (o *outbox) refuse(why *refusal) {
 	if message, err := why.notification(); err == nil {
 		_, _ = o.conn.Write(message)
 	}
+	_ = o.conn.CloseWrite()
 }

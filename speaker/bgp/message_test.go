@@ -146,14 +146,14 @@ func TestRoutersOfAWrongASAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asn := asnIn(m.Body.(*bgp.BGPOpen))
-	if asn != 64501 {
+	said := m.Body.(*bgp.BGPOpen)
+	if asn := asnIn(said); asn != 64501 {
 		t.Errorf("AS %d", asn)
 	}
 	for dynamic, admitted := range map[string]bool{"external": true, "internal": false, "": true} {
 		set := settingsOf(sessionTo(peer(func(p *config.Peer) { p.Dynamic = dynamic })), time.Second)
 		var why *refusal
-		if err := set.admits(asn); (err == nil) != admitted || err != nil && (!errors.As(err, &why) || why.sub != bgp.BGP_ERROR_SUB_BAD_PEER_AS) {
+		if err := set.admits(said); (err == nil) != admitted || err != nil && (!errors.As(err, &why) || why.sub != bgp.BGP_ERROR_SUB_BAD_PEER_AS) {
 			t.Errorf("dynamicASN %q: %v", dynamic, err)
 		}
 	}

@@ -166,6 +166,7 @@ func TestGarbage(t *testing.T) {
 		text string
 	}{
 		"a hold time of a second":     {false, func(r rogue) { r.say(open(1, bothFamilies...)) }, KindRejected, "hold time"},
+		"no hold time":                {false, func(r rogue) { r.say(open(0, bothFamilies...)) }, KindRejected, "a hold time of 0"},
 		"another version":             {false, func(r rogue) { r.Write(raw(1, 29, 3, 0xfb, 0xf5, 0, 90, 10, 9, 0, 1, 0)) }, KindRejected, "version"},
 		"no word":                     {false, func(rogue) {}, KindSilent, "does not answer our OPEN"},
 		"closed at once":              {false, func(r rogue) { r.Close() }, KindRejected, "does it know this node"},

@@ -182,7 +182,7 @@ func (s *session) comeBack() {
 		s.rejoin = time.After(wait)
 		return
 	}
-	s.join()
+	s.rejoined(s.join())
 }
 
 // backOff is how long to wait before the next connection after n sessions in a
