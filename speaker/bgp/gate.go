@@ -20,8 +20,8 @@ import (
 const (
 	// gateBuffer is for bytes on their way, in each direction.
 	gateBuffer = 16 << 10
-	// strangerTime is between two refused connections.
-	strangerTime = 100 * time.Millisecond
+	// pauseTime is after a connection that could not be taken: descriptors may be short.
+	pauseTime = 100 * time.Millisecond
 	// settleTime is what routers are left to see that a connection has ended, before
 	// the next: FRR takes none for its first second.
 	settleTime = 1100 * time.Millisecond
@@ -86,8 +86,7 @@ func portOf(l *net.TCPListener) uint16 { return l.Addr().(*net.TCPAddr).AddrPort
 // to do, but for GoBGP's last words.
 func (g *gate) run(ctx context.Context) {
 	defer close(g.done)
-	inner := g.inner
-	defer func() { inner.Close() }()
+	defer g.inner.Close()
 	if g.before != nil {
 		<-g.before
 		wait(ctx, settleTime)
@@ -99,18 +98,17 @@ func (g *gate) run(ctx context.Context) {
 	g.take(router)
 	defer g.release()
 	own := router.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
-	if own != g.own { // who has come is about to tell of the wrong next hop
-		inner.Close()
+	inner := g.inner
+	if own != g.own { // who has come there is about to tell of the wrong next hop
 		var err error
 		if inner, err = listenInside(); err != nil {
 			post(g.news, news{err: err})
 			return
 		}
+		defer inner.Close()
 	}
 	post(g.news, news{own: own, port: portOf(inner)})
-	speaker := g.admit(ctx, inner)
-	inner.Close()
-	if speaker != nil {
+	if speaker := g.admit(ctx, inner); speaker != nil {
 		g.carry(ctx, router, speaker)
 	}
 }
@@ -131,16 +129,17 @@ func (g *gate) follow(set settings) error {
 	return g.tune()
 }
 
-// tune gives the connection, if there is one, the settings in force.
+// tune gives the sockets towards the router, as far as there are any, the settings in
+// force.
 func (g *gate) tune() error {
-	if g.router == nil {
-		return nil
+	var errs []error
+	if g.listener != nil {
+		errs = append(errs, g.set.tune(g.listener))
 	}
-	raw, err := g.router.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("set TTL: %w", err)
+	if g.router != nil {
+		errs = append(errs, g.set.tune(g.router))
 	}
-	return g.set.reach(raw)
+	return errors.Join(errs...)
 }
 
 // cut ends the connection as if the process had died: a FIN, no NOTIFICATION. A router
@@ -208,12 +207,17 @@ func (g *gate) connect(ctx context.Context) *net.TCPConn {
 	}
 }
 
-// accept waits for the router and leaves others at the door.
+// accept waits for the router and leaves others at the door, and what the router has
+// ended itself while there was no time for it.
 func (g *gate) accept(ctx context.Context) *net.TCPConn {
-	want := g.settings().peer.addr
+	set := g.settings()
+	if err := g.follow(set); err != nil { // the listener may be from before a change
+		level.Warn(g.logger).Log("msg", "listener not as wanted", "err", err)
+	}
+	want := set.peer.addr
 	conn, _ := acceptFrom(ctx, g.listener, func(conn *net.TCPConn) bool {
 		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		return from == want || from.WithZone("") == want
+		return (from == want || from.WithZone("") == want) && lives(conn)
 	})
 	return conn
 }
@@ -250,8 +254,9 @@ func acceptFrom(ctx context.Context, l *net.TCPListener, right func(*net.TCPConn
 			conn.Close()
 		case errors.Is(err, net.ErrClosed):
 			return nil, err
+		default:
+			wait(ctx, pauseTime)
 		}
-		wait(ctx, strangerTime)
 	}
 }
 
@@ -271,6 +276,7 @@ func (g *gate) carry(ctx context.Context, router, speaker *net.TCPConn) {
 	if why := g.hear(router, speaker); why != nil {
 		g.journal.suspect(why.why)
 		out.refuse(why)
+		_, _ = io.Copy(io.Discard, router) // or what is not read would make the end a reset, which overtakes
 	}
 	speaker.Close()
 	<-sent
@@ -316,13 +322,20 @@ func (g *gate) examine(message []byte, at stage) (stage, error) {
 		return at, err
 	}
 	if open, ok := m.Body.(*bgp.BGPOpen); ok {
-		err = g.settings().admits(asnIn(open))
+		err = g.settings().admits(open)
 	}
 	return next, err
 }
 
-// admits refuses a router of an AS that breaks dynamicASN. The error is a *refusal.
-func (s settings) admits(asn uint32) error {
+// admits refuses a router of an AS that breaks dynamicASN, and one that wants no hold
+// timer (RFC 4271 §4.2 leaves us that): a dead one would go unnoticed. The error is a
+// *refusal.
+func (s settings) admits(open *bgp.BGPOpen) error {
+	if open.HoldTime == 0 {
+		return &refusal{bgp.BGP_ERROR_OPEN_MESSAGE_ERROR, bgp.BGP_ERROR_SUB_UNACCEPTABLE_HOLD_TIME, nil,
+			Reason{KindRejected, "rejected what the router sent: a hold time of 0; set one of 3 seconds or more at the router"}}
+	}
+	asn := asnIn(open)
 	if s.accepts(asn) {
 		return nil
 	}
@@ -376,4 +389,5 @@ func (o *outbox) refuse(why *refusal) {
 	if message, err := why.notification(); err == nil {
 		_, _ = o.conn.Write(message)
 	}
+	_ = o.conn.CloseWrite()
 }

@@ -205,33 +205,109 @@ func TestGateDoesNotWaitForADeafRouter(t *testing.T) {
 	}
 }
 
-func TestPassiveGateKnowsItsRouter(t *testing.T) {
-	t.Parallel()
-	listener := listenAt(t, "127.0.0.1:0")
-	set := settingsOf(sessionTo(peer(func(p *config.Peer) { p.Addr = netip.MustParseAddr("127.0.0.2") })), time.Second)
-	p := &passage{t: t, gate: &gate{
+// waitingPassage is a passive gate for a router at 127.0.0.2.
+func waitingPassage(t *testing.T, changes ...func(*config.Peer)) *passage {
+	t.Helper()
+	set := settingsOf(sessionTo(peer(append(changes, func(p *config.Peer) {
+		p.Addr, p.Passive = netip.MustParseAddr("127.0.0.2"), true
+	})...)), time.Second)
+	set.server.listen = netip.MustParseAddrPort("127.0.0.1:0")
+	listener, err := set.listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return &passage{t: t, gate: &gate{
 		journal: newJournal(log.NewNopLogger()), logger: log.NewNopLogger(), news: make(chan news, 1), done: make(chan struct{}),
 		listener: listener, inner: listenAt(t, "127.0.0.1:0"), own: loopback, set: set,
 	}}
-	p.run()
-	for _, from := range []string{"127.0.0.3", "127.0.0.2"} {
-		dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 0))}
-		conn, err := dialer.Dial("tcp4", listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if from == "127.0.0.2" {
-			break
-		}
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-		if _, err := io.ReadAll(conn); err != nil {
-			t.Errorf("%s is kept at the door: %v", from, err)
-		}
+}
+
+// come connects to a passive gate.
+func (p *passage) come(from string) net.Conn {
+	p.t.Helper()
+	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 0)), Timeout: 5 * time.Second}
+	conn, err := dialer.Dial("tcp4", p.gate.listener.Addr().String())
+	if err != nil {
+		p.t.Fatal(err)
 	}
+	p.t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	return conn
+}
+
+func TestPassiveGateKnowsItsRouter(t *testing.T) {
+	t.Parallel()
+	p := waitingPassage(t)
+	p.run()
+	if _, err := io.ReadAll(p.come("127.0.0.3")); err != nil {
+		t.Errorf("another is kept at the door: %v", err)
+	}
+	p.come("127.0.0.2")
 	if n := p.told(); n.own != loopback || n.port == 0 {
 		t.Errorf("news %+v", n)
 	}
 	p.end()
 	p.ends()
+}
+
+// Others who come, however many, do not keep a router waiting.
+func TestPassiveGateIsNotHeldUpByOthers(t *testing.T) {
+	t.Parallel()
+	p := waitingPassage(t)
+	for range 200 {
+		p.come("127.0.0.3")
+	}
+	p.come("127.0.0.2")
+	begin := time.Now()
+	p.run()
+	p.told()
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// A router that came and went while its former connection was in use is not waited for.
+func TestPassiveGateLeavesEndedConnections(t *testing.T) {
+	t.Parallel()
+	p := waitingPassage(t)
+	for range 3 {
+		conn := p.come("127.0.0.2")
+		if _, err := conn.Write(serialized(t, open(90))); err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	router := p.come("127.0.0.2")
+	p.run()
+	p.port = p.told().port
+	p.enter()
+	hello := serialized(t, open(90))
+	if _, err := p.speaker.Write(hello); err != nil {
+		t.Fatal(err)
+	}
+	read(t, router, hello)
+}
+
+// TTL security that is turned off holds for who comes from then on, too.
+func TestPassiveGateFollowsSettings(t *testing.T) {
+	t.Parallel()
+	for _, running := range []bool{true, false} {
+		p := waitingPassage(t, func(p *config.Peer) { p.Hops = 1 })
+		if running {
+			p.run()
+			time.Sleep(100 * time.Millisecond)
+			set := p.gate.settings()
+			set.soft.hops = 0
+			if err := p.gate.follow(set); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			p.gate.set.soft.hops = 0 // since the listener was made
+			p.run()
+			time.Sleep(100 * time.Millisecond)
+		}
+		p.come("127.0.0.2")
+		p.told()
+	}
 }

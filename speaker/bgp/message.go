@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
+	"github.com/osrg/gobgp/v3/pkg/apiutil"
 	"github.com/osrg/gobgp/v3/pkg/packet/bgp"
 )
 
@@ -83,7 +85,7 @@ func another(r *bufio.Reader) bool {
 
 // parse has GoBGP read a message as it will when it gets it. What GoBGP refuses in an
 // orderly way is no refusal here: it knows what of it costs the session (RFC 7606).
-// What it would fall over is.
+// What it would fall over is, at once or later.
 func parse(message []byte) (m *bgp.BGPMessage, err error) {
 	kind := message[18]
 	defer func() {
@@ -95,15 +97,63 @@ func parse(message []byte) (m *bgp.BGPMessage, err error) {
 	if err := header.DecodeFromBytes(message); err != nil {
 		return nil, unreadable(kind)
 	}
-	m, err = bgp.ParseBGPBody(&header, message[bgp.BGP_HEADER_LENGTH:])
+	// Without room after its end, as GoBGP has it: where it reads too far depends on it.
+	m, err = bgp.ParseBGPBody(&header, slices.Clip(message[bgp.BGP_HEADER_LENGTH:]))
 	var orderly *bgp.MessageError
 	switch {
 	case m == nil, err != nil && !errors.As(err, &orderly): // GoBGP takes either for impossible
 		return nil, unreadable(kind)
-	case err == nil:
-		_ = bgp.ValidateBGPMessage(m) // for what it may fall over
+	case err != nil && orderly.ErrorHandling == bgp.ERROR_HANDLING_AFISAFI_DISABLE:
+		// The other way that RFC 7606 §7.11 leaves: GoBGP would write to a map that it
+		// reads elsewhere meanwhile, which ends a process.
+		return nil, unreadable(kind)
+	}
+	switch body := m.Body.(type) {
+	case *bgp.BGPOpen:
+		if c := untold(body); c != nil {
+			return nil, malformed(bgp.BGP_ERROR_OPEN_MESSAGE_ERROR, 0, nil, "unreadable capability %d in its OPEN", c.Code())
+		}
+	case *bgp.BGPUpdate:
+		if as4First(body) {
+			return nil, unreadable(kind)
+		}
 	}
 	return m, nil
+}
+
+// untold is a capability that GoBGP is not able to tell of, nil if there is none: a name
+// that is not UTF-8, for one. It would find no peer to tell of, and not expect that.
+func untold(open *bgp.BGPOpen) bgp.ParameterCapabilityInterface {
+	for _, c := range capabilitiesIn(open) {
+		data, err := c.Serialize()
+		if err != nil {
+			return c
+		}
+		again, _ := bgp.DecodeCapability(data) // whose error GoBGP passes over
+		if _, err := apiutil.MarshalCapability(again); err != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+func capabilitiesIn(open *bgp.BGPOpen) (list []bgp.ParameterCapabilityInterface) {
+	for _, parameter := range open.OptParams {
+		if capabilities, ok := parameter.(*bgp.OptionParameterCapability); ok {
+			list = append(list, capabilities.Capability...)
+		}
+	}
+	return list
+}
+
+// as4First tells whether AS4_PATH comes before AS_PATH. GoBGP takes AS4_PATH out, and
+// looks for AS_PATH where it was before.
+func as4First(update *bgp.BGPUpdate) bool {
+	first := func(kind bgp.BGPAttrType) int {
+		return slices.IndexFunc(update.PathAttributes, func(a bgp.PathAttributeInterface) bool { return a.GetType() == kind })
+	}
+	four := first(bgp.BGP_ATTR_TYPE_AS4_PATH)
+	return four >= 0 && four < first(bgp.BGP_ATTR_TYPE_AS_PATH)
 }
 
 // stage is how far the opening of a session has come, by what the router has said.
@@ -144,15 +194,9 @@ func unreadable(kind uint8) *refusal {
 
 // asnIn is the AS number of the router that sends an OPEN (RFC 6793 §4.1).
 func asnIn(open *bgp.BGPOpen) uint32 {
-	for _, parameter := range open.OptParams {
-		capabilities, ok := parameter.(*bgp.OptionParameterCapability)
-		if !ok {
-			continue
-		}
-		for _, c := range capabilities.Capability {
-			if four, ok := c.(*bgp.CapFourOctetASNumber); ok {
-				return four.CapValue
-			}
+	for _, c := range capabilitiesIn(open) {
+		if four, ok := c.(*bgp.CapFourOctetASNumber); ok {
+			return four.CapValue
 		}
 	}
 	return uint32(open.MyAS)

@@ -71,17 +71,56 @@ func TestParseLeavesToGoBGPWhatItBears(t *testing.T) {
 		"a KEEPALIVE":               raw(4, 19),
 		"a bad attribute":           updateOf("\x40\x01\x01\x09"),
 		"attributes beyond the end": raw(2, 27, 0, 0, 0xff, 0xff, 1, 2, 3, 4),
+		"AS4_PATH after AS_PATH":    updateOf("\x40\x02\x06\x02\x01\x00\x00\xfb\xf5\xc0\x11\x06\x02\x01\x00\x00\xfb\xf5"),
+		"AS4_PATH alone":            updateOf("\xc0\x11\x06\x02\x01\x00\x00\xfb\xf5"),
 	} {
 		if m, err := parse(message); m == nil || err != nil {
 			t.Errorf("%s: %v, %v", name, m, err)
 		}
 	}
-	_, err := parse(updateOf("\x80\x0e\x03\x00\x02\x01"))
-	var why *refusal
-	if !errors.As(err, &why) || why.code != bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR || why.why.Kind != KindMalformed {
-		t.Errorf("MP_REACH without a next hop: %v", err)
+}
+
+func TestParseRefusesWhatGoBGPFallsOver(t *testing.T) {
+	for name, attrs := range map[string]string{
+		"MP_REACH without a next hop": "\x80\x0e\x03\x00\x02\x01",
+		"MP_REACH cut off":            "\x80\x0e\x02\x00\x02",
+		"MP_UNREACH cut off":          "\x80\x0f\x02\x00\x02",
+		"AS4_PATH before AS_PATH":     as4Before,
+	} {
+		_, err := parse(updateOf(attrs, 24, 10, 200, 0))
+		var why *refusal
+		if !errors.As(err, &why) || why.code != bgp.BGP_ERROR_UPDATE_MESSAGE_ERROR || why.why.Kind != KindMalformed {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
+
+// A host name that is not UTF-8 is one that GoBGP is not able to tell of.
+func TestParseRefusesCapabilitiesThatCannotBeToldOf(t *testing.T) {
+	for name, bad := range map[string]bool{"tor.example": false, "Zürich": false, "Z\xfcrich": true} {
+		_, err := parse(serialized(t, openWith(bgp.NewCapFQDN(name, ""))))
+		var why *refusal
+		if (err != nil) != bad || bad && (!errors.As(err, &why) || why.code != bgp.BGP_ERROR_OPEN_MESSAGE_ERROR || why.why.Kind != KindMalformed) {
+			t.Errorf("host name %q: %v", name, err)
+		}
+	}
+}
+
+// What is left in the buffer of the message before is not read.
+func TestParseReadsNoFurtherThanTheMessage(t *testing.T) {
+	// A label, and not all of its route distinguisher.
+	in := raw(2, 37, 0, 0, 0, 13, 0x80, 0x0f, 10, 0, 2, 0x80, 0x30, 0, 1, 0x30, 0x30, 0x30, 0x30, 0x30)
+	message, err := readMessage(bytes.NewReader(in), make([]byte, 0, 4096))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parse(message); err == nil {
+		t.Error("it is read")
+	}
+}
+
+// as4Before are attributes in an order that GoBGP does not foresee.
+const as4Before = "\x40\x01\x01\x00\x40\x03\x04\x0a\x09\x00\x01\xc0\x11\x06\x02\x01\x00\x00\xfb\xf5\x40\x02\x06\x02\x01\x00\x00\xfb\xf5"
 
 func TestMessagesComeInTheirOrder(t *testing.T) {
 	const o, u, n, k, r = bgp.BGP_MSG_OPEN, bgp.BGP_MSG_UPDATE, bgp.BGP_MSG_NOTIFICATION, bgp.BGP_MSG_KEEPALIVE, bgp.BGP_MSG_ROUTE_REFRESH
@@ -107,14 +146,14 @@ func TestRoutersOfAWrongASAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asn := asnIn(m.Body.(*bgp.BGPOpen))
-	if asn != 64501 {
+	said := m.Body.(*bgp.BGPOpen)
+	if asn := asnIn(said); asn != 64501 {
 		t.Errorf("AS %d", asn)
 	}
 	for dynamic, admitted := range map[string]bool{"external": true, "internal": false, "": true} {
 		set := settingsOf(sessionTo(peer(func(p *config.Peer) { p.Dynamic = dynamic })), time.Second)
 		var why *refusal
-		if err := set.admits(asn); (err == nil) != admitted || err != nil && (!errors.As(err, &why) || why.sub != bgp.BGP_ERROR_SUB_BAD_PEER_AS) {
+		if err := set.admits(said); (err == nil) != admitted || err != nil && (!errors.As(err, &why) || why.sub != bgp.BGP_ERROR_SUB_BAD_PEER_AS) {
 			t.Errorf("dynamicASN %q: %v", dynamic, err)
 		}
 	}

@@ -92,11 +92,19 @@ func (r rogue) say(messages ...*bgp.BGPMessage) {
 
 // open is the OPEN of a router as the node expects it, but for its hold time.
 func open(hold uint16, families ...bgp.RouteFamily) *bgp.BGPMessage {
-	capabilities := []bgp.ParameterCapabilityInterface{bgp.NewCapFourOctetASNumber(64501)}
+	var capabilities []bgp.ParameterCapabilityInterface
 	for _, f := range families {
 		capabilities = append(capabilities, bgp.NewCapMultiProtocol(f))
 	}
-	return bgp.NewBGPOpenMessage(64501, hold, router4, []bgp.OptionParameterInterface{bgp.NewOptionParameterCapability(capabilities)})
+	m := openWith(capabilities...)
+	m.Body.(*bgp.BGPOpen).HoldTime = hold
+	return m
+}
+
+// openWith is an OPEN with capabilities besides that of the AS number.
+func openWith(capabilities ...bgp.ParameterCapabilityInterface) *bgp.BGPMessage {
+	capabilities = append([]bgp.ParameterCapabilityInterface{bgp.NewCapFourOctetASNumber(64501)}, capabilities...)
+	return bgp.NewBGPOpenMessage(64501, 90, router4, []bgp.OptionParameterInterface{bgp.NewOptionParameterCapability(capabilities)})
 }
 
 // establish opens a session, reads to its end what the node says, and tells of
@@ -142,6 +150,11 @@ func noise(n int) []byte {
 
 var bothFamilies = []bgp.RouteFamily{bgp.RF_IPv4_UC, bgp.RF_IPv6_UC}
 
+// sayNameless opens a session with a host name in Latin-1.
+func sayNameless(r rogue) {
+	r.say(openWith(bgp.NewCapMultiProtocol(bgp.RF_IPv4_UC), bgp.NewCapFQDN("Z\xfcrich", "")), bgp.NewBGPKeepAliveMessage())
+}
+
 // What is no BGP costs the session with the router that says it, which is told why,
 // and nothing else.
 func TestGarbage(t *testing.T) {
@@ -153,6 +166,7 @@ func TestGarbage(t *testing.T) {
 		text string
 	}{
 		"a hold time of a second":     {false, func(r rogue) { r.say(open(1, bothFamilies...)) }, KindRejected, "hold time"},
+		"no hold time":                {false, func(r rogue) { r.say(open(0, bothFamilies...)) }, KindRejected, "a hold time of 0"},
 		"another version":             {false, func(r rogue) { r.Write(raw(1, 29, 3, 0xfb, 0xf5, 0, 90, 10, 9, 0, 1, 0)) }, KindRejected, "version"},
 		"no word":                     {false, func(rogue) {}, KindSilent, "does not answer our OPEN"},
 		"closed at once":              {false, func(r rogue) { r.Close() }, KindRejected, "does it know this node"},
@@ -160,9 +174,11 @@ func TestGarbage(t *testing.T) {
 		"shorter than a header":       {true, func(r rogue) { r.Write(raw(4, 5)) }, KindMalformed, "malformed"},
 		"a type that is none":         {true, func(r rogue) { r.Write(raw(66, 19)) }, KindMalformed, "unknown message type 66"},
 		"that before the OPEN":        {false, func(r rogue) { r.Write(raw(0, 19)) }, KindMalformed, "unknown message type 0"},
+		"a host name not in UTF-8":    {false, sayNameless, KindMalformed, "unreadable capability 73"},
 		"a web server":                {false, func(r rogue) { io.WriteString(r, "HTTP/1.1 400 Bad Request\r\n\r\n") }, KindMalformed, "is it a BGP router at all"},
 		"a keepalive with a body":     {true, func(r rogue) { r.Write(raw(4, 20, 1)) }, KindMalformed, "a length of 20"},
 		"MP_REACH without a next hop": {true, func(r rogue) { r.Write(updateOf("\x80\x0e\x03\x00\x02\x01")) }, KindMalformed, "unreadable UPDATE"},
+		"AS4_PATH before AS_PATH":     {true, func(r rogue) { r.Write(updateOf(as4Before, 24, 10, 200, 0)) }, KindMalformed, "unreadable UPDATE"},
 		"attributes beyond the end":   {true, func(r rogue) { r.Write(raw(2, 27, 0, 0, 0xff, 0xff, 1, 2, 3, 4)) }, KindMalformed, "malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -126,7 +126,7 @@ func (s *session) run(others []<-chan struct{}) {
 		case <-s.over:
 			s.parted()
 		case <-s.rejoin:
-			s.join()
+			s.rejoined(s.join())
 		case <-s.overdue:
 			s.wait()
 		case <-s.count:
@@ -211,27 +211,15 @@ func (s *session) converge(next settings) error {
 	s.logger = log.With(s.base, "addr", next.peer.addr)
 	err := s.edit()
 	switch {
-	case s.gate == nil && (s.rejoin == nil || what > costNone): // other settings are worth another try
-		s.join()
-	case what == costUpdate && s.gate != nil:
-		if e := s.retune(); e != nil {
+	case s.gate == nil && s.rejoin == nil, what > costNone && !s.state.Up(): // other settings are worth another try
+		err = errors.Join(err, s.join())
+	case what == costUpdate:
+		if e := errors.Join(s.gate.follow(next), s.srv.updatePeer(next, s.restartSeconds())); e != nil {
 			s.set = last // so that the next try sees a difference
 			return e
 		}
 	}
 	return err
-}
-
-// retune gives a way to the router, and a session on it, the settings that change
-// under them.
-func (s *session) retune() error {
-	if err := s.gate.follow(s.set); err != nil {
-		return err
-	}
-	if s.srv.port == 0 {
-		return nil
-	}
-	return s.srv.updatePeer(s.set, s.restartSeconds())
 }
 
 // restart replaces the server by one with the settings of next.
@@ -253,25 +241,33 @@ func (s *session) restart(next settings) error {
 }
 
 // join opens a way to the router, over which the session will come up.
-func (s *session) join() {
+func (s *session) join() error {
 	s.forsake()
 	s.rejoin, s.overdue = nil, time.After(patience)
 	gate, err := s.newGate()
 	if err != nil {
-		s.problem(err)
-		return
+		return err
 	}
-	s.state.State = "Connect"
-	if s.srv.listener != nil {
-		s.state.State = "Active"
-	} else if err := s.srv.addPeer(s.set, gate.port(), s.restartSeconds()); err != nil { // it takes its time to come
-		s.problem(err)
+	s.state.State = "Active"
+	if s.srv.listener == nil {
+		s.state.State = "Connect"
+		err = s.srv.addPeer(s.set, gate.port(), s.restartSeconds()) // GoBGP takes its time to come
 	}
 	var ctx context.Context
 	ctx, s.dismiss = context.WithCancel(context.Background())
 	s.gate, s.last, s.over, s.met = gate, gate.done, gate.done, false
 	go gate.run(ctx)
 	s.publish()
+	return err
+}
+
+// rejoined takes note of a failed join after a fall; adopt tries it again.
+func (s *session) rejoined(err error) {
+	if err != nil {
+		s.clean = false
+		s.problem(err)
+		s.publish()
+	}
 }
 
 // forsake ends the way to the router, if there is one, and what GoBGP has of it: in

@@ -88,7 +88,7 @@ func (s *session) moved(e event) {
 		return
 	}
 	name, ok := stateNames[e.state]
-	if !ok || name == s.state.State {
+	if !ok || name == s.state.State || name == established && e.port != s.srv.port { // of a peer that is gone
 		return
 	}
 	switch {
@@ -182,7 +182,7 @@ func (s *session) comeBack() {
 		s.rejoin = time.After(wait)
 		return
 	}
-	s.join()
+	s.rejoined(s.join())
 }
 
 // backOff is how long to wait before the next connection after n sessions in a
@@ -279,7 +279,7 @@ func (s *session) lasts(ctx context.Context, limit time.Duration) bool {
 	for {
 		select {
 		case e := <-s.srv.events:
-			if stateNames[e.state] != established {
+			if !e.sent && stateNames[e.state] != established {
 				return false
 			}
 		case <-over:

@@ -226,7 +226,7 @@ func TestFallsAreCountedWithTheirReason(t *testing.T) {
 			t.Fatalf("fall %d was not answered at once", i)
 		}
 		settle(t, sess)
-		sess.moved(event{state: api.PeerState_ESTABLISHED, asn: 64501})
+		sess.moved(event{state: api.PeerState_ESTABLISHED, asn: 64501, port: sess.srv.port})
 		if !sess.state.Up() || testutil.ToFloat64(sess.metrics.up.WithLabelValues("tor")) != 1 {
 			t.Fatalf("not up: %+v", sess.state)
 		}
@@ -257,7 +257,7 @@ func TestSessionIsCompleteWhenNothingIsHeldBack(t *testing.T) {
 		sess := oneSession(t)
 		sess.adopt(sessionTo(nowhere(func(p *config.Peer) { p.GracefulRestart = graceful }), route(vip4)))
 		settle(t, sess)
-		sess.moved(event{state: api.PeerState_ESTABLISHED, asn: 64501})
+		sess.moved(event{state: api.PeerState_ESTABLISHED, asn: 64501, port: sess.srv.port})
 		if sess.state.Complete == graceful || (sess.held != nil) != graceful {
 			t.Errorf("graceful restart %t: complete %t, looks again %t", graceful, sess.state.Complete, sess.held != nil)
 		}
@@ -265,4 +265,32 @@ func TestSessionIsCompleteWhenNothingIsHeldBack(t *testing.T) {
 			t.Errorf("graceful restart %t: complete after the fall", graceful)
 		}
 	}
+}
+
+// A session that came up just when its peer was taken from GoBGP is none.
+func TestSessionOfAPeerThatIsGone(t *testing.T) {
+	sess := oneSession(t)
+	sess.adopt(sessionTo(nowhere(), route(vip4)))
+	settle(t, sess)
+	late := event{state: api.PeerState_ESTABLISHED, asn: 64501, port: sess.srv.port}
+	sess.adopt(sessionTo(nowhere(func(p *config.Peer) { p.Password = "new" }), route(vip4)))
+	if sess.moved(late); sess.state.Up() {
+		t.Errorf("state %+v", sess.state)
+	}
+}
+
+// What the router sends meanwhile is no end of a session that is being left.
+func TestLeavingLastsWhileTheRouterSends(t *testing.T) {
+	sess := oneSession(t)
+	sess.srv = &server{events: make(chan event, 2)}
+	sess.srv.events <- event{sent: true}
+	sess.srv.events <- event{sent: true, end: family4}
+	if !sess.lasts(context.Background(), 50*time.Millisecond) {
+		t.Error("the session is taken for ended")
+	}
+	sess.srv.events <- event{state: api.PeerState_IDLE}
+	if sess.lasts(context.Background(), time.Second) {
+		t.Error("the end is not seen")
+	}
+	sess.srv = nil
 }

@@ -74,6 +74,29 @@ func (s settings) control(network, address string, c syscall.RawConn) error {
 	return s.reach(c)
 }
 
+// tune has a socket that is there already follow the settings.
+func (s settings) tune(socket syscall.Conn) error {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("set TTL: %w", err)
+	}
+	return s.reach(raw)
+}
+
+// lives tells whether the other side has not ended a connection.
+func lives(conn *net.TCPConn) bool {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var info *unix.TCPInfo
+	err = configure(raw, func(fd int) (err error) {
+		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		return err
+	})
+	return err == nil && info.State == unix.BPF_TCP_ESTABLISHED
+}
+
 // reach sets with what TTL packets leave, and what those that come must have left
 // (RFC 5082).
 func (s settings) reach(c syscall.RawConn) error {
