@@ -12,16 +12,21 @@ type router struct{ table *route.Table }
 // Route implements [engine.Router]. The path is in the engine's normal form, which
 // keeps some escapes; the table's has them decoded. What the table refuses, no rule
 // serves.
-func (r router) Route(host, path string) (pool int, ok bool) {
+func (r router) Route(host, path string) (to engine.Route, ok bool) {
 	clean, err := route.CleanPath(path)
 	if err != nil {
-		return 0, false
+		return to, false
 	}
-	found, ok := r.table.Match(route.CleanHost(host), clean)
+	host = route.CleanHost(host)
+	found, ok := r.table.Match(host, clean)
 	if !ok {
-		return 0, false
+		return to, false
 	}
-	return found.Group, true
+	to.Pool = found.Group
+	if found.Policy != nil {
+		to.Policy, to.Certified, to.Decoded = found.Policy, r.table.Certified(host), clean
+	}
+	return to, true
 }
 
 // notSetUp is what clients are told of a fault. Names inside the cluster are for
@@ -35,6 +40,7 @@ func configOf(table *route.Table, certs *cert.Store, proofs *cert.Challenges) en
 	cfg := engine.Config{Router: router{table}, Pools: make([]engine.Pool, len(groups)), TLS: engine.TLS{Certificates: certs, Challenges: proofs}}
 	for i, g := range groups {
 		cfg.Pools[i].Name, cfg.Pools[i].Endpoints = g.Service.String()+":"+g.Port, g.Endpoints
+		cfg.Pools[i].Protocol, cfg.Pools[i].TLS = spoken(g.Protocol)
 		if g.Fault != "" {
 			cfg.Pools[i].Fault = notSetUp
 		}

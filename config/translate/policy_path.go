@@ -17,6 +17,11 @@ var pathSettings = []setting{
 		if !strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "$") {
 			return bad("begin it with /", "%q is no path", text)
 		}
+		for i, after := range strings.Split(text, "$") {
+			if i > 0 && (after == "" || after[0] < '1' || after[0] > '9') {
+				return bad("use $1 to $9 for groups of the path", "%q holds a variable that is no group", text)
+			}
+		}
 		a.policy.Rewrite, a.policy.Regexp = text, true
 		return nil
 	}},

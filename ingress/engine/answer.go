@@ -3,8 +3,10 @@ package engine
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
+	"github.com/steelyard-lb/steelyard/ingress/policy"
 )
 
 var serverField = http.AppendField(nil, "Server", "steelyard")
@@ -44,7 +46,33 @@ func verdict(err error) (status int, text string) {
 	if errors.As(err, &e) {
 		return e.Status, e.Reason
 	}
+	var a *policy.Answer
+	if errors.As(err, &a) {
+		return a.Status, a.Text
+	}
 	return errBrokeOff.Status, errBrokeOff.Reason
+}
+
+// ownFields are those that our answer to an error has, save the ones that all have.
+func ownFields(err error) []http.Field {
+	var a *policy.Answer
+	if errors.As(err, &a) {
+		return a.Fields
+	}
+	return nil
+}
+
+// appendAnswer appends what a client is told of an error.
+func appendAnswer(dst []byte, server *http.Server, err error) []byte {
+	status, text := verdict(err)
+	more := serverField
+	if own := ownFields(err); len(own) > 0 {
+		more = slices.Clone(more)
+		for _, f := range own {
+			more = http.AppendField(more, view(f.Name), view(f.Value))
+		}
+	}
+	return server.AppendAnswer(dst, status, text, more)
 }
 
 // failure is an error with its words for the client.

@@ -80,6 +80,5 @@ func (d *downstream) flush() error {
 
 func (d *downstream) answer(err error, whole bool) error {
 	d.closeAfter(whole)
-	status, text := verdict(err)
-	return d.say(d.server.AppendAnswer(d.w.out[:0], status, text, serverField))
+	return d.say(appendAnswer(d.w.out[:0], &d.server, err))
 }

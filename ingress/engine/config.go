@@ -6,15 +6,26 @@ import (
 	"net/netip"
 
 	"github.com/steelyard-lb/steelyard/ingress/balance"
+	"github.com/steelyard-lb/steelyard/ingress/policy"
 )
 
-// Router says who serves a request: the index of a pool of the same [Config].
-// host is as the client wrote it, perhaps with a port; path is in the normal form
+// Router says who serves a request, and how. host is as the client wrote it, perhaps with a port; path is in the normal form
 // of [github.com/steelyard-lb/steelyard/ingress/http.CleanPath], which is what
 // the backend will be asked for. Both are good for the time of the call alone. Any
 // number of goroutines may ask at once.
 type Router interface {
-	Route(host, path string) (pool int, ok bool)
+	Route(host, path string) (to Route, ok bool)
+}
+
+// Route is where a request is led.
+type Route struct {
+	Pool int // index of a pool of the same [Config]
+
+	// Policy is what is done with requests and answers besides; nil: nothing. The
+	// rest is for policies.
+	Policy    *policy.Policy
+	Certified bool   // there is a certificate for the host
+	Decoded   string // the path without escapes, save %2F and %25
 }
 
 // Config is all that requests depend on. Nothing of it is changed once it was

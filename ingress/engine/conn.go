@@ -159,8 +159,7 @@ func (c *conn) refuse(err error) {
 	level.Debug(c.e.opts.Logger).Log("msg", "request refused", "peer", c.from, "err", err)
 	c.server.Close()
 	c.e.book.refused(time.Now(), &c.asker, accesslog.HTTP11, err)
-	status, text := verdict(err)
-	c.write(c.server.AppendAnswer(nil, status, text, serverField))
+	c.write(appendAnswer(nil, &c.server, err))
 	c.linger()
 }
 

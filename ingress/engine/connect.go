@@ -26,7 +26,7 @@ func (x *passage) connect() error {
 		return x.refused(errno)
 	}
 	x.up, up.x = up, x
-	x.await(forConnect, w.e.opts.Connect)
+	x.await(forConnect, x.opts.Connect)
 	return nil
 }
 

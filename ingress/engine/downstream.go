@@ -195,8 +195,7 @@ func (d *downstream) refuse(err error) {
 	d.server.Close()
 	d.phase = leaving
 	d.w.book.refused(d.w.loop.Now(), &d.asker, accesslog.HTTP11, err)
-	status, text := verdict(err)
-	if d.say(d.server.AppendAnswer(d.w.out[:0], status, text, serverField)) != nil {
+	if d.say(appendAnswer(d.w.out[:0], &d.server, err)) != nil {
 		d.close()
 	}
 }

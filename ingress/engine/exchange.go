@@ -17,13 +17,12 @@ import (
 type exchange struct {
 	*work
 	note
-	c        *conn // that the request came on
-	client   requester
-	req      *http.Request
-	asks     *hold
-	state    *state
-	pool     *pool
-	target   []byte    // the path in normal form
+	c      *conn // that the request came on
+	client requester
+	req    *http.Request
+	asks   *hold
+	state  *state
+	led
 	endpoint *endpoint // the one asked last
 	asked    time.Time // when
 	backend  answerer  // there; nil if there is none
@@ -105,6 +104,7 @@ func (x *exchange) addr() string {
 // fail answers a request that no backend answered.
 func (x *exchange) fail(err error) {
 	_ = x.collect()
+	err = x.dressed(err)
 	x.says(err, x.req.Method)
 	x.client.answer(err, x.ended.Load())
 }
@@ -124,8 +124,7 @@ func (x *exchange) run() error {
 
 // decide finds the pool, and makes the request ready to be sent.
 func (x *exchange) decide() error {
-	var err error
-	if x.pool, x.target, err = x.state.lead(x.req); err != nil {
+	if err := x.state.lead(&x.led, x.req, &x.c.asker, &x.c.e.opts); err != nil {
 		return err
 	}
 	x.safe = x.req.Safe()
@@ -162,7 +161,7 @@ func (x *exchange) collect() error {
 // weigh holds the body against its bound.
 func (x *exchange) weigh(data []byte) error {
 	x.size += int64(len(data))
-	return x.state.bound(x.size)
+	return x.bound(x.size)
 }
 
 // try asks one endpoint, not avoid if there is another. It tells whether one more
@@ -200,7 +199,7 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 
 // appendRequest appends the head of the request for a client.
 func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
-	return x.c.appendRequest(dst, client, x.req, x.target, x.record.ID, x.state.trusts(x.c.peer))
+	return x.c.appendRequest(dst, client, x.req, x.target, x.record.ID, x.state.trusts(x.c.peer), x.policy)
 }
 
 // choose counts the request at an endpoint.
@@ -216,7 +215,7 @@ func (x *exchange) choose(avoid *endpoint) {
 
 // connect takes an idle connection if it may, else opens one.
 func (x *exchange) connect(idle bool) (answerer, error) {
-	o := &x.c.e.opts
+	o := x.opts
 	if x.endpoint.protocol == HTTP2 {
 		a, err := x.endpoint.open(o)
 		if err == nil {

@@ -40,18 +40,18 @@ func (x *passage) handOver() {
 	client, err := d.detach()
 	server, failed := x.up.detach()
 	delete(d.w.servers, x.up)
-	noted, pool := x.note, x.pool
+	noted, way := x.note, x.led
 	d.x, x.note = nil, note{} // whose text goes along
 	d.w.give(x)
 	if err := errors.Join(err, failed); err != nil {
 		d.stuck(err)
 		closeOpen(client, server)
 		endpoint.End()
-		d.w.book.end(&noted, d.w.loop.Now(), pool, endpoint, err)
+		d.w.book.end(&noted, d.w.loop.Now(), way.pool, endpoint, err)
 	} else {
 		c := d.conn(client)
 		c.in = buffer{b: up, w: len(up)}
-		t := &exchange{work: e.borrow(), note: noted, pool: pool, c: c, client: c, asks: &c.asks, endpoint: endpoint, backend: &backend{TCPConn: server, wire: server}}
+		t := &exchange{work: e.borrow(), note: noted, led: way, c: c, client: c, asks: &c.asks, endpoint: endpoint, backend: &backend{TCPConn: server, wire: server}}
 		c.asks.set(t.backend)
 		e.own(c, func() {
 			err := t.tunnel(server, &buffer{b: down, w: len(down)})

@@ -16,11 +16,11 @@ import (
 // byPath leads what begins with /other to the second pool, all else to the first.
 type byPath struct{}
 
-func (byPath) Route(_, path string) (int, bool) {
+func (byPath) Route(_, path string) (Route, bool) {
 	if strings.HasPrefix(path, "/other") {
-		return 1, true
+		return Route{Pool: 1}, true
 	}
-	return 0, true
+	return Route{Pool: 0}, true
 }
 
 // beside has an engine lead to one endpoint as usual, and to the other in its way.

@@ -357,24 +357,32 @@ func (a *asking) flush() error {
 }
 
 func (a *asking) answer(err error, _ bool) {
-	status, reason := verdict(err)
-	text := http.AppendText(nil, status, reason)
-	a.respond(status, textFields(text), string(a.req.Method) == "HEAD")
+	status, fields, text := ownAnswer(err)
+	a.respond(status, fields, len(text) == 0 || string(a.req.Method) == "HEAD")
 	if a.send(text) == nil {
 		_ = a.finish(nil)
 	}
 	a.reset(h2.NoError)
 }
 
-// textFields are those of an answer of our own.
-func textFields(text []byte) []hpack.Field {
-	return []hpack.Field{
-		serverName,
+// ownAnswer is what a client is told of an error. Without a text it is the head alone.
+func ownAnswer(err error) (status int, fields []hpack.Field, text []byte) {
+	status, reason := verdict(err)
+	text = http.AppendText(nil, status, reason)
+	if fields = append(fields, serverName); len(text) > 0 {
+		fields = textFields(fields, text)
+	}
+	return status, compressed(fields, ownFields(err)), text
+}
+
+// textFields appends those of an answer of our own that has a text.
+func textFields(dst []hpack.Field, text []byte) []hpack.Field {
+	return append(dst, []hpack.Field{
 		{Name: []byte("content-type"), Value: []byte("text/plain; charset=utf-8")},
 		{Name: []byte("x-content-type-options"), Value: []byte("nosniff")},
 		{Name: []byte("cache-control"), Value: []byte("no-store")},
 		{Name: []byte("content-length"), Value: strconv.AppendInt(nil, int64(len(text)), 10)},
-	}
+	}...)
 }
 
 func (a *asking) gone() bool {

@@ -13,16 +13,15 @@ import (
 // passage is one request on its way through a loop.
 type passage struct {
 	note
-	c        caller
-	d        *downstream // the same if it speaks HTTP/1.1, else nil
-	w        *worker
-	*timing         // of c
-	from     *asker // c
-	req      http.Request
-	text     []byte // that req has slices of, over HTTP/2
-	state    *state
-	pool     *pool
-	target   []byte        // the path in normal form
+	c       caller
+	d       *downstream // the same if it speaks HTTP/1.1, else nil
+	w       *worker
+	*timing        // of c
+	from    *asker // c
+	req     http.Request
+	text    []byte // that req has slices of, over HTTP/2
+	state   *state
+	led
 	body     []byte        // as far as it came with the head
 	endpoint *endpoint     // the one asked last
 	up       *upstream     // the connection to it; nil if there is none
@@ -49,8 +48,8 @@ type passage struct {
 // nothing was done, if that is not for a loop.
 func (x *passage) begin() bool {
 	x.state = x.w.e.state.Load()
-	var err error
-	if x.pool, x.target, err = x.state.lead(&x.req); err == nil && !x.pool.plain {
+	err := x.state.lead(&x.led, &x.req, x.from, &x.w.e.opts)
+	if err == nil && !x.pool.plain {
 		return false
 	}
 	x.w.book.begin(&x.note, x.w.loop.Now(), x.from, &x.req, versionOf(&x.req))
@@ -98,7 +97,7 @@ func (x *passage) collect() error {
 // weigh holds the body against its bound.
 func (x *passage) weigh(n int) error {
 	x.size += int64(n)
-	return x.state.bound(x.size)
+	return x.bound(x.size)
 }
 
 // step goes on with the request, and tells whether more may be done at once.
@@ -239,6 +238,7 @@ func (x *passage) end(err error) {
 // connection of HTTP/1.1 ends.
 func (x *passage) fail(err error) error {
 	_ = x.collect()
+	err = x.dressed(err)
 	x.says(err, x.req.Method)
 	return x.c.answer(err, x.ended)
 }

@@ -144,10 +144,9 @@ func (b *branch) flush() error {
 }
 
 func (b *branch) answer(err error, _ bool) error {
-	status, reason := verdict(err)
-	text := http.AppendText(nil, status, reason)
-	head := b.x != nil && string(b.x.req.Method) == "HEAD"
-	b.respond(status, textFields(text), head)
+	status, fields, text := ownAnswer(err)
+	head := len(text) == 0 || b.x != nil && string(b.x.req.Method) == "HEAD"
+	b.respond(status, fields, head)
 	if b.whole = head; !head {
 		b.held = text
 		b.end(nil)

@@ -104,8 +104,7 @@ func (c *conn) flush() error {
 
 func (c *conn) answer(err error, whole bool) {
 	c.closeAfter(whole)
-	status, text := verdict(err)
-	_ = c.write(c.server.AppendAnswer(c.down[:0], status, text, serverField))
+	_ = c.write(appendAnswer(c.down[:0], &c.server, err))
 }
 
 func (c *conn) through() (wire, *buffer) {

@@ -18,7 +18,7 @@ import (
 // toAll leads every request to the first pool.
 type toAll struct{}
 
-func (toAll) Route(host, _ string) (int, bool) { return 0, host != "nobody.test" }
+func (toAll) Route(host, _ string) (Route, bool) { return Route{}, host != "nobody.test" }
 
 // rig is an engine that runs, and what tests ask of it.
 type rig struct {

@@ -11,16 +11,16 @@ import (
 // byTable is how a table of package route is a Router.
 type byTable struct{ *route.Table }
 
-func (t byTable) Route(host, path string) (int, bool) {
+func (t byTable) Route(host, path string) (Route, bool) {
 	clean, err := route.CleanPath(path)
 	if err != nil {
-		return 0, false
+		return Route{}, false
 	}
 	r, ok := t.Match(route.CleanHost(host), clean)
 	if !ok {
-		return 0, false
+		return Route{}, false
 	}
-	return r.Group, true
+	return Route{Pool: r.Group}, true
 }
 
 // TestRoutingTable: hosts and paths of an Ingress lead to its Services.

@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"github.com/steelyard-lb/steelyard/ingress/balance"
-	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
 // state is a Config with the live side of its endpoints.
@@ -68,45 +67,8 @@ func (s *state) endpoint(at place, before *state, loops int) *endpoint {
 	return e
 }
 
-// lead finds who serves a request, and the path that they are asked for.
-func (s *state) lead(r *http.Request) (*pool, []byte, error) {
-	if s == nil {
-		return nil, nil, errStarting
-	}
-	if err := s.bound(r.Length); err != nil {
-		return nil, nil, err
-	}
-	target, err := http.CleanPath(nil, r.Path)
-	if err != nil {
-		return nil, nil, err
-	}
-	i, ok := s.Router.Route(view(r.Authority), view(target))
-	if !ok {
-		return nil, nil, errNoRoute
-	}
-	p := &s.pools[i]
-	if len(p.endpoints) == 0 {
-		if fault := s.Pools[i].Fault; fault != "" {
-			return nil, nil, &http.Error{Status: errNoneReady.Status, Reason: fault}
-		}
-		return nil, nil, errNoneReady
-	}
-	if s.Pools[i].Protocol == HTTP2 && r.Upgrades() != nil {
-		return nil, nil, errNoUpgrade
-	}
-	return p, target, nil
-}
-
 // view is b as a string, for those who do not keep it.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// bound holds the size of a request's body against its bound.
-func (s *state) bound(size int64) error {
-	if s != nil && s.MaxBody > 0 && size > s.MaxBody {
-		return errTooLarge
-	}
-	return nil
-}
 
 // trusts tells whether a peer's word about the client is taken.
 func (s *state) trusts(peer netip.Addr) bool {

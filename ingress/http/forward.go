@@ -21,7 +21,7 @@ func (c *Client) AppendRequest(dst []byte, r *Request, path []byte, drop Set) []
 		dst = append(dst, r.Query...)
 	}
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
-	dst = append(dst, r.Authority...)
+	dst = append(dst, r.Asked()...)
 	dst = append(dst, "\r\n"...)
 	dst = r.appendFields(dst, drop)
 	switch {
@@ -153,13 +153,16 @@ func (s *Server) AppendContinue(dst []byte) []byte {
 
 // AppendAnswer appends a whole response of our own: plain text for a person. As
 // with [Server.AppendResponse], fields may be given: more is a part of a head,
-// made by [AppendField].
+// made by [AppendField]. One whose status has no body, such as 204, has no text.
 func (s *Server) AppendAnswer(dst []byte, status int, text string, more []byte) []byte {
 	phrase := phraseOf(status)
 	dst = appendStatus(dst, status)
 	dst = append(dst, phrase...)
-	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"...)
-	dst = appendLength(dst, int64(len("000 : \n")+len(phrase)+len(text)))
+	dst = append(dst, "\r\n"...)
+	if !bodiless(status) {
+		dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"...)
+		dst = appendLength(dst, int64(len("000 : \n")+len(phrase)+len(text)))
+	}
 	dst = append(dst, more...)
 	dst = s.appendConnection(dst)
 	dst = append(dst, "\r\n"...)
@@ -170,8 +173,11 @@ func (s *Server) AppendAnswer(dst []byte, status int, text string, more []byte) 
 	return AppendText(dst, status, text)
 }
 
-// AppendText appends the body of a response of our own.
+// AppendText appends the body of a response of our own, if it has one.
 func AppendText(dst []byte, status int, text string) []byte {
+	if bodiless(status) {
+		return dst
+	}
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, phraseOf(status)...)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/policy"
 )
 
 // need is what depends on one Service.
@@ -49,7 +50,7 @@ func (e *edit) noteName(key config.Key) {
 
 // route makes a Route to a backend and counts it among those of its Group. It
 // is to be given to release when it is not used any more.
-func (e *edit) route(ing config.Key, host, path string, back config.IngressBackend) *Route {
+func (e *edit) route(ing *config.Ingress, host, path string, back config.IngressBackend) *Route {
 	u, ok := e.uses.Get(back)
 	if !ok {
 		u.group = e.slot()
@@ -60,7 +61,7 @@ func (e *edit) route(ing config.Key, host, path string, back config.IngressBacke
 	}
 	u.routes++
 	e.uses.Set(back, u)
-	return &Route{Ingress: ing, Host: host, Path: path, Backend: back, Group: u.group}
+	return &Route{Ingress: ing.Key, Host: host, Path: path, Backend: back, Group: u.group, Policy: policy.New(ing.Policy, path)}
 }
 
 // release counts a Route, which may be nil, out. The place of a Group without
@@ -155,14 +156,14 @@ func (e *edit) regroup(svc config.Key) {
 }
 
 func (g *Group) equal(o *Group) bool {
-	return g.Service == o.Service && g.Port == o.Port && g.Fault == o.Fault && slices.Equal(g.Endpoints, o.Endpoints)
+	return g.Service == o.Service && g.Port == o.Port && g.Protocol == o.Protocol && g.Fault == o.Fault && slices.Equal(g.Endpoints, o.Endpoints)
 }
 
 // group is the Group of a backend. A path whose backend is no Service has one
 // too: whoever read the Ingress told so; the path answers 503 and is nobody
 // else's.
 func (e *edit) group(back config.IngressBackend) *Group {
-	g := &Group{Service: back.Service, Port: portText(back)}
+	g := &Group{Service: back.Service, Protocol: back.Protocol, Port: portText(back)}
 	if back.Service.Name == "" {
 		g.Port, g.Fault = "", "the backend is no Service"
 		return g

@@ -19,6 +19,7 @@ func (e *edit) moveIngresses() {
 		e.moveHosts(old, ing)
 		e.moveNeeds(key, old, ing)
 		e.moveTLS(old, ing)
+		e.moveAliases(old, ing)
 		if old != nil && bare(old) {
 			e.defaults = without(e.defaults, old, byAge)
 		}
@@ -39,7 +40,7 @@ func (e *edit) moveIngresses() {
 func (e *edit) moveRules(old, ing *config.Ingress) {
 	for i := range max(rulesOf(old), rulesOf(ing)) {
 		had, has := i < rulesOf(old), i < rulesOf(ing)
-		if had && has && old.Created.Equal(ing.Created) && old.Rules[i] == ing.Rules[i] {
+		if had && has && old.Created.Equal(ing.Created) && old.Rules[i] == ing.Rules[i] && samePolicy(old.Policy, ing.Policy) {
 			continue
 		}
 		if had {
@@ -67,7 +68,7 @@ func rulesOf(ing *config.Ingress) int {
 // moveHosts does the same for the hosts that an Ingress names.
 func (e *edit) moveHosts(old, ing *config.Ingress) {
 	left, came := hostsOf(old), hostsOf(ing)
-	if old != nil && ing != nil && old.Created.Equal(ing.Created) && sameBackend(old.Default, ing.Default) {
+	if old != nil && ing != nil && old.Created.Equal(ing.Created) && sameBackend(old.Default, ing.Default) && samePolicy(old.Policy, ing.Policy) {
 		left, came = minus(left, came, strings.Compare), minus(came, left, strings.Compare)
 	}
 	for _, host := range left {
@@ -85,6 +86,9 @@ func (e *edit) moveHosts(old, ing *config.Ingress) {
 func sameBackend(a, b *config.IngressBackend) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
+
+// samePolicy tells whether policies, nil or not, ask for the same.
+func samePolicy(a, b *config.IngressPolicy) bool { return a == b || a != nil && b != nil && a.Equal(b) }
 
 // moveTLS does the same for the hosts that it brings certificates for. All who
 // bring one for a host hear so if another Ingress wins, or it brings another.
@@ -149,7 +153,7 @@ func (e *edit) wants(ing *config.Ingress, i int) (place, bool) {
 	if hostOnly(rule) {
 		return place{}, false
 	}
-	at, err := placeOf(rule)
+	at, err := placeOf(ing, rule)
 	if err != nil {
 		return place{}, false
 	}

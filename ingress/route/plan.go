@@ -45,6 +45,7 @@ type Plan struct {
 	needs      config.Table[config.Key, need]             // Service → what depends on it
 	external   config.Table[config.Key, string]           // those of them that stand for a name
 	certified  config.Table[string, []*config.Ingress]    // host → Ingresses that bring a certificate for it, oldest first
+	aliased    config.Table[string, []*config.Ingress]    // host → Ingresses whose annotations name it, oldest first
 	secrets    config.Table[config.Key, []config.Key]     // Secret → Ingresses that name it, sorted
 	uses       config.Table[config.IngressBackend, use]   // of groups
 	free       []int                                      // groups that nobody uses
@@ -79,6 +80,8 @@ func Update(prev *Plan, in Input) *Plan {
 	for host := range e.hosts {
 		e.settleHost(host)
 	}
+	e.settleAliases()
+	e.settleExpressions()
 	e.settleDefault()
 	e.judge()
 	return e.done()
