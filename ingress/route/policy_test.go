@@ -1,0 +1,96 @@
+package route
+
+import (
+	"testing"
+
+	"github.com/steelyard-lb/steelyard/config"
+)
+
+// asking gives an Ingress a policy.
+func (w *world) asking(name string, p config.IngressPolicy) *world {
+	w.ingresses[key(name)].Policy = &p
+	w.ingresses[key(name)].Settings = []string{"steelyard.io/server-alias"}
+	return w
+}
+
+// Regular expressions of one Ingress, beside plain paths of others.
+func TestExpressions(t *testing.T) {
+	w := newWorld().service("web", "10.0.0.1:80").
+		ingress(t, "plain", 2, "Prefix a.test/ web:80", "Exact a.test/v1/exact web:80", "Prefix a.test/item web:80", "ImplementationSpecific a.test/also web:80").
+		ingress(t, "regex", 1, "ImplementationSpecific a.test/v1(/|$)(.*) web:80", "ImplementationSpecific a.test/item/[0-9]+$ web:80", "Prefix a.test/p web:80", "ImplementationSpecific a.test/( web:80", "Exact a.test/e.e web:80").
+		asking("regex", config.IngressPolicy{Regexp: true})
+	table, problems := Build(w.input())
+	expect(t, table, map[string]string{
+		"a.test/v1":         "regex → web",
+		"a.test/v1/x":       "regex → web",
+		"a.test/v10":        "plain → web",
+		"a.test/V1/x":       "plain → web",
+		"a.test/v1/exact":   "plain → web",
+		"a.test/item/42":    "regex → web",
+		"a.test/item/x":     "plain → web",
+		"a.test/p/q":        "regex → web",
+		"a.test/pq":         "plain → web",
+		"a.test/e.e":        "regex → web",
+		"a.test/exe":        "plain → web",
+		"a.test/x/../v1/y":  "regex → web",
+		"a.test/v1%2Fx":     "plain → web",
+		"other.test/v1":     "404",
+		"a.test/also/below": "plain → web",
+	})
+	expectProblems(t, problems, "Invalid Ingress default/regex: spec.rules[a.test].http.paths[/(]: the path is no regular expression")
+}
+
+// Written for ingress-nginx, one Ingress with expressions makes all paths of its host
+// some, in upper case or lower; without it they are what they were.
+func TestExpressionsOfNginx(t *testing.T) {
+	w := newWorld().service("web", "10.0.0.1:80").
+		ingress(t, "exact", 2, "Exact a.test/exact web:80", "Prefix a.test/pre web:80", "Exact b.test/exact web:80").asking("exact", config.IngressPolicy{Nginx: true}).
+		ingress(t, "regex", 1, "ImplementationSpecific a.test/api/(.*) web:80").asking("regex", config.IngressPolicy{Nginx: true, Regexp: true})
+	var tables config.Snapshot
+	in := w.input()
+	in.Snapshot = w.next(&tables)
+	plan := Update(nil, in)
+	expect(t, plan.Table, map[string]string{
+		"a.test/API/x": "regex → web", "a.test/Exact/more": "exact → web", "a.test/prefix": "exact → web", "b.test/exact/more": "404", "a.test/": "404",
+	})
+	delete(w.ingresses, key("regex"))
+	in.Snapshot = w.next(&tables)
+	plan = Update(plan, in)
+	expect(t, plan.Table, map[string]string{"a.test/api/x": "404", "a.test/exact/more": "404", "a.test/exact": "exact → web", "a.test/prefix": "404"})
+}
+
+// Other names of hosts, by annotation: real hosts go before, the oldest has them.
+func TestAliases(t *testing.T) {
+	w := newWorld().service("web", "10.0.0.1:80").
+		ingress(t, "old", 3, "Prefix a.test/ web:80").asking("old", config.IngressPolicy{Aliases: []string{"alias.test", "real.test"}, WWW: true}).
+		ingress(t, "young", 2, "Prefix www.b.test/x web:80").asking("young", config.IngressPolicy{Aliases: []string{"alias.test"}, WWW: true}).
+		ingress(t, "real", 1, "Prefix real.test/ web:80", "Prefix *.test/ web:80")
+	in := w.input()
+	table, problems := Build(in)
+	expect(t, table, map[string]string{"alias.test/": "old → web", "real.test/": "real → web", "c.test/": "real → web", "www.b.test/x": "young → web"})
+	expectProblems(t, problems,
+		"Conflict Ingress default/old: metadata.annotations[steelyard.io/server-alias]: Ingress default/real already serves host real.test",
+		"Conflict Ingress default/young: metadata.annotations[steelyard.io/server-alias]: Ingress default/old already serves host alias.test")
+	for host, to := range map[string]string{"www.a.test": "old", "b.test": "young"} {
+		if r, ok := table.Match(host, "/any"); !ok || r.Ingress.Name != to || r.Policy == nil || r.Policy.IngressPolicy == nil {
+			t.Errorf("%s leads to %+v", host, r)
+		}
+	}
+	in.Owners = &Owners{Granted: map[string][]string{"alias.test": {"other"}}}
+	table, problems = Build(in)
+	expect(t, table, map[string]string{"alias.test/": "real → web"})
+	if len(problems) != 3 || problems[0].Reason != ReasonRefused {
+		t.Errorf("problems %v", problems)
+	}
+}
+
+func TestCertified(t *testing.T) {
+	w := newWorld().ingress(t, "web", 1, "Prefix a.test/ web:80")
+	w.ingresses[key("web")].TLS = []config.IngressTLS{{Hosts: []string{"a.test", "*.b.test"}, Secret: key("tls")}}
+	table, _ := Build(w.input())
+	for host, want := range map[string]bool{"a.test": true, "x.b.test": true, "b.test": false, "x.y.b.test": false, "": false, "c.test": false} {
+		if got := table.Certified(host); got != want {
+			t.Errorf("%q has a certificate: %v", host, got)
+		}
+	}
+}
