@@ -36,6 +36,8 @@ type IngressPolicy struct {
 	HSTS   string // value of Strict-Transport-Security, over TLS
 	Fields []Field
 	CORS   *CORS
+
+	Canary *Canary // it is one; nil: it is not. Of the rest only the backend's protocol counts then
 }
 
 // Unbounded is an [IngressPolicy.MaxBody] without a bound.

@@ -26,6 +26,9 @@ func (r router) Route(host, path string) (to engine.Route, ok bool) {
 	if found.Policy != nil {
 		to.Policy, to.Certified, to.Decoded = found.Policy, r.table.Certified(host), clean
 	}
+	if c := found.Canary; c != nil {
+		to.Canary, to.CanaryPool = c.Policy, c.Group
+	}
 	return to, true
 }
 

@@ -27,7 +27,7 @@ type setting struct {
 }
 
 // settings are all that are obeyed, in the order in which they are read.
-var settings = slices.Concat(redirectSettings, pathSettings, backendSettings, accessSettings, answerSettings)
+var settings = slices.Concat(canarySettings, redirectSettings, pathSettings, backendSettings, accessSettings, answerSettings)
 
 // asked is what the annotations of one Ingress ask for, while they are read.
 type asked struct {
@@ -36,6 +36,7 @@ type asked struct {
 	policy   *config.IngressPolicy
 	protocol config.BackendProtocol
 	cors     config.CORS
+	canary   config.Canary
 	hsts     hsts
 
 	permanent, temporal int // codes of redirects
@@ -45,6 +46,7 @@ type asked struct {
 // ingress-nginx. What is wrong with one leaves the others alone.
 func policyOf(f *faults, o *networkingv1.Ingress, nginx bool) *asked {
 	a := &asked{o: o, policy: &config.IngressPolicy{}, cors: defaultCORS(), hsts: defaultHSTS(nginx), permanent: 301, temporal: 302}
+	a.canary.Total = 100
 	if nginx {
 		a.asNginx()
 	}
@@ -105,7 +107,7 @@ func (a *asked) refuse(f *faults, s *setting, name string, err error) {
 	r := &refusal{ReasonInvalid, err.Error(), "correct the value"}
 	errors.As(err, &r)
 	message := r.message
-	if s.gate {
+	if s.gate && a.policy.Canary == nil { // which has the rules of the Ingress whose requests it takes
 		a.policy.Closed = name
 		message += "; requests are answered 503, for without it these paths would be open"
 	}
@@ -147,6 +149,10 @@ func (a *asked) conclude() {
 	if p.CORS != nil {
 		cors := a.cors
 		p.CORS = &cors
+	}
+	if p.Canary != nil {
+		canary := a.canary
+		p.Canary = &canary
 	}
 	p.HSTS = a.hsts.String()
 	if p.HTTPS == config.HTTPSIfTLS && slices.ContainsFunc(a.o.Spec.TLS, func(t networkingv1.IngressTLS) bool { return len(t.Hosts) == 0 }) {

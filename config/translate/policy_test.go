@@ -92,12 +92,16 @@ func TestPolicy(t *testing.T) {
 		"enable-cors: true\ncors-allow-origin: x.test": "is no origin",
 		"enable-cors: true\ncors-allow-methods: G@T":   "is no name",
 		"configuration-snippet: x":                     "never executed",
-		"canary: true":                                 "not supported yet",
-		"canary: false":                                "<nil>",
-		"proxy-buffering: off":                         "<nil>",
-		"enable-websockets: true":                      "not known here",
-		"app-root: /a\nour/app-root: /b":               "AppRoot:/b",
-		"our/acme: true":                               "<nil>",
+		"canary: true\ncanary-weight: 20\ncanary-by-header: X-C\ncanary-by-header-value: yes\ncanary-by-cookie: c": "Canary:{X-C yes  c 20 100}",
+		"canary: true\ncanary-weight: 20\ncanary-weight-total: 10":                                                 "from 0 to 10",
+		"canary: true\ncanary-by-header-pattern: (":                                                                "no regular expression",
+		"canary: true\nauth-url: http://x":                                                                         "external authentication is not supported yet; remove",
+		"mirror-target: x":                                                                                         "not supported yet",
+		"canary: false":                                                                                            "<nil>",
+		"proxy-buffering: off":                                                                                     "<nil>",
+		"enable-websockets: true":                                                                                  "not known here",
+		"app-root: /a\nour/app-root: /b":                                                                           "AppRoot:/b",
+		"our/acme: true":                                                                                           "<nil>",
 	} {
 		in, problems := askedOf(t, "ours", annotations)
 		got := text(in.Policy) + " protocol=" + string(in.Rules[0].Backend.Protocol)
@@ -127,6 +131,9 @@ func text(p *config.IngressPolicy) string {
 	s = strings.ReplaceAll(s, "Then:", "")
 	if p.Redirect != nil {
 		s += fmt.Sprintf(" Redirect:%v", *p.Redirect)
+	}
+	if p.Canary != nil {
+		s += fmt.Sprintf(" Canary:%v", *p.Canary)
 	}
 	if p.CORS != nil {
 		s += fmt.Sprintf(" CORS:%v", *p.CORS)

@@ -44,7 +44,6 @@ func makeUnsupported() map[string]understood {
 	add(yet("a certificate for backends is"), "proxy-ssl-secret")
 	add(yet("a filter against attacks is"), "enable-modsecurity", "enable-owasp-core-rules")
 	add(yet("details of TLS to backends are"), "proxy-ssl-verify-depth", "proxy-ssl-name", "proxy-ssl-server-name", "proxy-ssl-protocols", "proxy-ssl-ciphers")
-	add(yet("canaries are"), "canary", "canary-weight", "canary-weight-total", "canary-by-header", "canary-by-header-value", "canary-by-header-pattern", "canary-by-cookie")
 	add(yet("limits of rate and connections are"), "limit-rps", "limit-rpm", "limit-connections", "limit-burst-multiplier", "limit-allowlist", "limit-whitelist", "limit-rate", "limit-rate-after")
 	add(yet("sessions are"), "affinity", "affinity-mode", "affinity-canary-behavior", "session-cookie-name", "session-cookie-path", "session-cookie-domain",
 		"session-cookie-max-age", "session-cookie-expires", "session-cookie-samesite", "session-cookie-secure", "session-cookie-change-on-failure", "session-cookie-conditional-samesite-none")
@@ -66,7 +65,7 @@ func makeUnsupported() map[string]understood {
 		"fastcgi-index", "fastcgi-params-configmap", "modsecurity-transaction-id")
 	for name, means := range map[string][]string{
 		"proxy-buffering": {"off"}, "proxy-request-buffering": {"off"}, "proxy-http-version": {"1.1"}, "enable-access-log": {"true"},
-		"canary": {"false"}, "ssl-passthrough": {"false"}, "service-upstream": {"false"}, "enable-opentelemetry": {"false"}, "enable-opentracing": {"false"},
+		"ssl-passthrough": {"false"}, "service-upstream": {"false"}, "enable-opentelemetry": {"false"}, "enable-opentracing": {"false"},
 		"load-balance": {"round_robin"}, "use-port-in-redirects": {"false"}, "enable-rewrite-log": {"false"}, "http2-push-preload": {"false"},
 		"satisfy": {"all"}, "enable-global-auth": {"true", "false"}, "enable-modsecurity": {"false"}, "enable-owasp-core-rules": {"false"},
 	} {

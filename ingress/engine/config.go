@@ -21,6 +21,10 @@ type Router interface {
 type Route struct {
 	Pool int // index of a pool of the same [Config]
 
+	// Canary has some of the requests led to CanaryPool, if there is an endpoint; nil: none.
+	Canary     *policy.Policy
+	CanaryPool int
+
 	// Policy is what is done with requests and answers besides; nil: nothing. The
 	// rest is for policies.
 	Policy    *policy.Policy

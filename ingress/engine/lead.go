@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -41,6 +42,9 @@ func (s *state) lead(l *led, r *http.Request, a *asker, o *Options) error {
 	}
 	if !ok {
 		return errNoRoute
+	}
+	if to.Canary != nil && len(s.pools[to.CanaryPool].endpoints) > 0 && to.Canary.Takes(r, rand.Uint64()) {
+		to.Pool = to.CanaryPool
 	}
 	p, of := &s.pools[to.Pool], &s.Pools[to.Pool]
 	switch {

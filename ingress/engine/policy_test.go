@@ -186,3 +186,33 @@ func TestTrustedPeer(t *testing.T) {
 		}
 	}
 }
+
+// withCanary leads everything to the first pool, and some of it to the second.
+type withCanary struct{ *policy.Policy }
+
+func (c withCanary) Route(string, string) (Route, bool) {
+	return Route{Canary: c.Policy, CanaryPool: 1}, true
+}
+
+// TestCanary: some requests go to another pool, as long as it has an endpoint.
+func TestCanary(t *testing.T) {
+	say := func(what string) Pool {
+		addr := origin(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, what) })
+		return Pool{Endpoints: []netip.AddrPort{netip.MustParseAddrPort(addr)}}
+	}
+	r := start(t, Options{})
+	router := withCanary{policy.New(&config.IngressPolicy{Canary: &config.Canary{Header: "X-New", Total: 100}}, "/")}
+	old, fresh := say("old"), say("new")
+	conn := dial(t, r.addr)
+	for _, c := range []struct {
+		canary Pool
+		field  string
+		want   string
+	}{{fresh, "X-New: always\r\n", "new"}, {fresh, "", "old"}, {Pool{}, "X-New: always\r\n", "old"}} {
+		r.Apply(Config{Router: router, Pools: []Pool{old, c.canary}})
+		conn.say("GET / HTTP/1.1\r\nHost: a.test\r\n" + c.field + "\r\n")
+		if _, body, _ := conn.hears("GET"); body != c.want {
+			t.Errorf("%q: %q, want %q", c.field, body, c.want)
+		}
+	}
+}

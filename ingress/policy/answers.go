@@ -17,7 +17,7 @@ func (p *Policy) Fields(a *Ask) []http.Field {
 		return fields
 	}
 	fields = append(fields[:len(fields):len(fields)], vary)
-	if origin := string(a.get("Origin")); origin != "" && p.CORS.Allows(origin) {
+	if origin := string(get(a.Request, "Origin")); origin != "" && p.CORS.Allows(origin) {
 		fields = appendCORS(fields, p.CORS, origin)
 	}
 	return fields
@@ -43,7 +43,7 @@ func (p *Policy) preflight(a *Ask) bool {
 	if p.CORS == nil || string(a.Method) != "OPTIONS" {
 		return false
 	}
-	return p.CORS.Everybody() || p.CORS.Allows(string(a.get("Origin")))
+	return p.CORS.Everybody() || p.CORS.Allows(string(get(a.Request, "Origin")))
 }
 
 // Dress gives an answer of a backend fields, in place of those that it has of the

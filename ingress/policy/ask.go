@@ -76,13 +76,3 @@ func (a *Ask) appendURI(dst []byte) []byte {
 	}
 	return dst
 }
-
-// get is the value of the first field with this name; nil if there is none.
-func (a *Ask) get(name string) []byte {
-	for i := range a.Fields {
-		if a.Fields[i].Named([]byte(name)) {
-			return a.Fields[i].Value
-		}
-	}
-	return nil
-}

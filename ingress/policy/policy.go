@@ -15,9 +15,10 @@ type Policy struct {
 	pattern *regexp.Regexp // of the path, if the rewrite needs it
 	path    string         // of the rewrite, without its query
 	query   string
-	plain   []http.Field // of all answers
-	secure  []http.Field // of those over TLS
-	www     string       // the host that all requests are sent to; "": none
+	plain   []http.Field   // of all answers
+	secure  []http.Field   // of those over TLS
+	header  *regexp.Regexp // of a canary; nil: none
+	www     string         // the host that all requests are sent to; "": none
 }
 
 // New makes the Policy of a path; nil of one that asks for nothing.
@@ -28,6 +29,9 @@ func New(of *config.IngressPolicy, path string) *Policy {
 	p := &Policy{IngressPolicy: of}
 	if p.path, p.query, _ = strings.Cut(of.Rewrite, "?"); strings.Contains(of.Rewrite, "$") {
 		p.pattern, _ = Pattern(path, of.Nginx) // a path that is no expression has no groups
+	}
+	if of.Canary != nil && of.Canary.Pattern != "" {
+		p.header, _ = regexp.Compile(of.Canary.Pattern) // which was looked at
 	}
 	for _, f := range of.Fields {
 		p.plain = append(p.plain, field(f.Name, f.Value))

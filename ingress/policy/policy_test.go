@@ -203,3 +203,42 @@ func TestFields(t *testing.T) {
 		t.Error("a policy out of nothing")
 	}
 }
+
+// Each case is a canary, a request, and what it takes of four chances.
+func TestTakes(t *testing.T) {
+	quarters := []uint64{0, 1 << 62, 2 << 62, 3 << 62}
+	for _, c := range []struct {
+		canary config.Canary
+		field  string
+		want   int
+	}{
+		{config.Canary{Total: 100}, "", 0},
+		{config.Canary{Weight: 100, Total: 100}, "", 4},
+		{config.Canary{Weight: 2, Total: 4}, "", 2},
+		{config.Canary{Total: 100, Header: "X-C"}, "x-c: always", 4},
+		{config.Canary{Weight: 100, Total: 100, Header: "X-C"}, "X-C: never", 0},
+		{config.Canary{Weight: 2, Total: 4, Header: "X-C"}, "X-C: other", 2},
+		{config.Canary{Total: 100, Header: "X-C", Value: "yes"}, "X-C: yes", 4},
+		{config.Canary{Total: 100, Header: "X-C", Value: "yes"}, "X-C: always", 0},
+		{config.Canary{Weight: 100, Total: 100, Header: "X-C", Value: "yes"}, "X-C: never", 4},
+		{config.Canary{Total: 100, Header: "X-C", Pattern: "^y"}, "X-C: yes", 4},
+		{config.Canary{Total: 100, Header: "X-C", Pattern: "^y"}, "X-C: no", 0},
+		{config.Canary{Total: 100, Cookie: "c"}, "Cookie: a=b; c=always", 4},
+		{config.Canary{Weight: 100, Total: 100, Cookie: "c"}, `Cookie: c="never"`, 0},
+		{config.Canary{Weight: 2, Total: 4, Cookie: "c"}, "Cookie: cc=always", 2},
+	} {
+		p, got := New(&config.IngressPolicy{Canary: &c.canary}, "/"), 0
+		var fields []string
+		if c.field != "" {
+			fields = append(fields, c.field)
+		}
+		for _, chance := range quarters {
+			if p.Takes(asking(t, "GET", "http://a.test/", fields...).Request, chance) {
+				got++
+			}
+		}
+		if got != c.want {
+			t.Errorf("%+v, %q: takes %d of 4, want %d", c.canary, c.field, got, c.want)
+		}
+	}
+}

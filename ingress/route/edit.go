@@ -21,6 +21,7 @@ type edit struct {
 	uses     *config.Edit[config.IngressBackend, use]
 	problems *config.Edit[config.Key, []config.Problem]
 	aliased  *config.Edit[string, []*config.Ingress]
+	canaries *config.Edit[spot, []claim]
 
 	defaults    []*config.Ingress
 	free        []int
@@ -40,7 +41,7 @@ func newEdit(prev *Plan, in Input) *edit {
 		prev: prev, in: in, tree: newTreeEdit(prev.Table, prev.generation+1),
 		claims: prev.claims.Edit(), naming: prev.named.Edit(), needs: prev.needs.Edit(),
 		external: prev.external.Edit(), secrets: prev.secrets.Edit(), certify: prev.certified.Edit(),
-		uses: prev.uses.Edit(), problems: prev.problems.Edit(), aliased: prev.aliased.Edit(),
+		uses: prev.uses.Edit(), problems: prev.problems.Edit(), aliased: prev.aliased.Edit(), canaries: prev.canaries.Edit(),
 		defaults: prev.defaults, free: slices.Clone(prev.free), groups: prev.Table.groups,
 		places: map[place]bool{}, hosts: map[string]bool{}, aliases: map[string]bool{}, dirty: map[config.Key]bool{},
 	}
@@ -52,7 +53,7 @@ func (e *edit) done() *Plan {
 	return &Plan{
 		Table: table, Touched: e.touched, in: e.in, generation: e.prev.generation + 1,
 		claims: e.claims.Done(), named: e.naming.Done(), needs: e.needs.Done(), uses: e.uses.Done(),
-		external: e.external.Done(), secrets: e.secrets.Done(), certified: certified, aliased: e.aliased.Done(),
+		external: e.external.Done(), secrets: e.secrets.Done(), certified: certified, aliased: e.aliased.Done(), canaries: e.canaries.Done(),
 		free: e.free, defaults: e.defaults, problems: e.problems.Done(), global: e.global,
 	}
 }

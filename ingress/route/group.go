@@ -70,6 +70,7 @@ func (e *edit) release(r *Route) {
 	if r == nil {
 		return
 	}
+	e.release(r.Canary)
 	u, _ := e.uses.Get(r.Backend)
 	if u.routes--; u.routes > 0 {
 		e.uses.Set(r.Backend, u)

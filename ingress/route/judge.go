@@ -53,6 +53,9 @@ func (e *edit) judgeRule(c claim) []config.Problem {
 	if looksLikeRegexp(rule) && !at.pattern && !e.allPatterns(at.host) {
 		out = append(out, notRegexp(c.ing, rule))
 	}
+	if isCanary(c.ing) {
+		return e.judgeCanary(c)
+	}
 	list, _ := e.claims.Get(at)
 	if first, ok := winner(e.in.Owners, e.naming, at, list); ok && first.compare(c) != 0 {
 		return append(out, conflict(c.ing, rule, first.ing.Key))

@@ -44,17 +44,37 @@ func (e *edit) moveRules(old, ing *config.Ingress) {
 			continue
 		}
 		if had {
-			if at, ok := e.wants(old, i); ok {
-				list, _ := e.claims.Get(at)
-				put(e.claims, at, without(list, claim{old, i}, claim.compare))
-			}
+			e.drop(old, i)
 		}
 		if has {
-			if at, ok := e.wants(ing, i); ok {
-				list, _ := e.claims.Get(at)
-				put(e.claims, at, with(list, claim{ing, i}, claim.compare))
-			}
+			e.claim(ing, i)
 		}
+	}
+}
+
+// drop takes away what rule i of an Ingress claimed.
+func (e *edit) drop(old *config.Ingress, i int) {
+	if isCanary(old) {
+		at := e.wantsSome(old, i)
+		list, _ := e.canaries.Get(at)
+		e.toldCanaries([]claim{{old, i}})
+		put(e.canaries, at, without(list, claim{old, i}, claim.compare))
+	} else if at, ok := e.wants(old, i); ok {
+		list, _ := e.claims.Get(at)
+		put(e.claims, at, without(list, claim{old, i}, claim.compare))
+	}
+}
+
+// claim puts in what rule i of an Ingress claims.
+func (e *edit) claim(ing *config.Ingress, i int) {
+	if isCanary(ing) {
+		at := e.wantsSome(ing, i)
+		list, _ := e.canaries.Get(at)
+		e.toldCanaries([]claim{{ing, i}})
+		put(e.canaries, at, with(list, claim{ing, i}, claim.compare))
+	} else if at, ok := e.wants(ing, i); ok {
+		list, _ := e.claims.Get(at)
+		put(e.claims, at, with(list, claim{ing, i}, claim.compare))
 	}
 }
 
@@ -151,6 +171,10 @@ func (e *edit) moveNeeds(key config.Key, old, ing *config.Ingress) {
 func (e *edit) wants(ing *config.Ingress, i int) (place, bool) {
 	rule := &ing.Rules[i]
 	if hostOnly(rule) {
+		return place{}, false
+	}
+	if isCanary(ing) {
+		e.wantsSome(ing, i)
 		return place{}, false
 	}
 	at, err := placeOf(ing, rule)

@@ -45,6 +45,7 @@ type Plan struct {
 	needs      config.Table[config.Key, need]             // Service → what depends on it
 	external   config.Table[config.Key, string]           // those of them that stand for a name
 	certified  config.Table[string, []*config.Ingress]    // host → Ingresses that bring a certificate for it, oldest first
+	canaries   config.Table[spot, []claim]                // who takes some of the requests there, the oldest first
 	aliased    config.Table[string, []*config.Ingress]    // host → Ingresses whose annotations name it, oldest first
 	secrets    config.Table[config.Key, []config.Key]     // Secret → Ingresses that name it, sorted
 	uses       config.Table[config.IngressBackend, use]   // of groups

@@ -94,3 +94,25 @@ func TestCertified(t *testing.T) {
 		}
 	}
 }
+
+// A canary takes requests of the rule with its host and path, in its own namespace.
+func TestCanary(t *testing.T) {
+	canary := config.IngressPolicy{Canary: &config.Canary{Weight: 1, Total: 1}}
+	w := newWorld().service("web", "10.0.0.1:80").service("new", "10.0.0.2:80").service("q/new", "10.0.0.3:80").
+		ingress(t, "main", 5, "Prefix a.test/x web:80", "Exact a.test/y web:80", "ImplementationSpecific a.test/z(/.*)? web:80").asking("main", config.IngressPolicy{Regexp: true}).
+		ingress(t, "new", 4, "Prefix a.test/x new:80", "Prefix a.test/y new:80", "Prefix a.test/z(/.*)? new:80", "Prefix a.test/none new:80").asking("new", canary).
+		ingress(t, "newer", 3, "Prefix a.test/x new:80").asking("newer", canary).
+		ingress(t, "q/new", 6, "Prefix a.test/x new:80").asking("q/new", canary)
+	table, problems := Build(w.input())
+	for _, path := range []string{"/x", "/x/below", "/y", "/z/y"} {
+		r, ok := table.Match("a.test", path)
+		if !ok || r.Ingress.Name != "main" || r.Canary == nil || r.Canary.Ingress != key("new") || table.GroupOf(r.Canary).Service != key("new") {
+			t.Errorf("%s: %+v, canary %+v", path, r, r.Canary)
+		}
+	}
+	expect(t, table, map[string]string{"a.test/none": "404"})
+	expectProblems(t, problems,
+		"NotFound Ingress default/new: spec.rules[a.test].http.paths[/none]: there is no other Ingress",
+		"Conflict Ingress default/newer: spec.rules[a.test].http.paths[/x]: Ingress default/new is the canary",
+		"Refused Ingress q/new: spec.rules[a.test].http.paths[/x]: Ingress default/main serves")
+}

@@ -85,12 +85,13 @@ func (e *edit) settle(at place) {
 		for _, c := range list {
 			e.dirty[c.ing.Key] = true
 		}
+		e.toldCanaries(was, list)
 	}
 	var route *Route
 	if has {
 		rule := now.rule()
 		route = e.route(now.ing, rule.Host, orRoot(rule.Path), rule.Backend)
-		route.place = at
+		route.place, route.Canary = at, e.canary(now)
 	}
 	e.release(e.tree.set(at, route))
 }

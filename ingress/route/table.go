@@ -31,6 +31,8 @@ type Route struct {
 	Group   int            // who serves it: index in [Table.Groups]
 	Policy  *policy.Policy // what the annotations of the Ingress ask for; nil: nothing
 
+	Canary *Route // takes some of the requests; nil: none does
+
 	place place // that it has; none of a default backend
 }
 

@@ -110,7 +110,7 @@ func (r *Route) same(o *Route) bool {
 		return r == o
 	}
 	return r.Ingress == o.Ingress && r.Host == o.Host && r.Path == o.Path && r.place == o.place && r.Backend == o.Backend &&
-		r.Group == o.Group && samePolicy(r.Policy.Source(), o.Policy.Source())
+		r.Group == o.Group && r.Canary.same(o.Canary) && samePolicy(r.Policy.Source(), o.Policy.Source())
 }
 
 // setFallback makes r the route of what no path of a host serves and returns

@@ -91,6 +91,9 @@ func randomPolicy(r *rand.Rand) *config.IngressPolicy {
 		p.Aliases = []string{pick(r, "x.test", "alias.test", "www.x.test")}
 	}
 	if r.IntN(3) == 0 {
+		p.Canary = &config.Canary{Weight: 1}
+	}
+	if r.IntN(3) == 0 {
 		p.Rewrite = pick(r, "/$1", "/")
 	}
 	return p
@@ -110,6 +113,9 @@ func text(t *testing.T, p *Plan) string {
 			fmt.Fprintln(&b, host, path, r.Ingress, r.Host, r.Path, r.Backend)
 			if fmt.Fprintf(&b, "%+v %v\n", r.Policy.Source(), p.Table.Certified(host)); !isAway(r) {
 				fmt.Fprintln(&b, *p.Table.GroupOf(r))
+				if c := r.Canary; c != nil {
+					fmt.Fprintln(&b, "canary", c.Ingress, c.Backend, *p.Table.GroupOf(c))
+				}
 			}
 		}
 	}
