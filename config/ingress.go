@@ -47,6 +47,7 @@ type IngressBackend struct {
 	Port     uint16 // 0 if named
 	PortName string
 	Protocol BackendProtocol
+	Sticky   bool // clients come back to one endpoint
 }
 
 // IngressTLS names the Secret that holds the certificate of some hosts.

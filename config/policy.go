@@ -37,6 +37,8 @@ type IngressPolicy struct {
 	Fields []Field
 	CORS   *CORS
 
+	Affinity *Affinity
+
 	Canary *Canary // it is one; nil: it is not. Of the rest only the backend's protocol counts then
 }
 

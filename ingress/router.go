@@ -43,6 +43,9 @@ func configOf(table *route.Table, certs *cert.Store, proofs *cert.Challenges) en
 	cfg := engine.Config{Router: router{table}, Pools: make([]engine.Pool, len(groups)), TLS: engine.TLS{Certificates: certs, Challenges: proofs}}
 	for i, g := range groups {
 		cfg.Pools[i].Name, cfg.Pools[i].Endpoints = g.Service.String()+":"+g.Port, g.Endpoints
+		if g.Sticky {
+			cfg.Pools[i].Secret = "steelyard affinity " + g.UID
+		}
 		cfg.Pools[i].Protocol, cfg.Pools[i].TLS = spoken(g.Protocol)
 		if g.Fault != "" {
 			cfg.Pools[i].Fault = notSetUp

@@ -27,7 +27,7 @@ type setting struct {
 }
 
 // settings are all that are obeyed, in the order in which they are read.
-var settings = slices.Concat(canarySettings, redirectSettings, pathSettings, backendSettings, accessSettings, answerSettings)
+var settings = slices.Concat(canarySettings, redirectSettings, affinitySettings, pathSettings, backendSettings, accessSettings, answerSettings)
 
 // asked is what the annotations of one Ingress ask for, while they are read.
 type asked struct {
@@ -37,6 +37,9 @@ type asked struct {
 	protocol config.BackendProtocol
 	cors     config.CORS
 	canary   config.Canary
+	affinity config.Affinity
+	age      int    // seconds, of the cookie; -1: until the browser ends
+	sameSite string // of it
 	hsts     hsts
 
 	permanent, temporal int // codes of redirects
@@ -46,7 +49,7 @@ type asked struct {
 // ingress-nginx. What is wrong with one leaves the others alone.
 func policyOf(f *faults, o *networkingv1.Ingress, nginx bool) *asked {
 	a := &asked{o: o, policy: &config.IngressPolicy{}, cors: defaultCORS(), hsts: defaultHSTS(nginx), permanent: 301, temporal: 302}
-	a.canary.Total = 100
+	a.canary.Total, a.affinity.Cookie, a.age = 100, "INGRESSCOOKIE", -1
 	if nginx {
 		a.asNginx()
 	}
@@ -93,18 +96,21 @@ func bareName(full string) string {
 func annotationField(name string) string { return "metadata.annotations[" + name + "]" }
 
 // refusal is why an annotation is not obeyed.
-type refusal struct{ reason, message, remedy string }
+type refusal struct {
+	reason, message, remedy string
+	verdict                 config.Verdict // "": it is refused
+}
 
 func (r *refusal) Error() string { return r.message }
 
 // bad refuses a value.
 func bad(remedy, message string, args ...any) error {
-	return &refusal{ReasonInvalid, fmt.Sprintf(message, args...), remedy}
+	return &refusal{reason: ReasonInvalid, message: fmt.Sprintf(message, args...), remedy: remedy}
 }
 
 // refuse tells that an annotation is not obeyed; one that keeps clients out keeps all out.
 func (a *asked) refuse(f *faults, s *setting, name string, err error) {
-	r := &refusal{ReasonInvalid, err.Error(), "correct the value"}
+	r := &refusal{reason: ReasonInvalid, message: err.Error(), remedy: "correct the value"}
 	errors.As(err, &r)
 	message := r.message
 	if s.gate && a.policy.Canary == nil { // which has the rules of the Ingress whose requests it takes
@@ -112,6 +118,7 @@ func (a *asked) refuse(f *faults, s *setting, name string, err error) {
 		message += "; requests are answered 503, for without it these paths would be open"
 	}
 	f.add(annotationField(name), r.reason, r.remedy, "%s", message)
+	f.problems[len(f.problems)-1].Verdict = r.verdict
 }
 
 // rest tells of the annotations that are not obeyed, or that nobody knows.
@@ -130,7 +137,7 @@ func (a *asked) rest(f *faults, found map[string]string) {
 			if u.harmless(a.o.Annotations[full]) {
 				continue
 			}
-			a.refuse(f, &setting{gate: u.gate}, full, &refusal{u.reason, u.message, u.remedy})
+			a.refuse(f, &setting{gate: u.gate}, full, &refusal{reason: u.reason, message: u.message, remedy: u.remedy})
 			continue
 		}
 		if unknown++; unknown <= maxUnknown {
@@ -149,6 +156,9 @@ func (a *asked) conclude() {
 	if p.CORS != nil {
 		cors := a.cors
 		p.CORS = &cors
+	}
+	if p.Affinity != nil {
+		p.Affinity = a.sticky()
 	}
 	if p.Canary != nil {
 		canary := a.canary
@@ -170,14 +180,15 @@ func (a *asked) asNginx() {
 	a.policy.MaxBody = 1 << 20
 }
 
-// speak has all backends of an Ingress spoken to by a protocol.
+// speak has all backends of an Ingress spoken to as its annotations say.
 func speak(in *config.Ingress, protocol config.BackendProtocol) {
+	sticky := in.Policy != nil && in.Policy.Affinity != nil
 	for i := range in.Rules {
 		if in.Rules[i].Backend.Service.Name != "" {
-			in.Rules[i].Backend.Protocol = protocol
+			in.Rules[i].Backend.Protocol, in.Rules[i].Backend.Sticky = protocol, sticky
 		}
 	}
 	if in.Default != nil && in.Default.Service.Name != "" {
-		in.Default.Protocol = protocol
+		in.Default.Protocol, in.Default.Sticky = protocol, sticky
 	}
 }

@@ -15,9 +15,9 @@ var backendSettings = []setting{
 		case "HTTPS", "GRPC", "GRPCS":
 			a.protocol = config.BackendProtocol(p)
 		case "FCGI":
-			return &refusal{ReasonUnsupported, "FastCGI is not supported; backends are asked by HTTP", "put a server of HTTP before the application"}
+			return &refusal{reason: ReasonUnsupported, message: "FastCGI is not supported; backends are asked by HTTP", remedy: "put a server of HTTP before the application"}
 		case "AUTO_HTTP":
-			return &refusal{ReasonUnsupported, "the protocol is not guessed; backends are asked by HTTP", "write HTTP or HTTPS"}
+			return &refusal{reason: ReasonUnsupported, message: "the protocol is not guessed; backends are asked by HTTP", remedy: "write HTTP or HTTPS"}
 		default:
 			return bad("write HTTP, HTTPS, GRPC or GRPCS", "%q is no protocol", text)
 		}

@@ -96,15 +96,26 @@ func TestPolicy(t *testing.T) {
 		"canary: true\ncanary-weight: 20\ncanary-weight-total: 10":                                                 "from 0 to 10",
 		"canary: true\ncanary-by-header-pattern: (":                                                                "no regular expression",
 		"canary: true\nauth-url: http://x":                                                                         "external authentication is not supported yet; remove",
-		"mirror-target: x":                                                                                         "not supported yet",
-		"canary: false":                                                                                            "<nil>",
-		"proxy-buffering: off":                                                                                     "<nil>",
-		"enable-websockets: true":                                                                                  "not known here",
-		"app-root: /a\nour/app-root: /b":                                                                           "AppRoot:/b",
-		"our/acme: true":                                                                                           "<nil>",
+		"affinity: cookie":                                                                                         "Affinity:{INGRESSCOOKIE    false} protocol= sticky",
+		"affinity: cookie\nsession-cookie-name: c\nsession-cookie-path: /p\nsession-cookie-domain: a.test\nsession-cookie-expires: 5\nsession-cookie-max-age: 7\nsession-cookie-samesite: lax\nsession-cookie-secure: true": "Affinity:{c /p a.test ; Max-Age=7; SameSite=Lax true}",
+		"affinity: ip": "no kind of affinity",
+		"affinity: cookie\naffinity-mode: persistent": "Affinity:{INGRESSCOOKIE",
+		"affinity-mode: balanced":                     "clients stay with their endpoint",
+		"session-cookie-path: /;x":                    "cannot stand in a cookie",
+		"session-cookie-samesite: x":                  "none of them",
+		"session-cookie-name: a;b":                    "is no name",
+		"mirror-target: x":                            "not supported yet",
+		"canary: false":                               "<nil>",
+		"proxy-buffering: off":                        "<nil>",
+		"enable-websockets: true":                     "not known here",
+		"app-root: /a\nour/app-root: /b":              "AppRoot:/b",
+		"our/acme: true":                              "<nil>",
 	} {
 		in, problems := askedOf(t, "ours", annotations)
 		got := text(in.Policy) + " protocol=" + string(in.Rules[0].Backend.Protocol)
+		if in.Rules[0].Backend.Sticky {
+			got += " sticky"
+		}
 		for _, p := range problems {
 			if p.Remedy == "" || p.Verdict == config.Applied {
 				t.Errorf("%q: problem %+v", annotations, p)
@@ -131,6 +142,9 @@ func text(p *config.IngressPolicy) string {
 	s = strings.ReplaceAll(s, "Then:", "")
 	if p.Redirect != nil {
 		s += fmt.Sprintf(" Redirect:%v", *p.Redirect)
+	}
+	if p.Affinity != nil {
+		s += fmt.Sprintf(" Affinity:%v", *p.Affinity)
 	}
 	if p.Canary != nil {
 		s += fmt.Sprintf(" Canary:%v", *p.Canary)

@@ -45,8 +45,7 @@ func makeUnsupported() map[string]understood {
 	add(yet("a filter against attacks is"), "enable-modsecurity", "enable-owasp-core-rules")
 	add(yet("details of TLS to backends are"), "proxy-ssl-verify-depth", "proxy-ssl-name", "proxy-ssl-server-name", "proxy-ssl-protocols", "proxy-ssl-ciphers")
 	add(yet("limits of rate and connections are"), "limit-rps", "limit-rpm", "limit-connections", "limit-burst-multiplier", "limit-allowlist", "limit-whitelist", "limit-rate", "limit-rate-after")
-	add(yet("sessions are"), "affinity", "affinity-mode", "affinity-canary-behavior", "session-cookie-name", "session-cookie-path", "session-cookie-domain",
-		"session-cookie-max-age", "session-cookie-expires", "session-cookie-samesite", "session-cookie-secure", "session-cookie-change-on-failure", "session-cookie-conditional-samesite-none")
+	add(yet("details of sessions are"), "session-cookie-change-on-failure", "session-cookie-conditional-samesite-none")
 	add(yet("choosing endpoints by hash is"), "upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size")
 	add(yet("pages for errors are"), "default-backend", "custom-http-errors", "disable-proxy-intercept-errors")
 	add(yet("mirrors are"), "mirror-target", "mirror-host", "mirror-request-body")
@@ -67,7 +66,8 @@ func makeUnsupported() map[string]understood {
 		"proxy-buffering": {"off"}, "proxy-request-buffering": {"off"}, "proxy-http-version": {"1.1"}, "enable-access-log": {"true"},
 		"ssl-passthrough": {"false"}, "service-upstream": {"false"}, "enable-opentelemetry": {"false"}, "enable-opentracing": {"false"},
 		"load-balance": {"round_robin"}, "use-port-in-redirects": {"false"}, "enable-rewrite-log": {"false"}, "http2-push-preload": {"false"},
-		"satisfy": {"all"}, "enable-global-auth": {"true", "false"}, "enable-modsecurity": {"false"}, "enable-owasp-core-rules": {"false"},
+		"satisfy": {"all"}, "session-cookie-change-on-failure": {"false"}, "session-cookie-conditional-samesite-none": {"false"},
+		"enable-global-auth": {"true", "false"}, "enable-modsecurity": {"false"}, "enable-owasp-core-rules": {"false"},
 	} {
 		u := out[name]
 		u.means = means

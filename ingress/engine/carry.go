@@ -242,7 +242,7 @@ func (x *passage) passHead(res *http.Response) {
 	}
 	x.endpoint.Answer(x.w.now(), x.w.now()-x.since)
 	x.answered, x.status = true, res.Status
-	x.dress(res)
+	x.dress(res, x.endpoint)
 	if x.waits { // with a body that nobody asked for
 		x.waits = false
 		x.giveUp()

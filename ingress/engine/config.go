@@ -55,6 +55,9 @@ type Pool struct {
 	Protocol  Protocol    // that they speak
 	TLS       *BackendTLS // by which they are met; nil: none
 	Policy    balance.Policy
+	// Secret, if there is one, has clients come back to one endpoint, by the cookies of
+	// policies: see [balance.Spec].
+	Secret string
 	// Fault says to a client why there is no endpoint; "": none is ready.
 	Fault string
 }

@@ -208,7 +208,7 @@ func (x *exchange) choose(avoid *endpoint) {
 		x.endpoint.End()
 	}
 	x.asked = time.Now()
-	x.endpoint = x.pool.pick(avoid, x.asked)
+	x.endpoint = x.pool.pick(avoid, x.token, x.asked)
 	x.endpoint.Begin()
 	x.tries++
 }

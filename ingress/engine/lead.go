@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
@@ -18,6 +19,8 @@ type led struct {
 	fields []http.Field   // that the answer has besides, by the policy
 	most   int64          // bytes of the body; 0: no bound
 	opts   *Options       // with the route's own times
+	token  string         // of the client's cookie, by the policy; "": it has none
+	secure bool           // the request came over TLS, as the policy is told
 }
 
 // lead finds who serves a request, and what they are asked for.
@@ -43,7 +46,7 @@ func (s *state) lead(l *led, r *http.Request, a *asker, o *Options) error {
 	if !ok {
 		return errNoRoute
 	}
-	if to.Canary != nil && len(s.pools[to.CanaryPool].endpoints) > 0 && to.Canary.Takes(r, rand.Uint64()) {
+	if to.Canary != nil && s.takes(l, &to, r) {
 		to.Pool = to.CanaryPool
 	}
 	p, of := &s.pools[to.Pool], &s.Pools[to.Pool]
@@ -59,6 +62,21 @@ func (s *state) lead(l *led, r *http.Request, a *asker, o *Options) error {
 	return nil
 }
 
+// takes tells whether a canary takes a request. Clients that come back do so to where
+// they were.
+func (s *state) takes(l *led, to *Route, r *http.Request) bool {
+	canary := &s.pools[to.CanaryPool]
+	switch {
+	case len(canary.endpoints) == 0:
+		return false
+	case l.token != "" && s.pools[to.Pool].balance.Knows(l.token):
+		return false
+	case l.token != "" && canary.balance.Knows(l.token):
+		return true
+	}
+	return to.Canary.Takes(r, rand.Uint64())
+}
+
 // obey does what the policy of a route asks for, and returns the path that the
 // backend is asked for.
 func (s *state) obey(l *led, to *Route, r *http.Request, a *asker, target []byte) ([]byte, error) {
@@ -70,7 +88,7 @@ func (s *state) obey(l *led, to *Route, r *http.Request, a *asker, target []byte
 		}
 	}
 	p := to.Policy
-	l.policy, l.fields = p, p.Fields(ask)
+	l.policy, l.fields, l.token, l.secure = p, p.Fields(ask), p.Token(r), ask.Secure
 	switch {
 	case p.MaxBody > 0:
 		l.most = p.MaxBody
@@ -127,8 +145,14 @@ func (l *led) dressed(err error) error {
 	return &policy.Answer{Status: status, Text: text, Fields: append(own[:len(own):len(own)], l.fields...)}
 }
 
-// dress gives a backend's answer those fields.
-func (l *led) dress(res *http.Response) {
+// dress gives the answer of an endpoint those fields, and a cookie if the client has
+// none that names it.
+func (l *led) dress(res *http.Response, e *endpoint) {
+	if l.policy != nil && l.policy.Affinity != nil {
+		if token := l.pool.balance.Token(slices.Index(l.pool.endpoints, e)); token != l.token {
+			l.fields = append(slices.Clip(l.fields), l.policy.Cookie(token, l.secure))
+		}
+	}
 	if len(l.fields) > 0 {
 		policy.Dress(res, l.fields)
 	}

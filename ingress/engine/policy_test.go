@@ -187,13 +187,6 @@ func TestTrustedPeer(t *testing.T) {
 	}
 }
 
-// withCanary leads everything to the first pool, and some of it to the second.
-type withCanary struct{ *policy.Policy }
-
-func (c withCanary) Route(string, string) (Route, bool) {
-	return Route{Canary: c.Policy, CanaryPool: 1}, true
-}
-
 // TestCanary: some requests go to another pool, as long as it has an endpoint.
 func TestCanary(t *testing.T) {
 	say := func(what string) Pool {
@@ -201,7 +194,7 @@ func TestCanary(t *testing.T) {
 		return Pool{Endpoints: []netip.AddrPort{netip.MustParseAddrPort(addr)}}
 	}
 	r := start(t, Options{})
-	router := withCanary{policy.New(&config.IngressPolicy{Canary: &config.Canary{Header: "X-New", Total: 100}}, "/")}
+	router := leads{Route{Canary: policy.New(&config.IngressPolicy{Canary: &config.Canary{Header: "X-New", Total: 100}}, "/"), CanaryPool: 1}}
 	old, fresh := say("old"), say("new")
 	conn := dial(t, r.addr)
 	for _, c := range []struct {
@@ -216,3 +209,64 @@ func TestCanary(t *testing.T) {
 		}
 	}
 }
+
+// TestAffinity: a client comes back to its endpoint, or to the canary, by its cookie,
+// which it gets anew when that endpoint is gone.
+func TestAffinity(t *testing.T) {
+	say := func(what string) netip.AddrPort {
+		return netip.MustParseAddrPort(origin(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Set-Cookie", "theirs=1")
+			fmt.Fprint(w, what)
+		}))
+	}
+	r := start(t, Options{})
+	sticky := policy.New(&config.IngressPolicy{Affinity: &config.Affinity{Cookie: "c", Attributes: "; Max-Age=5"}}, "/p")
+	canary := policy.New(&config.IngressPolicy{Canary: &config.Canary{Header: "X-New", Total: 100}}, "/p")
+	endpoints := []netip.AddrPort{say("a"), say("b"), say("c")}
+	router := leads{Route{Policy: sticky, Canary: canary, CanaryPool: 1}}
+	cfg := Config{Router: router, Pools: []Pool{{Endpoints: endpoints, Secret: "s"}, {Endpoints: []netip.AddrPort{say("new")}, Secret: "s"}}}
+	r.Apply(cfg)
+	conn := dial(t, r.addr)
+	ask := func(fields string) (body, cookie string) {
+		conn.say("GET /p HTTP/1.1\r\nHost: a.test\r\n" + fields + "\r\n")
+		_, body, res := conn.hears("GET")
+		set := res.Header["Set-Cookie"]
+		if len(set) == 0 || set[0] != "theirs=1" {
+			t.Errorf("the backend's cookie is lost: %q", set)
+		}
+		return body, strings.Join(set[1:], "+")
+	}
+	for name, fields := range map[string]string{"a pool": "", "the canary": "X-New: always\r\n"} {
+		first, set := ask(fields)
+		token, attributes, _ := strings.Cut(set, ";")
+		if !strings.HasPrefix(token, "c=") || attributes != " Path=/p; HttpOnly; Max-Age=5" {
+			t.Errorf("%s gives the cookie %q", name, set)
+		}
+		for range 5 {
+			if body, set := ask("Cookie: x=y; " + token + "\r\n"); body != first || set != "" {
+				t.Errorf("%s: %q after %q, with the cookie %q", name, body, first, set)
+			}
+		}
+		if _, set := ask("Cookie: c=nonsense\r\n"); set == "" {
+			t.Errorf("%s: a cookie that names nobody stays", name)
+		}
+	}
+	first, set := ask("")
+	token, _, _ := strings.Cut(set, ";")
+	var rest []netip.AddrPort
+	for i, name := range []string{"a", "b", "c"} {
+		if name != first {
+			rest = append(rest, endpoints[i])
+		}
+	}
+	cfg.Pools = []Pool{{Endpoints: rest, Secret: "s"}, {}}
+	r.Apply(cfg)
+	if body, set := ask("Cookie: " + token + "\r\n"); body == first || set == "" {
+		t.Errorf("the endpoint is gone, and %q answers with the cookie %q", body, set)
+	}
+}
+
+// leads leads everything there.
+type leads struct{ to Route }
+
+func (l leads) Route(string, string) (Route, bool) { return l.to, true }

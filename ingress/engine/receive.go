@@ -72,7 +72,7 @@ func (x *exchange) passHead() error {
 	}
 	x.waits = false // with a body that nobody asked for
 	x.endpoint.Answer(time.Since(epoch), time.Since(x.asked))
-	x.dress(&x.res)
+	x.dress(&x.res, x.endpoint)
 	err := x.client.head(&x.res, x.ended.Load())
 	if err == nil {
 		x.answered, x.status = true, x.res.Status

@@ -44,7 +44,7 @@ func newState(cfg Config, before *state, loops int) *state {
 		}
 		s.pools[i].name = cfg.Pools[i].Name
 		s.pools[i].plain = at.protocol == HTTP1 && !at.secure
-		spec := balance.Spec{Policy: cfg.Pools[i].Policy}
+		spec := balance.Spec{Policy: cfg.Pools[i].Policy, Secret: []byte(cfg.Pools[i].Secret)}
 		for _, at.addr = range cfg.Pools[i].Endpoints {
 			e := s.endpoint(at, before, loops)
 			s.pools[i].endpoints = append(s.pools[i].endpoints, e)
@@ -80,10 +80,10 @@ func (s *state) trusts(peer netip.Addr) bool {
 	return false
 }
 
-// pick chooses an endpoint, not avoid if there is another. The pool must not be
-// empty.
-func (p *pool) pick(avoid *endpoint, now time.Time) *endpoint {
-	ask := balance.Ask{Now: now.Sub(epoch), Random: rand.Uint64()}
+// pick chooses an endpoint: the one that the token of a client's cookie names, but not
+// avoid if there is another. The pool must not be empty.
+func (p *pool) pick(avoid *endpoint, token string, now time.Time) *endpoint {
+	ask := balance.Ask{Now: now.Sub(epoch), Random: rand.Uint64(), Token: token}
 	if avoid != nil {
 		ask.Avoid = avoid.Endpoint
 	}

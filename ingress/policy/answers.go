@@ -26,6 +26,9 @@ func (p *Policy) Fields(a *Ask) []http.Field {
 // vary tells caches that the answer depends on the page that asked.
 var vary = field("Vary", "Origin")
 
+// setCookie is not one of those that there is one of.
+var setCookie = []byte("Set-Cookie")
+
 func appendCORS(dst []http.Field, c *config.CORS, origin string) []http.Field {
 	dst = append(dst, field("Access-Control-Allow-Origin", origin))
 	if c.Credentials {
@@ -47,11 +50,11 @@ func (p *Policy) preflight(a *Ask) bool {
 }
 
 // Dress gives an answer of a backend fields, in place of those that it has of the
-// same name. What the answer depends on is said besides.
+// same name. Cookies, and what the answer depends on, are said besides.
 func Dress(res *http.Response, fields []http.Field) {
 	for i := range fields {
 		f := &fields[i]
-		if f.Named(vary.Name) {
+		if f.Named(vary.Name) || f.Named(setCookie) {
 			continue
 		}
 		kept := res.Fields[:0]

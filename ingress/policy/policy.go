@@ -12,13 +12,14 @@ import (
 // to. It is immutable; any number of goroutines may ask it.
 type Policy struct {
 	*config.IngressPolicy
-	pattern *regexp.Regexp // of the path, if the rewrite needs it
-	path    string         // of the rewrite, without its query
-	query   string
-	plain   []http.Field   // of all answers
-	secure  []http.Field   // of those over TLS
-	header  *regexp.Regexp // of a canary; nil: none
-	www     string         // the host that all requests are sent to; "": none
+	pattern    *regexp.Regexp // of the path, if the rewrite needs it
+	path       string         // of the rewrite, without its query
+	query      string
+	plain      []http.Field   // of all answers
+	secure     []http.Field   // of those over TLS
+	cookiePath string         // of the cookie of an affinity
+	header     *regexp.Regexp // of a canary; nil: none
+	www        string         // the host that all requests are sent to; "": none
 }
 
 // New makes the Policy of a path; nil of one that asks for nothing.
@@ -32,6 +33,9 @@ func New(of *config.IngressPolicy, path string) *Policy {
 	}
 	if of.Canary != nil && of.Canary.Pattern != "" {
 		p.header, _ = regexp.Compile(of.Canary.Pattern) // which was looked at
+	}
+	if of.Affinity != nil {
+		p.cookiePath = cookiePath(of.Affinity.Path, path)
 	}
 	for _, f := range of.Fields {
 		p.plain = append(p.plain, field(f.Name, f.Value))

@@ -44,7 +44,9 @@ func (e *edit) canary(main claim) *Route {
 	list, _ := e.canaries.Get(spotOf(main.rule()))
 	for _, c := range list {
 		if c.ing.Namespace == main.ing.Namespace {
-			return e.route(c.ing, c.rule().Host, orRoot(c.rule().Path), c.rule().Backend)
+			to := c.rule().Backend
+			to.Sticky = main.rule().Backend.Sticky
+			return e.route(c.ing, c.rule().Host, orRoot(c.rule().Path), to)
 		}
 	}
 	return nil

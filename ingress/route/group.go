@@ -157,14 +157,14 @@ func (e *edit) regroup(svc config.Key) {
 }
 
 func (g *Group) equal(o *Group) bool {
-	return g.Service == o.Service && g.Port == o.Port && g.Protocol == o.Protocol && g.Fault == o.Fault && slices.Equal(g.Endpoints, o.Endpoints)
+	return g.Service == o.Service && g.Port == o.Port && g.Protocol == o.Protocol && g.Sticky == o.Sticky && g.UID == o.UID && g.Fault == o.Fault && slices.Equal(g.Endpoints, o.Endpoints)
 }
 
 // group is the Group of a backend. A path whose backend is no Service has one
 // too: whoever read the Ingress told so; the path answers 503 and is nobody
 // else's.
 func (e *edit) group(back config.IngressBackend) *Group {
-	g := &Group{Service: back.Service, Protocol: back.Protocol, Port: portText(back)}
+	g := &Group{Service: back.Service, Protocol: back.Protocol, Sticky: back.Sticky, Port: portText(back)}
 	if back.Service.Name == "" {
 		g.Port, g.Fault = "", "the backend is no Service"
 		return g
@@ -175,6 +175,9 @@ func (e *edit) group(back config.IngressBackend) *Group {
 		return g
 	}
 	svc, _ := e.in.Snapshot.Services.Get(back.Service)
+	if back.Sticky {
+		g.UID = svc.UID
+	}
 	switch {
 	case e.in.NoEndpoints:
 	case svc.Type == config.ExternalName:

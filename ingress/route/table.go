@@ -42,6 +42,8 @@ type Route struct {
 type Group struct {
 	Service   config.Key
 	Protocol  config.BackendProtocol
+	Sticky    bool             // clients come back to one endpoint
+	UID       string           // of the Service, if it is sticky
 	Port      string           // number or name, as the Ingress asks for it
 	Fault     string           // why it can never serve as configured; "" if sound
 	Endpoints []netip.AddrPort // in order, of one family unless they come from DNS; none: answer 503
