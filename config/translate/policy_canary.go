@@ -1,10 +1,6 @@
 package translate
 
-import (
-	"regexp"
-
-	"github.com/steelyard-lb/steelyard/config"
-)
+import "github.com/steelyard-lb/steelyard/config"
 
 // canarySettings are about taking some of another Ingress's requests.
 var canarySettings = []setting{
@@ -27,7 +23,7 @@ var canarySettings = []setting{
 		return nil
 	}},
 	{name: "canary-by-header-pattern", read: func(a *asked, text string) error {
-		if _, err := regexp.Compile(text); err != nil {
+		if _, err := config.Expression(text); err != nil {
 			return bad("correct it; look-ahead, look-behind and back references are not supported", "it is no regular expression: %v", err)
 		}
 		a.canary.Pattern = text

@@ -32,7 +32,7 @@ func New(of *config.IngressPolicy, path string) *Policy {
 		p.pattern, _ = Pattern(path, of.Nginx) // a path that is no expression has no groups
 	}
 	if of.Canary != nil && of.Canary.Pattern != "" {
-		p.header, _ = regexp.Compile(of.Canary.Pattern) // which was looked at
+		p.header, _ = config.Expression(of.Canary.Pattern) // which was looked at
 	}
 	if of.Affinity != nil {
 		p.cookiePath = cookiePath(of.Affinity.Path, path)
@@ -68,7 +68,7 @@ func Pattern(path string, nginx bool) (*regexp.Regexp, error) {
 	if nginx {
 		flags = "(?i)"
 	}
-	return regexp.Compile(flags + "^(?:" + path + ")")
+	return config.Expression(flags + "^(?:" + path + ")")
 }
 
 func field(name, value string) http.Field { return http.NewField([]byte(name), []byte(value)) }

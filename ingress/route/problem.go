@@ -75,7 +75,7 @@ func badPath(ing *config.Ingress, rule *config.IngressRule, err error) config.Pr
 	if isPattern(ing, rule) {
 		return problem(ing, ruleField(rule), ReasonInvalid,
 			fmt.Sprintf("the path is no regular expression that is matched here: %v", err),
-			"correct it; look-ahead, look-behind and back references are not supported")
+			"correct it, with repetitions that are not too many; look-ahead, look-behind and back references are not supported")
 	}
 	return problem(ing, ruleField(rule), ReasonInvalid,
 		fmt.Sprintf("no request can match the path: %v", err),
