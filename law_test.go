@@ -49,7 +49,7 @@ var laws = map[string]law{
 	"speaker/keys":      {pure: true, why: "the secrets that speakers share, as a value"},
 	"l4proxy":           {pure: true, own: []string{"config", "config/maglev"}, why: "the forwarding table is a value"},
 	"ingress/route":     {pure: true, own: []string{"config", "ingress/policy"}, why: "the routing table is a value"},
-	"ingress/policy":    {pure: true, own: []string{"config", "ingress/http"}, why: "what annotations make of requests: values in, values out"},
+	"ingress/policy":    {pure: true, shared: true, own: []string{"config", "ingress/http"}, why: "what annotations make of requests: values in, values out"},
 	"ingress/accesslog": {pure: true, why: "the line of a request: a record in, bytes out"},
 	"ingress/balance":   {pure: true, shared: true, own: []string{"config/maglev"}, why: "whom a request goes to: time and randomness are arguments"},
 	"ingress/http":      {pure: true, why: "HTTP/1.1: bytes in, values and bytes out"},

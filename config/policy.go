@@ -30,6 +30,8 @@ type IngressPolicy struct {
 
 	Allow, Deny []netip.Prefix // clients; an empty Allow is everybody, Deny goes first
 
+	Rates []RateLimit // all of which hold
+
 	MaxBody  int64 // bytes of a request's body; [Unbounded]; 0: the default
 	Timeouts IngressTimeouts
 

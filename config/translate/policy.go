@@ -3,6 +3,7 @@ package translate
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ type setting struct {
 }
 
 // settings are all that are obeyed, in the order in which they are read.
-var settings = slices.Concat(canarySettings, redirectSettings, affinitySettings, pathSettings, backendSettings, accessSettings, answerSettings)
+var settings = slices.Concat(canarySettings, redirectSettings, affinitySettings, pathSettings, backendSettings, limitSettings, accessSettings, answerSettings)
 
 // asked is what the annotations of one Ingress ask for, while they are read.
 type asked struct {
@@ -43,13 +44,16 @@ type asked struct {
 	hsts     hsts
 
 	permanent, temporal int // codes of redirects
+
+	burst  int // of limits, times the rate
+	exempt []netip.Prefix
 }
 
 // policyOf reads the annotations of an Ingress, which may have been written for
 // ingress-nginx. What is wrong with one leaves the others alone.
 func policyOf(f *faults, o *networkingv1.Ingress, nginx bool) *asked {
 	a := &asked{o: o, policy: &config.IngressPolicy{}, cors: defaultCORS(), hsts: defaultHSTS(nginx), permanent: 301, temporal: 302}
-	a.canary.Total, a.affinity.Cookie, a.age = 100, "INGRESSCOOKIE", -1
+	a.canary.Total, a.affinity.Cookie, a.age, a.burst = 100, "INGRESSCOOKIE", -1, 5
 	if nginx {
 		a.asNginx()
 	}

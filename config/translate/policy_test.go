@@ -104,12 +104,17 @@ func TestPolicy(t *testing.T) {
 		"session-cookie-path: /;x":                    "cannot stand in a cookie",
 		"session-cookie-samesite: x":                  "none of them",
 		"session-cookie-name: a;b":                    "is no name",
-		"mirror-target: x":                            "not supported yet",
-		"canary: false":                               "<nil>",
-		"proxy-buffering: off":                        "<nil>",
-		"enable-websockets: true":                     "not known here",
-		"app-root: /a\nour/app-root: /b":              "AppRoot:/b",
-		"our/acme: true":                              "<nil>",
+		"limit-rps: 10":                               "Rates:[{Every:100ms Burst:50 Exempt:[]}]",
+		"limit-rpm: 60\nlimit-rps: 2\nlimit-burst-multiplier: 3\nlimit-whitelist: 10.0.0.0/8": "Rates:[{Every:500ms Burst:6 Exempt:[10.0.0.0/8]} {Every:1s Burst:180 Exempt:[10.0.0.0/8]}]",
+		"limit-rps: 0":                   "<nil>",
+		"limit-rps: many":                "none that it could be",
+		"limit-connections: 5":           "not supported yet",
+		"mirror-target: x":               "not supported yet",
+		"canary: false":                  "<nil>",
+		"proxy-buffering: off":           "<nil>",
+		"enable-websockets: true":        "not known here",
+		"app-root: /a\nour/app-root: /b": "AppRoot:/b",
+		"our/acme: true":                 "<nil>",
 	} {
 		in, problems := askedOf(t, "ours", annotations)
 		got := text(in.Policy) + " protocol=" + string(in.Rules[0].Backend.Protocol)

@@ -44,7 +44,7 @@ func makeUnsupported() map[string]understood {
 	add(yet("a certificate for backends is"), "proxy-ssl-secret")
 	add(yet("a filter against attacks is"), "enable-modsecurity", "enable-owasp-core-rules")
 	add(yet("details of TLS to backends are"), "proxy-ssl-verify-depth", "proxy-ssl-name", "proxy-ssl-server-name", "proxy-ssl-protocols", "proxy-ssl-ciphers")
-	add(yet("limits of rate and connections are"), "limit-rps", "limit-rpm", "limit-connections", "limit-burst-multiplier", "limit-allowlist", "limit-whitelist", "limit-rate", "limit-rate-after")
+	add(yet("limits of connections and bytes are"), "limit-connections", "limit-rate", "limit-rate-after")
 	add(yet("details of sessions are"), "session-cookie-change-on-failure", "session-cookie-conditional-samesite-none")
 	add(yet("choosing endpoints by hash is"), "upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size")
 	add(yet("pages for errors are"), "default-backend", "custom-http-errors", "disable-proxy-intercept-errors")

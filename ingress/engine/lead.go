@@ -80,7 +80,7 @@ func (s *state) takes(l *led, to *Route, r *http.Request) bool {
 // obey does what the policy of a route asks for, and returns the path that the
 // backend is asked for.
 func (s *state) obey(l *led, to *Route, r *http.Request, a *asker, target []byte) ([]byte, error) {
-	ask := &policy.Ask{Request: r, Client: a.peer, Secure: a.proto == "https", Certified: to.Certified, Target: target, Decoded: to.Decoded}
+	ask := &policy.Ask{Request: r, Client: a.peer, Now: time.Since(epoch), Secure: a.proto == "https", Certified: to.Certified, Target: target, Decoded: to.Decoded}
 	if s.trusts(a.peer) {
 		ask.Client = forwardedFor(r, a.peer)
 		if said := r.Get(http.XForwardedProto); said != nil {

@@ -38,7 +38,7 @@ func policies() byPolicy {
 		"host":   {Host: config.Template{{Text: "inside.test"}}, ForwardPrefix: "/shop", Rewrite: "/new?a=b"},
 		"slow":   {Timeouts: config.IngressTimeouts{Read: 50 * time.Millisecond}},
 	} {
-		out[label] = policy.New(&p, "/")
+		out[label] = policy.New(&p, "/", nil)
 	}
 	return out
 }
@@ -194,7 +194,7 @@ func TestCanary(t *testing.T) {
 		return Pool{Endpoints: []netip.AddrPort{netip.MustParseAddrPort(addr)}}
 	}
 	r := start(t, Options{})
-	router := leads{Route{Canary: policy.New(&config.IngressPolicy{Canary: &config.Canary{Header: "X-New", Total: 100}}, "/"), CanaryPool: 1}}
+	router := leads{Route{Canary: policy.New(&config.IngressPolicy{Canary: &config.Canary{Header: "X-New", Total: 100}}, "/", nil), CanaryPool: 1}}
 	old, fresh := say("old"), say("new")
 	conn := dial(t, r.addr)
 	for _, c := range []struct {
@@ -220,8 +220,8 @@ func TestAffinity(t *testing.T) {
 		}))
 	}
 	r := start(t, Options{})
-	sticky := policy.New(&config.IngressPolicy{Affinity: &config.Affinity{Cookie: "c", Attributes: "; Max-Age=5"}}, "/p")
-	canary := policy.New(&config.IngressPolicy{Canary: &config.Canary{Header: "X-New", Total: 100}}, "/p")
+	sticky := policy.New(&config.IngressPolicy{Affinity: &config.Affinity{Cookie: "c", Attributes: "; Max-Age=5"}}, "/p", nil)
+	canary := policy.New(&config.IngressPolicy{Canary: &config.Canary{Header: "X-New", Total: 100}}, "/p", nil)
 	endpoints := []netip.AddrPort{say("a"), say("b"), say("c")}
 	router := leads{Route{Policy: sticky, Canary: canary, CanaryPool: 1}}
 	cfg := Config{Router: router, Pools: []Pool{{Endpoints: endpoints, Secret: "s"}, {Endpoints: []netip.AddrPort{say("new")}, Secret: "s"}}}

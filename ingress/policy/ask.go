@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"net/netip"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/config"
 	"github.com/steelyard-lb/steelyard/ingress/http"
@@ -12,10 +13,11 @@ import (
 type Ask struct {
 	*http.Request
 	Client    netip.Addr
-	Secure    bool   // it came over TLS
-	Certified bool   // there is a certificate for its host
-	Target    []byte // its path in normal form
-	Decoded   string // the same without escapes, save %2F and %25, as rules are matched
+	Now       time.Duration // since any moment, always the same
+	Secure    bool          // it came over TLS
+	Certified bool          // there is a certificate for its host
+	Target    []byte        // its path in normal form
+	Decoded   string        // the same without escapes, save %2F and %25, as rules are matched
 }
 
 // append appends a template with the variables of the request.

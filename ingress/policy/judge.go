@@ -21,6 +21,7 @@ func (a *Answer) Error() string { return a.Text }
 
 // The answers without fields.
 var (
+	crowded  = &Answer{Status: 503, Text: "this client makes more requests than it may; try again later"}
 	closed   = &Answer{Status: 503, Text: "an access rule of this route cannot be obeyed; its Ingress says why"}
 	denied   = &Answer{Status: 403, Text: "clients of this address are not allowed here"}
 	hostless = &Answer{Status: 400, Text: "the request has no host that it could be sent to"}
@@ -51,6 +52,8 @@ func (p *Policy) Judge(a *Ask) *Answer {
 		return redirect(308, a.toHost(nil, "https", string(a.host())))
 	case !p.admits(a.Client):
 		return denied
+	case !p.limiter.Allows(a.Client, a.Now):
+		return crowded
 	}
 	return nil
 }
@@ -80,6 +83,9 @@ func (p *Policy) admits(client netip.Addr) bool {
 		return true
 	}
 	client = client.Unmap().WithZone("")
-	within := func(r netip.Prefix) bool { return r.Contains(client) }
-	return !slices.ContainsFunc(p.Deny, within) && (len(p.Allow) == 0 || slices.ContainsFunc(p.Allow, within))
+	return !within(p.Deny, client) && (len(p.Allow) == 0 || within(p.Allow, client))
+}
+
+func within(list []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(addr) })
 }

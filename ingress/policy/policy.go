@@ -9,7 +9,7 @@ import (
 )
 
 // Policy is a [config.IngressPolicy] made ready for the requests that one path leads
-// to. It is immutable; any number of goroutines may ask it.
+// to. It is immutable, save what it counts; any number of goroutines may ask it.
 type Policy struct {
 	*config.IngressPolicy
 	pattern    *regexp.Regexp // of the path, if the rewrite needs it
@@ -17,17 +17,19 @@ type Policy struct {
 	query      string
 	plain      []http.Field   // of all answers
 	secure     []http.Field   // of those over TLS
+	limiter    *Limiter       // nil: nothing is limited
 	cookiePath string         // of the cookie of an affinity
 	header     *regexp.Regexp // of a canary; nil: none
 	www        string         // the host that all requests are sent to; "": none
 }
 
-// New makes the Policy of a path; nil of one that asks for nothing.
-func New(of *config.IngressPolicy, path string) *Policy {
+// New makes the Policy of a path, whose requests a Limiter (nil: none) counts; nil of one
+// that asks for nothing.
+func New(of *config.IngressPolicy, path string, limiter *Limiter) *Policy {
 	if of == nil {
 		return nil
 	}
-	p := &Policy{IngressPolicy: of}
+	p := &Policy{IngressPolicy: of, limiter: limiter}
 	if p.path, p.query, _ = strings.Cut(of.Rewrite, "?"); strings.Contains(of.Rewrite, "$") {
 		p.pattern, _ = Pattern(path, of.Nginx) // a path that is no expression has no groups
 	}

@@ -80,7 +80,7 @@ func TestJudge(t *testing.T) {
 		if c.anotherC != "" {
 			ask.Client = netip.MustParseAddr(c.anotherC)
 		}
-		if got := said(New(&c.p, "/").Judge(ask)); got != c.want {
+		if got := said(New(&c.p, "/", nil).Judge(ask)); got != c.want {
 			t.Errorf("case %d, %s: %q, want %q", i, c.ask, got, c.want)
 		}
 	}
@@ -119,7 +119,7 @@ func TestRewrite(t *testing.T) {
 		{"/a/(.*)", "/b/$1", "/A/x", "/b/"}, // the rule did not match so
 		{"/(", "/$1", "/(", "/"},
 	} {
-		p := New(&config.IngressPolicy{Rewrite: c.rewrite}, c.path)
+		p := New(&config.IngressPolicy{Rewrite: c.rewrite}, c.path, nil)
 		ask := asking(t, "GET", "http://a.test"+c.ask)
 		ask.Decoded = strings.NewReplacer("%20", " ", "%3F", "?", "%23", "#").Replace(ask.Decoded)
 		target, err := p.Prepare(ask)
@@ -131,7 +131,7 @@ func TestRewrite(t *testing.T) {
 			t.Errorf("%s to %s, %s: %q %v, want %q", c.path, c.rewrite, c.ask, got, err, c.want)
 		}
 	}
-	p := New(&config.IngressPolicy{Rewrite: "/b/$1", Nginx: true}, "/a/(.*)")
+	p := New(&config.IngressPolicy{Rewrite: "/b/$1", Nginx: true}, "/a/(.*)", nil)
 	if target, _ := p.Prepare(asking(t, "GET", "http://a.test/A/x")); string(target) != "/b/x" {
 		t.Errorf("in upper case as nginx: %s", target)
 	}
@@ -139,7 +139,7 @@ func TestRewrite(t *testing.T) {
 
 func TestHost(t *testing.T) {
 	ask := asking(t, "GET", "http://a.test/")
-	if _, err := New(&config.IngressPolicy{Host: template(t, "in.$host")}, "/").Prepare(ask); err != nil || string(ask.Asked()) != "in.a.test" {
+	if _, err := New(&config.IngressPolicy{Host: template(t, "in.$host")}, "/", nil).Prepare(ask); err != nil || string(ask.Asked()) != "in.a.test" {
 		t.Errorf("asked for %s, %v", ask.Asked(), err)
 	}
 }
@@ -157,7 +157,7 @@ func TestCORS(t *testing.T) {
 		{"https://*.a.test", "https://evil.test/.a.test", "Vary: Origin"},
 		{"https://*.a.test:8443", "https://x.a.test:8443", "Vary: Origin, Access-Control-Allow-Origin: https://x.a.test:8443, "},
 	} {
-		p := New(&config.IngressPolicy{CORS: &config.CORS{Origins: []string{c.origins}, Methods: "GET", Headers: "X", Credentials: true, MaxAge: 5}}, "/")
+		p := New(&config.IngressPolicy{CORS: &config.CORS{Origins: []string{c.origins}, Methods: "GET", Headers: "X", Credentials: true, MaxAge: 5}}, "/", nil)
 		var fields []string
 		if c.origin != "" {
 			fields = []string{"Origin: " + c.origin}
@@ -187,7 +187,7 @@ func texts(fields []http.Field) string {
 
 // HSTS is said over TLS alone, and fields take the place of the backend's.
 func TestFields(t *testing.T) {
-	p := New(&config.IngressPolicy{HSTS: "max-age=1", Fields: []config.Field{{Name: "X-A", Value: "ours"}}}, "/")
+	p := New(&config.IngressPolicy{HSTS: "max-age=1", Fields: []config.Field{{Name: "X-A", Value: "ours"}}}, "/", nil)
 	if got := texts(p.Fields(asking(t, "GET", "http://a.test/"))); got != "X-A: ours" {
 		t.Errorf("without TLS %s", got)
 	}
@@ -199,7 +199,7 @@ func TestFields(t *testing.T) {
 	if Dress(res, append(fields, vary)); texts(res.Fields) != "X-B: theirs, X-A: ours, Strict-Transport-Security: max-age=1, Vary: Origin" {
 		t.Errorf("dressed: %s", texts(res.Fields))
 	}
-	if New(nil, "/") != nil || New(nil, "/").Source() != nil {
+	if New(nil, "/", nil) != nil || New(nil, "/", nil).Source() != nil {
 		t.Error("a policy out of nothing")
 	}
 }
@@ -227,7 +227,7 @@ func TestTakes(t *testing.T) {
 		{config.Canary{Weight: 100, Total: 100, Cookie: "c"}, `Cookie: c="never"`, 0},
 		{config.Canary{Weight: 2, Total: 4, Cookie: "c"}, "Cookie: cc=always", 2},
 	} {
-		p, got := New(&config.IngressPolicy{Canary: &c.canary}, "/"), 0
+		p, got := New(&config.IngressPolicy{Canary: &c.canary}, "/", nil), 0
 		var fields []string
 		if c.field != "" {
 			fields = append(fields, c.field)

@@ -61,7 +61,21 @@ func (e *edit) route(ing *config.Ingress, host, path string, back config.Ingress
 	}
 	u.routes++
 	e.uses.Set(back, u)
-	return &Route{Ingress: ing.Key, Host: host, Path: path, Backend: back, Group: u.group, Policy: policy.New(ing.Policy, path)}
+	return &Route{Ingress: ing.Key, Host: host, Path: path, Backend: back, Group: u.group, Policy: policy.New(ing.Policy, path, e.limiter(ing))}
+}
+
+// limiter counts the requests for all paths of an Ingress; nil if none are limited. It
+// goes on as long as the limits are the same.
+func (e *edit) limiter(ing *config.Ingress) *policy.Limiter {
+	if ing.Policy == nil || len(ing.Policy.Rates) == 0 {
+		return nil
+	}
+	l, ok := e.limiters.Get(ing.Key)
+	if !ok || !l.Keeps(ing.Policy.Rates) {
+		l = policy.NewLimiter(ing.Policy.Rates)
+		e.limiters.Set(ing.Key, l)
+	}
+	return l
 }
 
 // release counts a Route, which may be nil, out. The place of a Group without

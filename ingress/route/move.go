@@ -15,6 +15,9 @@ func (e *edit) moveIngresses() {
 		e.dirty[key] = true
 		old, _ := before.Ingresses.Get(key)
 		ing, _ := now.Ingresses.Get(key)
+		if ing == nil || ing.Policy == nil || len(ing.Policy.Rates) == 0 {
+			e.limiters.Delete(key)
+		}
 		e.moveRules(old, ing)
 		e.moveHosts(old, ing)
 		e.moveNeeds(key, old, ing)

@@ -116,3 +116,33 @@ func TestCanary(t *testing.T) {
 		"Conflict Ingress default/newer: spec.rules[a.test].http.paths[/x]: Ingress default/new is the canary",
 		"Refused Ingress q/new: spec.rules[a.test].http.paths[/x]: Ingress default/main serves")
 }
+
+// All paths of an Ingress share what it counts, and go on with that as long as its
+// limits are the same.
+func TestLimiters(t *testing.T) {
+	rates := config.IngressPolicy{Rates: []config.RateLimit{{Every: 1}}}
+	w := newWorld().service("web", "10.0.0.1:80").ingress(t, "web", 1, "Prefix a.test/x web:80", "Prefix a.test/y web:80").asking("web", rates)
+	var tables config.Snapshot
+	in, had := w.input(), map[any]bool{}
+	var plan *Plan
+	next := func(rates config.IngressPolicy, rules ...string) int {
+		w.ingress(t, "web", 1, rules...).asking("web", rates)
+		in.Snapshot = w.next(&tables)
+		plan = Update(plan, in)
+		l, _ := plan.limiters.Get(key("web"))
+		had[l] = true
+		return len(had)
+	}
+	if n := next(rates, "Prefix a.test/x web:80"); n != 1 {
+		t.Error(n)
+	}
+	if n := next(rates, "Prefix a.test/x web:80", "Prefix a.test/y web:80"); n != 1 {
+		t.Error("another rule, and it counts anew")
+	}
+	if n := next(config.IngressPolicy{Rates: []config.RateLimit{{Every: 2}}}, "Prefix a.test/x web:80"); n != 2 {
+		t.Error("another limit, and it counts as before")
+	}
+	if next(config.IngressPolicy{}, "Prefix a.test/x web:80"); plan.limiters.Len() != 0 {
+		t.Error("it counts for nobody")
+	}
+}
