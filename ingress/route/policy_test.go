@@ -84,6 +84,17 @@ func TestAliases(t *testing.T) {
 	}
 }
 
+// Two whose hosts are not theirs, and that name each other's.
+func TestAliasesInCircle(t *testing.T) {
+	w := newWorld().service("web", "10.0.0.1:80").
+		ingress(t, "one", 3, "Prefix a.test/ web:80").asking("one", config.IngressPolicy{Aliases: []string{"b.test"}}).
+		ingress(t, "q/two", 2, "Prefix b.test/ web:80").asking("q/two", config.IngressPolicy{Aliases: []string{"a.test"}})
+	in := w.input()
+	in.Owners = &Owners{Granted: map[string][]string{"a.test": {"q"}, "b.test": {"default"}}}
+	table, _ := Build(in)
+	expect(t, table, map[string]string{"a.test/": "404", "b.test/": "404"})
+}
+
 func TestCertified(t *testing.T) {
 	w := newWorld().ingress(t, "web", 1, "Prefix a.test/ web:80")
 	w.ingresses[key("web")].TLS = []config.IngressTLS{{Hosts: []string{"a.test", "*.b.test"}, Secret: key("tls")}}

@@ -96,7 +96,7 @@ func (t *Table) site(host string) *site {
 	}
 	if t.aliases.Len() > 0 {
 		if a, ok := t.aliases.Get(host); ok {
-			return t.site(a.to)
+			return t.named(a.to)
 		}
 	}
 	if dot := strings.IndexByte(host, '.'); dot > 0 {
@@ -105,6 +105,20 @@ func (t *Table) site(host string) *site {
 		}
 	}
 	return t.anyHost
+}
+
+// named returns the paths of a host as it is written in rules; nil if no rule that counts
+// names it.
+func (t *Table) named(host string) *site {
+	if host == "" {
+		return t.anyHost
+	}
+	if suffix, ok := strings.CutPrefix(host, "*."); ok {
+		s, _ := t.suffixes.Get(suffix)
+		return s
+	}
+	s, _ := t.hosts.Get(host)
+	return s
 }
 
 func (s *site) match(path string) *Route {
