@@ -48,7 +48,8 @@ var laws = map[string]law{
 	"speaker/announce":  {pure: true, own: []string{"config", "config/host"}, why: "what a node says is a function of what it sees"},
 	"speaker/keys":      {pure: true, why: "the secrets that speakers share, as a value"},
 	"l4proxy":           {pure: true, own: []string{"config", "config/maglev"}, why: "the forwarding table is a value"},
-	"ingress/route":     {pure: true, own: []string{"config"}, why: "the routing table is a value"},
+	"ingress/route":     {pure: true, own: []string{"config", "ingress/policy"}, why: "the routing table is a value"},
+	"ingress/policy":    {pure: true, shared: true, own: []string{"config", "ingress/http"}, why: "what annotations make of requests: values in, values out"},
 	"ingress/accesslog": {pure: true, why: "the line of a request: a record in, bytes out"},
 	"ingress/balance":   {pure: true, shared: true, own: []string{"config/maglev"}, why: "whom a request goes to: time and randomness are arguments"},
 	"ingress/http":      {pure: true, why: "HTTP/1.1: bytes in, values and bytes out"},
@@ -97,7 +98,7 @@ var laws = map[string]law{
 		doors: join(metrics, "google.golang.org/grpc"), why: "checks backends by TCP, HTTP and gRPC"},
 	"ingress/names":  {own: []string{"config", "config/feed", "ingress/route"}, doors: join(logging, "golang.org/x/net"), why: "asks DNS servers what names stand for"},
 	"ingress/cert":   {own: []string{"config"}, doors: join(logging, metrics), why: "certificates by SNI"},
-	"ingress/engine": {own: []string{"config/poll", "ingress/accesslog", "ingress/balance", "ingress/http", "ingress/http/h2", "ingress/http/hpack"}, doors: join(logging, metrics, "golang.org/x/sys"), why: "drives HTTP/1.1 and HTTP/2 by goroutines or loops; whom a request goes to it asks through an interface of its own"},
+	"ingress/engine": {own: []string{"config/poll", "ingress/accesslog", "ingress/balance", "ingress/http", "ingress/policy", "ingress/http/h2", "ingress/http/hpack"}, doors: join(logging, metrics, "golang.org/x/sys"), why: "drives HTTP/1.1 and HTTP/2 by goroutines or loops; whom a request goes to it asks through an interface of its own"},
 
 	"controller/issuance": {pure: true, own: []string{"config"}, why: "which certificates are ordered when: time is an argument"},
 	"controller/acme": {own: []string{"config", "config/feed", "controller/issuance", "ingress/route"}, doors: join(logging, metrics, "golang.org/x/crypto/acme"),

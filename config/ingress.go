@@ -28,6 +28,7 @@ type Ingress struct {
 	// Settings are the names of its annotations that are meant for an Ingress
 	// controller, sorted.
 	Settings []string
+	Policy   *IngressPolicy // what they ask for; nil: nothing
 }
 
 // IngressRule is one host and path to one backend; rules with several paths
@@ -45,6 +46,8 @@ type IngressBackend struct {
 	Service  Key
 	Port     uint16 // 0 if named
 	PortName string
+	Protocol BackendProtocol
+	Sticky   bool // clients come back to one endpoint
 }
 
 // IngressTLS names the Secret that holds the certificate of some hosts.

@@ -23,16 +23,25 @@ const proofType = "application/octet-stream"
 func (r router) Route(method, host, path string) (to engine.Decision, ok bool) {
 	clean, err := route.CleanPath(path)
 	if err != nil {
-		return engine.Decision{}, false
+		return to, false
 	}
 	if proof, ok := r.proofs.Answer(method, host, clean); ok {
-		return engine.Decision{Answer: &http.Answer{Status: 200, Type: proofType, Body: proof}}, true
+		to.Answer = &http.Answer{Status: 200, Type: proofType, Body: proof}
+		return to, true
 	}
-	found, ok := r.table.Match(route.CleanHost(host), clean)
+	host = route.CleanHost(host)
+	found, ok := r.table.Match(host, clean)
 	if !ok {
-		return engine.Decision{}, false
+		return to, false
 	}
-	return engine.Decision{Pool: found.Group, Rule: found.Name}, true
+	to.Pool, to.Rule = found.Group, found.Name
+	if found.Policy != nil {
+		to.Policy, to.Certified, to.Decoded = found.Policy, r.table.Certified(host), clean
+	}
+	if c := found.Canary; c != nil {
+		to.Canary, to.CanaryPool = c.Policy, c.Group
+	}
+	return to, true
 }
 
 // notSetUp is what clients are told of a fault. Names inside the cluster are for
@@ -46,6 +55,10 @@ func configOf(table *route.Table, certs *cert.Store, proofs *cert.Challenges) en
 	cfg := engine.Config{Router: router{table, proofs}, Pools: make([]engine.Pool, len(groups)), TLS: engine.TLS{Certificates: certs, Challenges: proofs}}
 	for i, g := range groups {
 		cfg.Pools[i].Name, cfg.Pools[i].Endpoints = g.Service.String()+":"+g.Port, g.Endpoints
+		if g.Sticky {
+			cfg.Pools[i].Secret = "steelyard affinity " + g.UID
+		}
+		cfg.Pools[i].Protocol, cfg.Pools[i].TLS = spoken(g.Protocol)
 		if g.Fault != "" {
 			cfg.Pools[i].Fault = notSetUp
 		}

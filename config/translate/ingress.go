@@ -14,6 +14,9 @@ const (
 	IngressController = "steelyard.io/ingress"
 	// AnnotationIngressClass chose the class before spec.ingressClassName.
 	AnnotationIngressClass = "kubernetes.io/ingress.class"
+	// classNginx is the name of classes whose Ingresses were written for ingress-nginx
+	// and mean what they meant there.
+	classNginx = "nginx"
 )
 
 // Classes are the IngressClasses that are ours, sorted; Default tells that an
@@ -24,12 +27,14 @@ type Classes struct {
 	ACME    []string // of Names, those whose Ingresses get certificates by ACME
 	// DefaultACME tells that those without a class do too.
 	DefaultACME bool
+	// DefaultNginx tells that those without a class are of one named nginx.
+	DefaultNginx bool
 }
 
 // Equal tells whether c and o choose the same Ingresses.
 func (c Classes) Equal(o Classes) bool {
 	return c.Default == o.Default && slices.Equal(c.Names, o.Names) &&
-		c.DefaultACME == o.DefaultACME && slices.Equal(c.ACME, o.ACME)
+		c.DefaultACME == o.DefaultACME && c.DefaultNginx == o.DefaultNginx && slices.Equal(c.ACME, o.ACME)
 }
 
 // IngressClasses finds the classes of controller among list. If several
@@ -50,6 +55,7 @@ func IngressClasses(list []*networkingv1.IngressClass, controller string) Classe
 	}
 	out.Default = def != nil && def.Spec.Controller == controller
 	out.DefaultACME = out.Default && def.Annotations[AnnotationACME] == "true"
+	out.DefaultNginx = out.Default && def.Name == classNginx
 	slices.Sort(out.Names)
 	slices.Sort(out.ACME)
 	return out
@@ -70,6 +76,14 @@ func (c Classes) Ours(o *networkingv1.Ingress) bool {
 	return c.Default
 }
 
+// nginx tells whether an Ingress was written for ingress-nginx.
+func (c Classes) nginx(o *networkingv1.Ingress) bool {
+	if name, ok := classOf(o); ok {
+		return name == classNginx
+	}
+	return c.DefaultNginx
+}
+
 // classOf is the class that o names: by the field, else by the annotation.
 func classOf(o *networkingv1.Ingress) (name string, ok bool) {
 	if o.Spec.IngressClassName != nil {
@@ -88,6 +102,8 @@ func Ingress(o *networkingv1.Ingress, classes Classes) (*config.Ingress, []confi
 	f := faultsOf(config.KindIngress, o)
 	in := &config.Ingress{Key: keyOf(o), UID: string(o.UID), Created: o.CreationTimestamp.UTC()}
 	in.ACME = wantsACME(f, o, classes)
+	asked := policyOf(f, o, classes.nginx(o))
+	in.Settings, in.Policy = asked.names, asked.policy
 	if b := o.Spec.DefaultBackend; b != nil {
 		if in.Default = ingressBackend(f, in.Key, "spec.defaultBackend", b); in.Default == nil {
 			in.Default = &config.IngressBackend{} // no other default shall answer in its place
@@ -109,7 +125,7 @@ func Ingress(o *networkingv1.Ingress, classes Classes) (*config.Ingress, []confi
 		in.TLS = append(in.TLS, config.IngressTLS{
 			Hosts: hosts, Secret: config.Key{Namespace: o.Namespace, Name: t.SecretName}})
 	}
-	in.Settings = settings(f, o.Annotations)
+	speak(in, asked.protocol)
 	warnTwoClasses(f, o)
 	for _, s := range o.Status.LoadBalancer.Ingress {
 		if addr, err := parseAddr(s.IP); err == nil {

@@ -47,6 +47,15 @@ func (p *Pool) known(a *Ask) int {
 	return -1
 }
 
+// Knows tells whether a token names a member that stays.
+func (p *Pool) Knows(token string) bool {
+	n, ok := parseToken(token)
+	if ok {
+		_, ok = p.tokens[n]
+	}
+	return ok
+}
+
 // parseToken reads 16 hexadecimal digits in lower case.
 func parseToken(s string) (token uint64, ok bool) {
 	if len(s) != 16 {

@@ -20,7 +20,9 @@ func TestToken(t *testing.T) {
 			if seen[token] || len(token) != 16 {
 				t.Errorf("%d has the token %q", i, token)
 			}
-			seen[token] = true
+			if seen[token] = true; !pool.Knows(token) || stranger.Knows(token) {
+				t.Errorf("whether %q is known", token)
+			}
 			for range 20 {
 				if got := pool.Pick(Ask{Now: old, Token: token}); got != i {
 					t.Errorf("the token of %d leads to %d", i, got)
@@ -42,6 +44,9 @@ func TestTokenThatLeadsNowhere(t *testing.T) {
 	pool := New(Spec{Members: list, Secret: []byte("one")}, 0)
 	token := pool.Token(1)
 	for _, bad := range []string{"", "0", strings.ToUpper(token), token + "0", strings.Repeat("g", 16), strings.Repeat("0", 16)} {
+		if bad != token && pool.Knows(bad) {
+			t.Errorf("%q is known", bad)
+		}
 		first := pool.Pick(Ask{Now: old, Token: bad})
 		if second := pool.Pick(Ask{Now: old, Token: bad}); bad != token && second == first {
 			t.Errorf("%q is taken for a token: it is not the next one's turn", bad)

@@ -7,6 +7,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
+	"github.com/steelyard-lb/steelyard/ingress/policy"
 )
 
 // Refusals and failures that have their own words for the client.
@@ -40,7 +41,11 @@ func answerTo(err error) *http.Answer {
 	if g := (*given)(nil); errors.As(err, &g) {
 		return g.Answer
 	}
-	return verdict(err).Answer()
+	answer := verdict(err).Answer()
+	if a := (*policy.Answer)(nil); errors.As(err, &a) {
+		answer.More = a.Fields
+	}
+	return answer
 }
 
 // verdict is what a client is told of an error that is no answer. Addresses and names
@@ -48,6 +53,9 @@ func answerTo(err error) *http.Answer {
 func verdict(err error) *http.Error {
 	if e := (*http.Error)(nil); errors.As(err, &e) {
 		return e
+	}
+	if a := (*policy.Answer)(nil); errors.As(err, &a) {
+		return &http.Error{Status: a.Status, Reason: a.Text}
 	}
 	return errBrokeOff
 }

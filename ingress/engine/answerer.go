@@ -64,7 +64,7 @@ func (b *backend) send() (int, error) {
 	if b.x.up = up[:0]; len(up) == 0 {
 		return 0, nil
 	}
-	_ = b.SetWriteDeadline(time.Now().Add(b.x.c.e.opts.Between))
+	_ = b.SetWriteDeadline(time.Now().Add(b.x.opts.Send))
 	if b.x.unneeded.Load() { // wakePush may have come before that
 		return 0, errUnwanted
 	}

@@ -237,7 +237,7 @@ func (a *answering) ask(x *exchange, whole bool) (sent bool, err error) {
 	a.x = x
 	client := http.NewClient(x.c.e.opts.Limits) // that writes the head
 	x.up = x.appendRequest(x.up[:0], &client)
-	h := h2.Head{Method: x.req.Method, Scheme: []byte("http"), Authority: x.req.Authority, Path: x.target}
+	h := h2.Head{Method: x.req.Method, Scheme: []byte("http"), Authority: x.req.Asked(), Path: x.target}
 	if a.s.e.tls != nil {
 		h.Scheme = []byte("https")
 	}

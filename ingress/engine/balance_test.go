@@ -56,7 +56,7 @@ func TestRefusalCounts(t *testing.T) {
 	}
 	pool := &r.state.Load().pools[0]
 	for range 20 {
-		if e := pool.pick(nil, before); e.addr == dead {
+		if e := pool.pick(nil, "", before); e.addr == dead {
 			t.Fatal("it is not passed over")
 		}
 	}

@@ -30,7 +30,7 @@ func (x *passage) upload() (again bool, err error) {
 	case u.pending() == 0:
 		*until = 0
 	case *until == 0:
-		x.await(forBackend, x.w.e.opts.Between)
+		x.await(forBackend, x.opts.Send)
 	}
 	return again, err
 }
@@ -38,7 +38,7 @@ func (x *passage) upload() (again bool, err error) {
 // sendHead sends the head, and what came with it of the body.
 func (x *passage) sendHead() {
 	client := &x.up.client
-	out := x.from.appendRequest(x.w.out[:0], client, &x.req, x.target, x.record.ID, x.state.trusts(x.from.peer))
+	out := x.from.appendRequest(x.w.out[:0], client, &x.req, x.target, x.record.ID, x.state.trusts(x.from.peer), x.policy)
 	out = client.AppendData(out, x.body)
 	if x.whole {
 		out = client.AppendEnd(out, x.req.Trailers)
@@ -132,10 +132,9 @@ func (x *passage) giveUp() {
 // awaitAnswer bounds the time until something of the answer comes. The time for the
 // first of it begins when the backend has all of the request.
 func (x *passage) awaitAnswer() {
-	o := &x.w.e.opts
-	patience := o.Response
+	patience := x.opts.Response
 	if x.answered {
-		patience = o.Between
+		patience = x.opts.Between
 	}
 	x.await(forAnswer, patience)
 }
@@ -243,6 +242,7 @@ func (x *passage) passHead(res *http.Response) {
 	}
 	x.endpoint.Answer(x.w.now(), x.w.now()-x.since)
 	x.answered, x.status = true, res.Status
+	x.dress(res, x.endpoint)
 	if x.waits { // with a body that nobody asked for
 		x.waits = false
 		x.giveUp()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/steelyard-lb/steelyard/ingress/balance"
 	"github.com/steelyard-lb/steelyard/ingress/http"
+	"github.com/steelyard-lb/steelyard/ingress/policy"
 )
 
 // Router says what becomes of a request; ok is false if there is no route for it.
@@ -23,6 +24,16 @@ type Decision struct {
 	Pool   int          // who serves it: an index in Pools of the same [Config]
 	Rule   string       // by which, in the access log, such as namespace/name
 	Answer *http.Answer // what is answered instead; nil: nothing
+
+	// Canary has some of the requests led to CanaryPool, if there is an endpoint; nil: none.
+	Canary     *policy.Policy
+	CanaryPool int
+
+	// Policy is what is done with requests and answers besides; nil: nothing. The
+	// rest is for policies.
+	Policy    *policy.Policy
+	Certified bool   // there is a certificate for the host
+	Decoded   string // the path without escapes, save %2F and %25
 }
 
 // Config is all that requests depend on. Nothing of it is changed once it was
@@ -48,6 +59,9 @@ type Pool struct {
 	Protocol  Protocol    // that they speak
 	TLS       *BackendTLS // by which they are met; nil: none
 	Policy    balance.Policy
+	// Secret, if there is one, has clients come back to one endpoint, by the cookies of
+	// policies: see [balance.Spec].
+	Secret string
 	// Fault says to a client why there is no endpoint; "": none is ready.
 	Fault string
 }

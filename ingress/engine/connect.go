@@ -26,7 +26,7 @@ func (x *passage) connect() error {
 		return x.refused(errno)
 	}
 	x.up, up.x = up, x
-	x.await(forConnect, w.e.opts.Connect)
+	x.await(forConnect, x.opts.Connect)
 	return nil
 }
 
@@ -37,7 +37,7 @@ func (x *passage) choose() {
 		before.End()
 	}
 	x.since = x.w.now()
-	x.endpoint = x.pool.pick(before, x.w.loop.Now())
+	x.endpoint = x.pool.pick(before, x.token, x.w.loop.Now())
 	x.endpoint.Begin()
 	x.tries++
 }

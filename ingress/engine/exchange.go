@@ -102,6 +102,7 @@ func (x *exchange) addr() string {
 // fail answers a request that no backend answered.
 func (x *exchange) fail(err error) {
 	_ = x.collect()
+	err = x.dressed(err)
 	x.says(err, x.req.Method)
 	x.client.answer(err, x.ended.Load())
 }
@@ -126,16 +127,15 @@ func (x *exchange) run() error {
 // one that it began with may be gone.
 func (x *exchange) renew() (err error) {
 	if now := x.c.e.state.Load(); now != x.state {
-		x.state = now
-		x.led, err = now.lead(x.req)
+		x.state, x.led = now, led{}
+		err = now.lead(&x.led, x.req, &x.c.asker, &x.c.e.opts)
 	}
 	return err
 }
 
 // decide finds the pool, and makes the request ready to be sent.
 func (x *exchange) decide() error {
-	var err error
-	if x.led, err = x.state.lead(x.req); err != nil {
+	if err := x.state.lead(&x.led, x.req, &x.c.asker, &x.c.e.opts); err != nil {
 		return err
 	}
 	x.safe = x.req.Safe()
@@ -172,7 +172,7 @@ func (x *exchange) collect() error {
 // weigh holds the body against its bound.
 func (x *exchange) weigh(data []byte) error {
 	x.size += int64(len(data))
-	return x.state.bound(x.size)
+	return x.bound(x.size)
 }
 
 // try asks one endpoint, not avoid if there is another. It tells whether one more
@@ -210,7 +210,7 @@ func (x *exchange) try(avoid *endpoint) (again bool, err error) {
 
 // appendRequest appends the head of the request for a client.
 func (x *exchange) appendRequest(dst []byte, client *http.Client) []byte {
-	return x.c.appendRequest(dst, client, x.req, x.target, x.record.ID, x.state.trusts(x.c.peer))
+	return x.c.appendRequest(dst, client, x.req, x.target, x.record.ID, x.state.trusts(x.c.peer), x.policy)
 }
 
 // choose counts the request at an endpoint.
@@ -219,14 +219,14 @@ func (x *exchange) choose(avoid *endpoint) {
 		x.endpoint.End()
 	}
 	x.asked = time.Now()
-	x.endpoint = x.pool.pick(avoid, x.asked)
+	x.endpoint = x.pool.pick(avoid, x.token, x.asked)
 	x.endpoint.Begin()
 	x.tries++
 }
 
 // connect takes an idle connection if it may, else opens one.
 func (x *exchange) connect(idle bool) (answerer, error) {
-	o := &x.c.e.opts
+	o := x.opts
 	if x.endpoint.protocol == HTTP2 {
 		a, err := x.endpoint.open(o)
 		if err == nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/steelyard-lb/steelyard/ingress/http"
+	"github.com/steelyard-lb/steelyard/ingress/policy"
 )
 
 // mine are the fields that are written anew for the backend, and claims those of
@@ -28,11 +29,19 @@ func newAsker(peer netip.Addr) asker {
 }
 
 // appendRequest appends the head of a request for target, with what the backend is
-// to know of the one who asked, whose word about that may be trusted. Without an id of the request one is made.
-func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, target, id []byte, trusted bool) []byte {
+// to know of the one who asked, whose word about that may be trusted, and what the
+// policy of the route (nil: none) says besides. Without an id of the request one is made.
+func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, target, id []byte, trusted bool, p *policy.Policy) []byte {
 	drop := mine
 	if trusted {
 		drop &^= claims
+	}
+	prefix := ""
+	if p != nil {
+		prefix = p.ForwardPrefix
+	}
+	if prefix != "" {
+		drop |= http.SetOf(http.XForwardedPrefix)
 	}
 	dst = client.AppendRequest(dst, r, target, drop)
 	dst = append(dst, "X-Forwarded-For: "...)
@@ -53,6 +62,9 @@ func (a *asker) appendRequest(dst []byte, client *http.Client, r *http.Request, 
 		dst = append(dst, "X-Forwarded-Port: "...)
 		dst = append(dst, a.portOf(r.Authority)...)
 		dst = append(dst, "\r\n"...)
+	}
+	if prefix != "" {
+		dst = http.AppendField(dst, "X-Forwarded-Prefix", prefix)
 	}
 	dst = append(dst, "X-Real-Ip: "...)
 	dst = append(dst, realIP(r.Get(http.XRealIP), trusted, a.from)...)

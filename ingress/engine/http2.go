@@ -352,7 +352,7 @@ func (a *asking) flush() error {
 
 func (a *asking) answer(err error, _ bool) {
 	says := answerTo(err)
-	a.respond(says.Status, stampAt(time.Now()).fields(says), string(a.req.Method) == "HEAD")
+	a.respond(says.Status, stampAt(time.Now()).fields(says), says.Bare() || string(a.req.Method) == "HEAD")
 	if a.send([]byte(says.Body)) == nil {
 		_ = a.finish(nil)
 	}

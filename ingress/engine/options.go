@@ -57,6 +57,7 @@ type Options struct {
 	Response time.Duration // until the head of an endpoint's answer; default 60s
 	Expect   time.Duration // for its word on Expect: 100-continue; then the client has ours; default 1s
 	Between  time.Duration // between pieces of an endpoint's answer; default 60s
+	Send     time.Duration // for an endpoint to take a piece of the request; default Between
 
 	// Idle connections to endpoints: how many are kept for each (by loops, and
 	// so many by goroutines), how long, and how old one may be that is used again.
@@ -78,6 +79,7 @@ func (o Options) withDefaults() Options {
 	o.Response = cmp.Or(o.Response, 60*time.Second)
 	o.Expect = cmp.Or(o.Expect, time.Second)
 	o.Between = cmp.Or(o.Between, 60*time.Second)
+	o.Send = cmp.Or(o.Send, o.Between)
 	o.KeepIdle = cmp.Or(o.KeepIdle, 512)
 	o.IdleFor = cmp.Or(o.IdleFor, 60*time.Second)
 	o.MaxAge = cmp.Or(o.MaxAge, time.Hour)

@@ -48,8 +48,8 @@ type passage struct {
 // nothing was done, if that is not for a loop.
 func (x *passage) begin() bool {
 	x.state = x.w.e.state.Load()
-	var err error
-	if x.led, err = x.state.lead(&x.req); err == nil && !x.pool.plain {
+	err := x.state.lead(&x.led, &x.req, x.from, &x.w.e.opts)
+	if err == nil && !x.pool.plain {
 		return false
 	}
 	x.w.book.begin(&x.note, x.w.loop.Now(), x.from, &x.req, versionOf(&x.req))
@@ -97,7 +97,7 @@ func (x *passage) collect() error {
 // weigh holds the body against its bound.
 func (x *passage) weigh(n int) error {
 	x.size += int64(n)
-	return x.state.bound(x.size)
+	return x.bound(x.size)
 }
 
 // step goes on with the request, and tells whether more may be done at once.
@@ -203,7 +203,8 @@ func (x *passage) renew() error {
 	if now == x.state {
 		return nil
 	}
-	to, err := now.lead(&x.req)
+	var to led
+	err := now.lead(&to, &x.req, x.from, &x.w.e.opts)
 	if err == nil && to.pool.plain {
 		x.state, x.led = now, to
 	}
@@ -254,6 +255,7 @@ func (x *passage) end(err error) {
 // connection of HTTP/1.1 ends.
 func (x *passage) fail(err error) error {
 	_ = x.collect()
+	err = x.dressed(err)
 	x.says(err, x.req.Method)
 	return x.c.answer(err, x.ended)
 }

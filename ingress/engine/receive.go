@@ -11,7 +11,7 @@ import (
 // receive passes the backend's answer to the client.
 func (x *exchange) receive() error {
 	b := x.backend
-	x.deadline = time.Now().Add(x.c.e.opts.Response)
+	x.deadline = time.Now().Add(x.opts.Response)
 	for {
 		p, err := b.next(&x.res)
 		if err != nil {
@@ -40,7 +40,7 @@ func (x *exchange) receive() error {
 			return x.tunnel(other, first)
 		}
 		if x.answered {
-			x.deadline = time.Now().Add(x.c.e.opts.Between)
+			x.deadline = time.Now().Add(x.opts.Between)
 		}
 		switch ended, err := x.more(); {
 		case err != nil:
@@ -72,6 +72,7 @@ func (x *exchange) passHead() error {
 	}
 	x.waits = false // with a body that nobody asked for
 	x.endpoint.Answer(time.Since(epoch), time.Since(x.asked))
+	x.dress(&x.res, x.endpoint)
 	err := x.client.head(&x.res, x.ended.Load())
 	if err == nil {
 		x.answered, x.status = true, x.res.Status
@@ -123,7 +124,7 @@ func (x *exchange) more() (ended bool, err error) {
 			}
 			fallthrough
 		case busy: // the time for an answer begins when all of the request is there
-			x.deadline = time.Now().Add(x.c.e.opts.Response)
+			x.deadline = time.Now().Add(x.opts.Response)
 		case x.client.gone():
 			return false, errClient
 		case time.Now().After(x.deadline):

@@ -142,8 +142,9 @@ func (b *branch) flush() error {
 
 func (b *branch) answer(err error, _ bool) error {
 	a := answerTo(err)
-	b.respond(a.Status, stampAt(b.trunk.d.w.loop.Now()).fields(a), b.bare)
-	if b.whole = b.bare; !b.whole {
+	bare := b.bare || a.Bare()
+	b.respond(a.Status, stampAt(b.trunk.d.w.loop.Now()).fields(a), bare)
+	if b.whole = bare; !bare {
 		b.held = []byte(a.Body)
 		b.end(nil)
 	}

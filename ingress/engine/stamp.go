@@ -66,5 +66,9 @@ func (s *stamp) fields(a *http.Answer) []hpack.Field {
 	for _, f := range a.Fields() {
 		list = append(list, hpack.Field{Name: bytes.ToLower([]byte(f[0])), Value: []byte(f[1])})
 	}
+	list = compressed(list, a.More)
+	if a.Bare() {
+		return list
+	}
 	return append(list, hpack.Field{Name: []byte("content-length"), Value: strconv.AppendInt(nil, int64(len(a.Body)), 10)})
 }

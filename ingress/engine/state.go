@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"github.com/steelyard-lb/steelyard/ingress/balance"
-	"github.com/steelyard-lb/steelyard/ingress/http"
 )
 
 // state is a Config with the live side of its endpoints.
@@ -45,7 +44,7 @@ func newState(cfg Config, before *state, loops int) *state {
 		}
 		s.pools[i].name = cfg.Pools[i].Name
 		s.pools[i].plain = at.protocol == HTTP1 && !at.secure
-		spec := balance.Spec{Policy: cfg.Pools[i].Policy}
+		spec := balance.Spec{Policy: cfg.Pools[i].Policy, Secret: []byte(cfg.Pools[i].Secret)}
 		for _, at.addr = range cfg.Pools[i].Endpoints {
 			e := s.endpoint(at, before, loops)
 			s.pools[i].endpoints = append(s.pools[i].endpoints, e)
@@ -68,53 +67,8 @@ func (s *state) endpoint(at place, before *state, loops int) *endpoint {
 	return e
 }
 
-// led is where a request goes.
-type led struct {
-	pool   *pool  // who serves it; nil: nobody
-	rule   string // that says so
-	target []byte // the path that they are asked for, in normal form
-}
-
-// lead finds who serves a request, or why it is not passed on.
-func (s *state) lead(r *http.Request) (l led, err error) {
-	if s == nil {
-		return l, errStarting
-	}
-	if err := s.bound(r.Length); err != nil {
-		return l, err
-	}
-	if l.target, err = http.CleanPath(nil, r.Path); err != nil {
-		return l, err
-	}
-	to, ok := s.Router.Route(view(r.Method), view(r.Authority), view(l.target))
-	switch {
-	case !ok:
-		return l, errNoRoute
-	case to.Answer != nil:
-		return l, &given{to.Answer}
-	}
-	l.pool, l.rule = &s.pools[to.Pool], to.Rule
-	switch p := &s.Pools[to.Pool]; {
-	case len(p.Endpoints) == 0 && p.Fault != "":
-		return l, &http.Error{Status: errNoneReady.Status, Reason: p.Fault}
-	case len(p.Endpoints) == 0:
-		return l, errNoneReady
-	case p.Protocol == HTTP2 && r.Upgrades() != nil:
-		return l, errNoUpgrade
-	}
-	return l, nil
-}
-
 // view is b as a string, for those who do not keep it.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// bound holds the size of a request's body against its bound.
-func (s *state) bound(size int64) error {
-	if s != nil && s.MaxBody > 0 && size > s.MaxBody {
-		return errTooLarge
-	}
-	return nil
-}
 
 // trusts tells whether a peer's word about the client is taken.
 func (s *state) trusts(peer netip.Addr) bool {
@@ -126,10 +80,10 @@ func (s *state) trusts(peer netip.Addr) bool {
 	return false
 }
 
-// pick chooses an endpoint, not avoid if there is another. The pool must not be
-// empty.
-func (p *pool) pick(avoid *endpoint, now time.Time) *endpoint {
-	ask := balance.Ask{Now: now.Sub(epoch), Random: rand.Uint64()}
+// pick chooses an endpoint: the one that the token of a client's cookie names, but not
+// avoid if there is another. The pool must not be empty.
+func (p *pool) pick(avoid *endpoint, token string, now time.Time) *endpoint {
+	ask := balance.Ask{Now: now.Sub(epoch), Random: rand.Uint64(), Token: token}
 	if avoid != nil {
 		ask.Avoid = avoid.Endpoint
 	}

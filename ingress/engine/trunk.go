@@ -198,7 +198,7 @@ func (t *trunk) admit(ev h2.Event) *passage {
 	x.state = t.d.w.e.state.Load()
 	x.fault = x.adopt(h, !ev.End, &t.opts.Limits)
 	if x.fault == nil {
-		x.led, x.fault = x.state.lead(&x.req)
+		x.fault = x.state.lead(&x.led, &x.req, &t.d.asker, t.opts)
 	}
 	if x.fault == nil && !x.pool.plain {
 		t.d.w.give(x)

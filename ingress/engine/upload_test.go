@@ -68,7 +68,7 @@ func TestTimeAfterUpload(t *testing.T) {
 	upload := make(chan error, 1)
 	e := &Engine{opts: Options{}.withDefaults(), room: largeBuffer}
 	c, b := &conn{TCPConn: client, asker: asker{proto: "http"}, e: e}, &backend{TCPConn: to, wire: to}
-	x := &exchange{work: new(work), c: c, client: c, backend: b, upload: upload, deadline: past}
+	x := &exchange{work: new(work), c: c, client: c, backend: b, upload: upload, deadline: past, led: led{opts: &e.opts}}
 	b.x = x
 	upload <- nil
 	over := make(chan error)

@@ -7,6 +7,15 @@ type Field struct {
 	hop         bool   // a Connection field names it: it is for us alone
 }
 
+// NewField is a field to be sent, whose slices are the caller's.
+func NewField(name, value []byte) Field {
+	id, _ := identify(name)
+	return Field{Name: name, Value: value, ID: id}
+}
+
+// Named tells whether a field has this name, in upper case or lower.
+func (f *Field) Named(name []byte) bool { return sameFold(f.Name, name) }
+
 // ID names a field that matters here; [Other] is every other one.
 type ID uint8
 
@@ -34,6 +43,7 @@ const (
 	XForwardedFor
 	XForwardedHost
 	XForwardedPort
+	XForwardedPrefix
 	XForwardedProto
 	XRealIP
 	XRequestID
@@ -70,7 +80,7 @@ var known = byLength(map[ID]string{
 	Proxy: "proxy", ProxyAuthenticate: "proxy-authenticate", ProxyAuthorization: "proxy-authorization",
 	ProxyConnection: "proxy-connection", Referer: "referer", ServerName: "server", TE: "te", TransferEncoding: "transfer-encoding",
 	Upgrade: "upgrade", UserAgent: "user-agent", XForwardedFor: "x-forwarded-for", XForwardedHost: "x-forwarded-host",
-	XForwardedPort: "x-forwarded-port", XForwardedProto: "x-forwarded-proto", XRealIP: "x-real-ip",
+	XForwardedPort: "x-forwarded-port", XForwardedPrefix: "x-forwarded-prefix", XForwardedProto: "x-forwarded-proto", XRealIP: "x-real-ip",
 	XRequestID: "x-request-id",
 })
 

@@ -21,7 +21,7 @@ func (c *Client) AppendRequest(dst []byte, r *Request, path []byte, drop Set) []
 		dst = append(dst, r.Query...)
 	}
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
-	dst = append(dst, r.Authority...)
+	dst = append(dst, r.Asked()...)
 	dst = append(dst, "\r\n"...)
 	dst = r.appendFields(dst, drop)
 	switch {
@@ -161,7 +161,12 @@ func (s *Server) AppendAnswer(dst []byte, a *Answer, more []byte) []byte {
 	for _, f := range a.Fields() {
 		dst = AppendField(dst, f[0], f[1])
 	}
-	dst = appendLength(dst, int64(len(a.Body)))
+	for _, f := range a.More {
+		dst = append(append(append(append(dst, f.Name...), ": "...), f.Value...), "\r\n"...)
+	}
+	if !a.Bare() {
+		dst = appendLength(dst, int64(len(a.Body)))
+	}
 	dst = append(dst, more...)
 	dst = s.appendConnection(dst)
 	dst = append(dst, "\r\n"...)

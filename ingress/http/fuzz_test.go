@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/steelyard-lb/steelyard/ingress/route"
 )
 
 // sorted are fields in a form in which two readers' can be compared.
@@ -170,31 +168,4 @@ func readAnswer(raw string, ask *http.Request) (*http.Response, []byte, []byte, 
 			return r, body, rest, err
 		}
 	}
-}
-
-// FuzzPath: the router reads the same into a path before and after it was put
-// into normal form, which is its own normal form.
-func FuzzPath(f *testing.F) {
-	for in := range paths {
-		f.Add(in)
-	}
-	f.Fuzz(func(t *testing.T, in string) {
-		if in == "" || in[0] != '/' || !all([]byte(in), isTarget) || strings.Contains(in, "?") {
-			return
-		}
-		clean, err := CleanPath(nil, []byte(in))
-		routed, routeErr := route.CleanPath(in)
-		if (err == nil) != (routeErr == nil) {
-			t.Fatalf("%q: %q, %v; for the router %q, %v", in, clean, err, routed, routeErr)
-		}
-		if err != nil {
-			return
-		}
-		if again, err := route.CleanPath(string(clean)); err != nil || again != routed {
-			t.Fatalf("%q becomes %q, in which the router reads %q, %v, and not %q", in, clean, again, err, routed)
-		}
-		if twice, err := CleanPath(nil, clean); err != nil || !bytes.Equal(twice, clean) {
-			t.Fatalf("%q becomes %q, and that %q, %v", in, clean, twice, err)
-		}
-	})
 }

@@ -16,6 +16,18 @@ type Request struct {
 	Path      []byte
 	Query     []byte
 	HasQuery  bool // there is a question mark, were it with nothing after it
+
+	// Instead is the authority that the backend is asked for in place of the
+	// client's; nil: the client's. It is for whoever passes the request on to set.
+	Instead []byte
+}
+
+// Asked is the authority that the backend is asked for.
+func (r *Request) Asked() []byte {
+	if r.Instead != nil {
+		return r.Instead
+	}
+	return r.Authority
 }
 
 // Upgrades is the protocol that the client would like to go on with on this

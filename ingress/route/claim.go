@@ -8,13 +8,15 @@ import (
 	"strings"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/policy"
 )
 
 // place is what only one rule can have: a host and a path of one kind.
 type place struct {
-	host  string // lower case, as in rules
-	exact bool
-	path  string // as compared; of a Prefix without the slashes around it
+	host    string // lower case, as in rules
+	exact   bool
+	pattern bool   // the path is a regular expression, whatever type it has
+	path    string // as compared; of a Prefix without the slashes around it
 }
 
 // claim is a rule that wants a place.
@@ -39,9 +41,13 @@ var errLongPath = errors.New("it is longer than " + fmt.Sprint(maxPath) + " byte
 
 // placeOf is the place that a rule wants. A rule with a path that no request
 // can match wants none: err says why.
-func placeOf(rule *config.IngressRule) (place, error) {
+func placeOf(ing *config.Ingress, rule *config.IngressRule) (place, error) {
 	if len(rule.Path) > maxPath {
 		return place{}, errLongPath
+	}
+	if isPattern(ing, rule) {
+		_, err := policy.Pattern(orRoot(rule.Path), ing.Policy.Nginx)
+		return place{host: strings.ToLower(rule.Host), pattern: true, path: orRoot(rule.Path)}, err
 	}
 	path, err := CleanPath(rule.Path)
 	if err != nil {

@@ -9,7 +9,8 @@
 //   - Within a host an Exact path comes before a Prefix, a longer Prefix
 //     before a shorter one. A Prefix is compared element by element: /cart
 //     serves /cart, /cart/ and /cart/x, and not /cartoon.
-//     ImplementationSpecific is a Prefix.
+//     ImplementationSpecific is a Prefix, or by annotation a regular expression: of
+//     those and of Prefixes that match, the one with the longest text decides.
 //   - Ingresses of any namespaces share hosts and split paths. Where two name
 //     the same host and path, the oldest wins, then namespace/name; the loser
 //     is told by a [config.Problem].

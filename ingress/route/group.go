@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/policy"
 )
 
 // need is what depends on one Service.
@@ -49,7 +50,7 @@ func (e *edit) noteName(key config.Key) {
 
 // route makes a Route to a backend and counts it among those of its Group. It
 // is to be given to release when it is not used any more.
-func (e *edit) route(ing config.Key, host, path string, back config.IngressBackend) *Route {
+func (e *edit) route(ing *config.Ingress, host, path string, back config.IngressBackend) *Route {
 	u, ok := e.uses.Get(back)
 	if !ok {
 		u.group = e.slot()
@@ -60,7 +61,21 @@ func (e *edit) route(ing config.Key, host, path string, back config.IngressBacke
 	}
 	u.routes++
 	e.uses.Set(back, u)
-	return &Route{Ingress: ing, Name: ing.String(), Host: host, Path: path, Backend: back, Group: u.group}
+	return &Route{Ingress: ing.Key, Name: ing.Key.String(), Host: host, Path: path, Backend: back, Group: u.group, Policy: policy.New(ing.Policy, path, e.limiter(ing))}
+}
+
+// limiter counts the requests for all paths of an Ingress; nil if none are limited. It
+// goes on as long as the limits are the same.
+func (e *edit) limiter(ing *config.Ingress) *policy.Limiter {
+	if ing.Policy == nil || len(ing.Policy.Rates) == 0 {
+		return nil
+	}
+	l, ok := e.limiters.Get(ing.Key)
+	if !ok || !l.Keeps(ing.Policy.Rates) {
+		l = policy.NewLimiter(ing.Policy.Rates)
+		e.limiters.Set(ing.Key, l)
+	}
+	return l
 }
 
 // release counts a Route, which may be nil, out. The place of a Group without
@@ -69,6 +84,7 @@ func (e *edit) release(r *Route) {
 	if r == nil {
 		return
 	}
+	e.release(r.Canary)
 	u, _ := e.uses.Get(r.Backend)
 	if u.routes--; u.routes > 0 {
 		e.uses.Set(r.Backend, u)
@@ -155,14 +171,14 @@ func (e *edit) regroup(svc config.Key) {
 }
 
 func (g *Group) equal(o *Group) bool {
-	return g.Service == o.Service && g.Port == o.Port && g.Fault == o.Fault && slices.Equal(g.Endpoints, o.Endpoints)
+	return g.Service == o.Service && g.Port == o.Port && g.Protocol == o.Protocol && g.Sticky == o.Sticky && g.UID == o.UID && g.Fault == o.Fault && slices.Equal(g.Endpoints, o.Endpoints)
 }
 
 // group is the Group of a backend. A path whose backend is no Service has one
 // too: whoever read the Ingress told so; the path answers 503 and is nobody
 // else's.
 func (e *edit) group(back config.IngressBackend) *Group {
-	g := &Group{Service: back.Service, Port: portText(back)}
+	g := &Group{Service: back.Service, Protocol: back.Protocol, Sticky: back.Sticky, Port: portText(back)}
 	if back.Service.Name == "" {
 		g.Port, g.Fault = "", "the backend is no Service"
 		return g
@@ -173,6 +189,9 @@ func (e *edit) group(back config.IngressBackend) *Group {
 		return g
 	}
 	svc, _ := e.in.Snapshot.Services.Get(back.Service)
+	if back.Sticky {
+		g.UID = svc.UID
+	}
 	switch {
 	case e.in.NoEndpoints:
 	case svc.Type == config.ExternalName:

@@ -32,12 +32,13 @@ func (e *edit) judgement(ing *config.Ingress) []config.Problem {
 	if ing.Default != nil {
 		out = append(out, e.judgeDefault(ing)...)
 	}
+	out = append(out, e.judgeAliases(ing)...)
 	return append(out, e.judgeTLS(ing)...)
 }
 
 func (e *edit) judgeRule(c claim) []config.Problem {
 	rule := c.rule()
-	at, err := placeOf(rule)
+	at, err := placeOf(c.ing, rule)
 	if err != nil {
 		return []config.Problem{badPath(c.ing, rule, err)}
 	}
@@ -49,8 +50,11 @@ func (e *edit) judgeRule(c claim) []config.Problem {
 		return nil
 	}
 	var out []config.Problem
-	if looksLikeRegexp(rule) {
+	if looksLikeRegexp(rule) && !at.pattern && !e.allPatterns(at.host) {
 		out = append(out, notRegexp(c.ing, rule))
+	}
+	if isCanary(c.ing) {
+		return e.judgeCanary(c)
 	}
 	list, _ := e.claims.Get(at)
 	if first, ok := winner(e.in.Owners, e.naming, at, list); ok && first.compare(c) != 0 {

@@ -15,10 +15,14 @@ func (e *edit) moveIngresses() {
 		e.dirty[key] = true
 		old, _ := before.Ingresses.Get(key)
 		ing, _ := now.Ingresses.Get(key)
+		if ing == nil || ing.Policy == nil || len(ing.Policy.Rates) == 0 {
+			e.limiters.Delete(key)
+		}
 		e.moveRules(old, ing)
 		e.moveHosts(old, ing)
 		e.moveNeeds(key, old, ing)
 		e.moveTLS(old, ing)
+		e.moveAliases(old, ing)
 		if old != nil && bare(old) {
 			e.defaults = without(e.defaults, old, byAge)
 		}
@@ -39,21 +43,41 @@ func (e *edit) moveIngresses() {
 func (e *edit) moveRules(old, ing *config.Ingress) {
 	for i := range max(rulesOf(old), rulesOf(ing)) {
 		had, has := i < rulesOf(old), i < rulesOf(ing)
-		if had && has && old.Created.Equal(ing.Created) && old.Rules[i] == ing.Rules[i] {
+		if had && has && old.Created.Equal(ing.Created) && old.Rules[i] == ing.Rules[i] && samePolicy(old.Policy, ing.Policy) {
 			continue
 		}
 		if had {
-			if at, ok := e.wants(old, i); ok {
-				list, _ := e.claims.Get(at)
-				put(e.claims, at, without(list, claim{old, i}, claim.compare))
-			}
+			e.drop(old, i)
 		}
 		if has {
-			if at, ok := e.wants(ing, i); ok {
-				list, _ := e.claims.Get(at)
-				put(e.claims, at, with(list, claim{ing, i}, claim.compare))
-			}
+			e.claim(ing, i)
 		}
+	}
+}
+
+// drop takes away what rule i of an Ingress claimed.
+func (e *edit) drop(old *config.Ingress, i int) {
+	if isCanary(old) {
+		at := e.wantsSome(old, i)
+		list, _ := e.canaries.Get(at)
+		e.toldCanaries([]claim{{old, i}})
+		put(e.canaries, at, without(list, claim{old, i}, claim.compare))
+	} else if at, ok := e.wants(old, i); ok {
+		list, _ := e.claims.Get(at)
+		put(e.claims, at, without(list, claim{old, i}, claim.compare))
+	}
+}
+
+// claim puts in what rule i of an Ingress claims.
+func (e *edit) claim(ing *config.Ingress, i int) {
+	if isCanary(ing) {
+		at := e.wantsSome(ing, i)
+		list, _ := e.canaries.Get(at)
+		e.toldCanaries([]claim{{ing, i}})
+		put(e.canaries, at, with(list, claim{ing, i}, claim.compare))
+	} else if at, ok := e.wants(ing, i); ok {
+		list, _ := e.claims.Get(at)
+		put(e.claims, at, with(list, claim{ing, i}, claim.compare))
 	}
 }
 
@@ -67,7 +91,7 @@ func rulesOf(ing *config.Ingress) int {
 // moveHosts does the same for the hosts that an Ingress names.
 func (e *edit) moveHosts(old, ing *config.Ingress) {
 	left, came := hostsOf(old), hostsOf(ing)
-	if old != nil && ing != nil && old.Created.Equal(ing.Created) && sameBackend(old.Default, ing.Default) {
+	if old != nil && ing != nil && old.Created.Equal(ing.Created) && sameBackend(old.Default, ing.Default) && samePolicy(old.Policy, ing.Policy) {
 		left, came = minus(left, came, strings.Compare), minus(came, left, strings.Compare)
 	}
 	for _, host := range left {
@@ -85,6 +109,9 @@ func (e *edit) moveHosts(old, ing *config.Ingress) {
 func sameBackend(a, b *config.IngressBackend) bool {
 	return a == b || a != nil && b != nil && *a == *b
 }
+
+// samePolicy tells whether policies, nil or not, ask for the same.
+func samePolicy(a, b *config.IngressPolicy) bool { return a == b || a != nil && b != nil && a.Equal(b) }
 
 // moveTLS does the same for the hosts that it brings certificates for. All who
 // bring one for a host hear so if another Ingress wins, or it brings another.
@@ -149,7 +176,11 @@ func (e *edit) wants(ing *config.Ingress, i int) (place, bool) {
 	if hostOnly(rule) {
 		return place{}, false
 	}
-	at, err := placeOf(rule)
+	if isCanary(ing) {
+		e.wantsSome(ing, i)
+		return place{}, false
+	}
+	at, err := placeOf(ing, rule)
 	if err != nil {
 		return place{}, false
 	}

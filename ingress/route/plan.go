@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/policy"
 )
 
 // Input is what a table is built from.
@@ -45,6 +46,9 @@ type Plan struct {
 	needs      config.Table[config.Key, need]             // Service → what depends on it
 	external   config.Table[config.Key, string]           // those of them that stand for a name
 	certified  config.Table[string, []*config.Ingress]    // host → Ingresses that bring a certificate for it, oldest first
+	canaries   config.Table[spot, []claim]                // who takes some of the requests there, the oldest first
+	limiters   config.Table[config.Key, *policy.Limiter]  // of Ingresses that limit something
+	aliased    config.Table[string, []*config.Ingress]    // host → Ingresses whose annotations name it, oldest first
 	secrets    config.Table[config.Key, []config.Key]     // Secret → Ingresses that name it, sorted
 	uses       config.Table[config.IngressBackend, use]   // of groups
 	free       []int                                      // groups that nobody uses
@@ -79,6 +83,8 @@ func Update(prev *Plan, in Input) *Plan {
 	for host := range e.hosts {
 		e.settleHost(host)
 	}
+	e.settleAliases()
+	e.settleExpressions()
 	e.settleDefault()
 	e.judge()
 	return e.done()

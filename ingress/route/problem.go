@@ -72,6 +72,11 @@ func noPort(ing *config.Ingress, back config.IngressBackend, field string, have 
 }
 
 func badPath(ing *config.Ingress, rule *config.IngressRule, err error) config.Problem {
+	if isPattern(ing, rule) {
+		return problem(ing, ruleField(rule), ReasonInvalid,
+			fmt.Sprintf("the path is no regular expression that is matched here: %v", err),
+			"correct it, with repetitions that are not too many; look-ahead, look-behind and back references are not supported")
+	}
 	return problem(ing, ruleField(rule), ReasonInvalid,
 		fmt.Sprintf("no request can match the path: %v", err),
 		"write an absolute path, without dot segments, and % as %25")
@@ -102,7 +107,7 @@ func looksLikeRegexp(rule *config.IngressRule) bool {
 func notRegexp(ing *config.Ingress, rule *config.IngressRule) config.Problem {
 	return differently(problem(ing, ruleField(rule), ReasonUnsupported,
 		"the path looks like a regular expression; it is matched literally, as a Prefix",
-		"use pathType Prefix or Exact and a plain path"))
+		"use pathType Prefix or Exact and a plain path, or the annotation steelyard.io/use-regex"))
 }
 
 func noSecret(ing *config.Ingress, index int, secret config.Key) config.Problem {
@@ -138,4 +143,31 @@ func nameRefused(ing *config.Ingress, back config.IngressBackend, field, why, re
 		fmt.Sprintf("Service %s is of type ExternalName and %s; requests are answered 503", back.Service, why), remedy)
 	p = differently(p)
 	return &p
+}
+
+// aliasField is where the other names of an Ingress stand.
+func aliasField(ing *config.Ingress) string {
+	for _, name := range ing.Settings {
+		if strings.HasSuffix(name, "/server-alias") {
+			return "metadata.annotations[" + name + "]"
+		}
+	}
+	return "metadata.annotations"
+}
+
+func aliasTaken(ing *config.Ingress, name string, winner config.Key) config.Problem {
+	return differently(problem(ing, aliasField(ing), ReasonConflict,
+		fmt.Sprintf("Ingress %s already serves host %s, which is not another name here", winner, name),
+		"remove the name here or in Ingress "+winner.String()))
+}
+
+func notOwnerOfAlias(ing *config.Ingress, name, owners string) config.Problem {
+	return differently(problem(ing, aliasField(ing), ReasonRefused,
+		fmt.Sprintf("%s belongs to namespace %s; it is not another name here", name, owners),
+		"use a host of this namespace, or have this one granted by whoever runs the ingress"))
+}
+
+func aliasOfNothing(ing *config.Ingress, name string) config.Problem {
+	return problem(ing, aliasField(ing), ReasonUnsupported,
+		fmt.Sprintf("there is no rule whose host %s could be another name of", name), "add a rule")
 }

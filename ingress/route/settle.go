@@ -27,13 +27,36 @@ func (e *edit) settleHost(host string) {
 			continue
 		}
 		if named = true; ing.Default != nil {
-			route = e.route(ing.Key, "", "", *ing.Default)
+			route = e.route(ing, "", "", *ing.Default)
 			break
 		}
 	}
 	e.release(e.tree.setFallback(host, route))
 	if !named {
 		e.tree.forget(host)
+	}
+}
+
+// settleAliases makes the other names right that changed, or whose hosts did.
+func (e *edit) settleAliases() {
+	for host := range e.hosts {
+		if _, ok := e.aliased.Get(host); ok {
+			e.aliases[host] = true
+		}
+	}
+	for name := range e.aliases {
+		e.settleAlias(name)
+	}
+}
+
+// settleExpressions makes the regular expressions right of hosts of which something
+// changed.
+func (e *edit) settleExpressions() {
+	for at := range e.places {
+		e.hosts[at.host] = true
+	}
+	for host := range e.hosts {
+		e.settlePatterns(host)
 	}
 }
 
@@ -62,11 +85,13 @@ func (e *edit) settle(at place) {
 		for _, c := range list {
 			e.dirty[c.ing.Key] = true
 		}
+		e.toldCanaries(was, list)
 	}
 	var route *Route
 	if has {
 		rule := now.rule()
-		route = e.route(now.ing.Key, rule.Host, orRoot(rule.Path), rule.Backend)
+		route = e.route(now.ing, rule.Host, orRoot(rule.Path), rule.Backend)
+		route.place, route.Canary = at, e.canary(now)
 	}
 	e.release(e.tree.set(at, route))
 }
@@ -112,9 +137,9 @@ func (e *edit) settleDefault() {
 		}
 	}
 	if ing := first(e.defaults); ing != nil {
-		route = e.route(ing.Key, "", "", *ing.Default)
+		route = e.route(ing, "", "", *ing.Default)
 	} else if back := e.in.Default; back != nil {
-		route = e.route(config.Key{}, "", "", *back)
+		route = e.route(&config.Ingress{}, "", "", *back)
 		if _, p := e.port(&config.Ingress{}, *back, "default backend"); p != nil {
 			p.Object, p.Field = config.Ref{Kind: config.KindService, Key: back.Service}, ""
 			e.global = []config.Problem{*p}

@@ -5,16 +5,19 @@ import (
 	"strings"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/ingress/policy"
 )
 
 // Table maps hosts and paths to backends. It is immutable once [Build] has
 // returned it; any number of goroutines may match against it. A nil Table
 // matches nothing.
 type Table struct {
-	hosts    config.Table[string, *site] // exact host → its paths
-	suffixes config.Table[string, *site] // "x" for the wildcard "*.x"
-	anyHost  *site                       // rules without a host; may be nil
-	fallback *Route                      // what nothing else serves; may be nil
+	hosts    config.Table[string, *site]             // exact host → its paths
+	suffixes config.Table[string, *site]             // "x" for the wildcard "*.x"
+	anyHost  *site                                   // rules without a host; may be nil
+	aliases  config.Table[string, alias]             // hosts that no rule names, but an annotation
+	secured  config.Table[string, []*config.Ingress] // hosts, and wildcards, with a certificate
+	fallback *Route                                  // what nothing else serves; may be nil
 	groups   []*Group
 	routes   int
 }
@@ -26,7 +29,12 @@ type Route struct {
 	Host    string // as in the rule; "" for any
 	Path    string // as in the rule; "" for a default backend
 	Backend config.IngressBackend
-	Group   int // who serves it: index in [Table.Groups]
+	Group   int            // who serves it: index in [Table.Groups]
+	Policy  *policy.Policy // what the annotations of the Ingress ask for; nil: nothing
+
+	Canary *Route // takes some of the requests; nil: none does
+
+	place place // that it has; none of a default backend
 }
 
 // Group is what serves a Service port. All routes to one port share a Group. It
@@ -34,6 +42,9 @@ type Route struct {
 // leads to is empty.
 type Group struct {
 	Service   config.Key
+	Protocol  config.BackendProtocol
+	Sticky    bool             // clients come back to one endpoint
+	UID       string           // of the Service, if it is sticky
 	Port      string           // number or name, as the Ingress asks for it
 	Fault     string           // why it can never serve as configured; "" if sound
 	Endpoints []netip.AddrPort // in order, of one family unless they come from DNS; none: answer 503
@@ -45,7 +56,11 @@ type site struct {
 	root     *node  // of Prefix paths; may be nil
 	fallback *Route // default backend of the Ingresses of this host; may be nil
 
-	generation, exactOf uint64 // of the edits that made it and exact
+	expressions map[string]*Route // paths that are regular expressions, by their text
+	patterns    []pattern         // those, the longest text first, or all paths
+	allPatterns bool              // all paths are
+
+	generation, exactOf, expressionsOf uint64 // of the edits that made it and those
 }
 
 // node is a path element in the tree of Prefix paths.
@@ -63,6 +78,9 @@ func (t *Table) Match(host, path string) (*Route, bool) {
 	if t == nil {
 		return nil, false
 	}
+	if away := t.away(host); away != nil {
+		return away, true
+	}
 	if s := t.site(host); s != nil {
 		if r := s.match(path); r != nil {
 			return r, true
@@ -76,6 +94,11 @@ func (t *Table) site(host string) *site {
 	if s, ok := t.hosts.Get(host); ok {
 		return s
 	}
+	if t.aliases.Len() > 0 {
+		if a, ok := t.aliases.Get(host); ok {
+			return t.named(a.to)
+		}
+	}
 	if dot := strings.IndexByte(host, '.'); dot > 0 {
 		if s, ok := t.suffixes.Get(host[dot+1:]); ok {
 			return s
@@ -84,14 +107,63 @@ func (t *Table) site(host string) *site {
 	return t.anyHost
 }
 
+// named returns the paths of a host as it is written in rules; nil if no rule that counts
+// names it.
+func (t *Table) named(host string) *site {
+	if host == "" {
+		return t.anyHost
+	}
+	if suffix, ok := strings.CutPrefix(host, "*."); ok {
+		s, _ := t.suffixes.Get(suffix)
+		return s
+	}
+	s, _ := t.hosts.Get(host)
+	return s
+}
+
 func (s *site) match(path string) *Route {
-	if r := s.exact[path]; r != nil {
+	if r := s.exact[path]; r != nil && !s.allPatterns {
 		return r
 	}
-	if r := s.root.longest(path); r != nil {
+	var r *Route
+	if !s.allPatterns {
+		r = s.root.longest(path)
+	}
+	if len(s.patterns) > 0 {
+		if by := s.matchPattern(path); by != nil && (r == nil || len(by.Path) >= len(r.Path)) {
+			return by
+		}
+	}
+	if r != nil {
 		return r
 	}
 	return s.fallback
+}
+
+// away is the route that sends the requests for a host to another; nil if there is none.
+func (t *Table) away(host string) *Route {
+	if t.aliases.Len() == 0 {
+		return nil
+	}
+	a, ok := t.aliases.Get(host)
+	if _, named := t.hosts.Get(host); !ok || named {
+		return nil
+	}
+	return a.away
+}
+
+// Certified tells whether an Ingress brings a certificate for a host, which must come
+// from [CleanHost].
+func (t *Table) Certified(host string) bool {
+	if _, ok := t.secured.Get(host); ok {
+		return true
+	}
+	dot := strings.IndexByte(host, '.')
+	if dot <= 0 {
+		return false
+	}
+	_, ok := t.secured.Get("*" + host[dot:])
+	return ok
 }
 
 // longest walks down the elements of path and returns the last route passed.

@@ -14,14 +14,16 @@ type treeEdit struct {
 	table      Table // but for hosts, suffixes and groups
 	hosts      *config.Edit[string, *site]
 	suffixes   *config.Edit[string, *site]
+	aliases    *config.Edit[string, alias]
 }
 
 func newTreeEdit(from *Table, generation uint64) *treeEdit {
-	return &treeEdit{generation: generation, table: *from, hosts: from.hosts.Edit(), suffixes: from.suffixes.Edit()}
+	return &treeEdit{generation: generation, table: *from, hosts: from.hosts.Edit(), suffixes: from.suffixes.Edit(), aliases: from.aliases.Edit()}
 }
 
 func (t *treeEdit) done() *Table {
 	t.table.hosts, t.table.suffixes = t.hosts.Done(), t.suffixes.Done()
+	t.table.aliases = t.aliases.Done()
 	return &t.table
 }
 
@@ -86,17 +88,29 @@ func (t *treeEdit) set(at place, r *Route) (before *Route) {
 	if s := t.peek(at.host); s != nil {
 		before = s.at(at)
 	}
-	if before == r || before != nil && r != nil && *before == *r {
+	if before.same(r) {
 		return before
 	}
 	s := t.own(at.host)
-	if at.exact {
+	switch {
+	case at.pattern:
+		s.setExpression(t.generation, at.path, r)
+	case at.exact:
 		s.setExact(t.generation, at.path, r)
-	} else {
+	default:
 		s.root = s.root.with(t.generation, at.path, r)
 	}
 	t.count(before, r)
 	return before
+}
+
+// same tells whether two routes, either of which may be nil, do the same.
+func (r *Route) same(o *Route) bool {
+	if r == nil || o == nil {
+		return r == o
+	}
+	return r.Ingress == o.Ingress && r.Host == o.Host && r.Path == o.Path && r.place == o.place && r.Backend == o.Backend &&
+		r.Group == o.Group && r.Canary.same(o.Canary) && samePolicy(r.Policy.Source(), o.Policy.Source())
 }
 
 // setFallback makes r the route of what no path of a host serves and returns
@@ -126,7 +140,10 @@ func (t *treeEdit) count(before, now *Route) {
 
 // at is the route of a place of this site; nil if there is none.
 func (s *site) at(at place) *Route {
-	if at.exact {
+	switch {
+	case at.pattern:
+		return s.expressions[at.path]
+	case at.exact:
 		return s.exact[at.path]
 	}
 	n := s.root

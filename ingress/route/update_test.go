@@ -66,9 +66,12 @@ func randomIngress(r *rand.Rand, k config.Key) *config.Ingress {
 		rule := config.IngressRule{Host: randomHost(r), Path: randomPath(r), Backend: back(),
 			Type: pick(r, config.PathExact, config.PathPrefix, config.PathImplementationSpecific)}
 		if r.IntN(8) == 0 {
-			rule.Path = pick(r, "/..", "/"+strings.Repeat("x", maxPath))
+			rule.Path = pick(r, "/..", "/"+strings.Repeat("x", maxPath), "/a(/|$)(.*)", "/[ab]/", "/(")
 		}
 		ing.Rules = append(ing.Rules, rule)
+	}
+	if r.IntN(2) == 0 {
+		ing.Policy = randomPolicy(r)
 	}
 	if r.IntN(3) == 0 {
 		b := back()
@@ -82,18 +85,38 @@ func randomIngress(r *rand.Rand, k config.Key) *config.Ingress {
 	return ing
 }
 
+func randomPolicy(r *rand.Rand) *config.IngressPolicy {
+	p := &config.IngressPolicy{Nginx: r.IntN(3) == 0, Regexp: r.IntN(2) == 0, WWW: r.IntN(4) == 0, HTTPS: pick(r, config.HTTPSNever, config.HTTPSIfTLS)}
+	if r.IntN(3) == 0 {
+		p.Aliases = []string{pick(r, "x.test", "alias.test", "www.x.test")}
+	}
+	if r.IntN(3) == 0 {
+		p.Canary = &config.Canary{Weight: 1}
+	}
+	if r.IntN(3) == 0 {
+		p.Rewrite = pick(r, "/$1", "/")
+	}
+	return p
+}
+
 // text says everything that a table answers and that is known of it.
 func text(t *testing.T, p *Plan) string {
 	var b strings.Builder
 	hosts, routes := p.Table.Size()
 	fmt.Fprintln(&b, hosts, routes, p.ExternalNames())
-	for _, host := range []string{"", "x.test", "y.test", "w.test", "z.x.test", "w.x.test", "test", "other"} {
-		for _, path := range []string{"/", "/a", "/a/", "/b", "/ab/a", "/a/b", "/a/b/", "/a/a/a/", "/.x/b", "/%2F", "/b/a/ab"} {
+	for _, host := range []string{"", "x.test", "y.test", "w.test", "z.x.test", "w.x.test", "test", "other", "alias.test", "www.x.test", "www.y.test"} {
+		for _, path := range []string{"/", "/a", "/a/", "/b", "/ab/a", "/a/b", "/a/b/", "/a/a/a/", "/.x/b", "/%2F", "/b/a/ab", "/A/b", "/abc"} {
 			r, ok := p.Table.Match(host, path)
 			if !ok {
 				continue
 			}
-			fmt.Fprintln(&b, host, path, r.Ingress, r.Host, r.Path, r.Backend, *p.Table.GroupOf(r))
+			fmt.Fprintln(&b, host, path, r.Ingress, r.Host, r.Path, r.Backend)
+			if fmt.Fprintf(&b, "%+v %v\n", r.Policy.Source(), p.Table.Certified(host)); !isAway(r) {
+				fmt.Fprintln(&b, *p.Table.GroupOf(r))
+				if c := r.Canary; c != nil {
+					fmt.Fprintln(&b, "canary", c.Ingress, c.Backend, *p.Table.GroupOf(c))
+				}
+			}
 		}
 	}
 	var groups []string
@@ -150,6 +173,11 @@ func compareUpdates(t *testing.T, seed uint64) {
 			t.Fatalf("seed %d: plan %d was changed by those after it:\n%s\nbefore:\n%s", seed, i, got, texts[i])
 		}
 	}
+}
+
+// isAway tells whether a route sends requests to another host, and has no Group.
+func isAway(r *Route) bool {
+	return r.Policy.Source() != nil && r.Backend == (config.IngressBackend{}) && r.Path == "/"
 }
 
 // linesOf are the lines of a that b has not.

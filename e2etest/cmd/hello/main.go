@@ -66,7 +66,9 @@ func (a *app) run(ctx context.Context, o options) error {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	server := &http.Server{Addr: o.http, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Addr: o.http, Handler: mux, ReadHeaderTimeout: 10 * time.Second, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	failed := make(chan error, 4)
 	go func() { failed <- server.ListenAndServe() }()
 	if o.proxy != "" {
@@ -114,7 +116,7 @@ func (a *app) hello(w http.ResponseWriter, r *http.Request) {
 	client, _ := net.ResolveTCPAddr("tcp", r.RemoteAddr) // net/http gives a literal address
 	fmt.Fprint(w, a.text(client))
 	fmt.Fprintf(w, "host %s\npath %s\nmethod %s\nproto %s\nagent %s\n", r.Host, r.URL.Path, r.Method, r.Proto, r.UserAgent())
-	for _, header := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"} {
+	for _, header := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Prefix"} {
 		if v := r.Header.Get(header); v != "" {
 			fmt.Fprintf(w, "%s %s\n", strings.ToLower(header), v)
 		}
