@@ -14,6 +14,9 @@ import (
 // maxUnknown bounds how many annotations of one Ingress are spoken of one by one.
 const maxUnknown = 50
 
+// maxMessage bounds what is said of a value that cannot be read, in bytes.
+const maxMessage = 512
+
 // Reasons of Problems with annotations that are understood.
 const (
 	ReasonUnsupported = "Unsupported" // and not obeyed yet
@@ -117,6 +120,9 @@ func (a *asked) refuse(f *faults, s *setting, name string, err error) {
 	r := &refusal{reason: ReasonInvalid, message: err.Error(), remedy: "correct the value"}
 	errors.As(err, &r)
 	message := r.message
+	if len(message) > maxMessage { // annotations may be as large as objects
+		message = strings.ToValidUTF8(message[:maxMessage], "") + "..."
+	}
 	if s.gate && a.policy.Canary == nil { // which has the rules of the Ingress whose requests it takes
 		a.policy.Closed = name
 		message += "; requests are answered 503, for without it these paths would be open"
@@ -169,13 +175,16 @@ func (a *asked) conclude() {
 		p.Canary = &canary
 	}
 	p.HSTS = a.hsts.String()
-	if p.HTTPS == config.HTTPSIfTLS && slices.ContainsFunc(a.o.Spec.TLS, func(t networkingv1.IngressTLS) bool { return len(t.Hosts) == 0 }) {
-		p.HTTPS = config.HTTPSAlways // the entry is for all hosts of the rules
+	if p.HTTPS == config.HTTPSIfTLS && slices.ContainsFunc(a.o.Spec.TLS, forAllHosts) {
+		p.HTTPS = config.HTTPSAlways
 	}
 	if p.Equal(&config.IngressPolicy{}) {
 		a.policy = nil
 	}
 }
+
+// forAllHosts tells whether an entry of spec.tls is for all hosts of the rules.
+func forAllHosts(t networkingv1.IngressTLS) bool { return len(t.Hosts) == 0 && t.SecretName != "" }
 
 // asNginx begins with what ingress-nginx does without being asked.
 func (a *asked) asNginx() {

@@ -196,6 +196,10 @@ spec: {tls: [{secretName: s}]}`)
 	if in, _ := Ingress(o, Classes{Default: true}); in.Policy.HTTPS != config.HTTPSAlways {
 		t.Errorf("redirect %q", in.Policy.HTTPS)
 	}
+	o.Spec.TLS[0].SecretName = ""
+	if in, _ := Ingress(o, Classes{Default: true}); in.Policy.HTTPS != config.HTTPSIfTLS {
+		t.Errorf("without a Secret: redirect %q", in.Policy.HTTPS)
+	}
 }
 
 // Every annotation is either obeyed or not, and none is both.
@@ -206,5 +210,33 @@ func TestSettingsOnce(t *testing.T) {
 			t.Errorf("%s is there twice", s.name)
 		}
 		seen[s.name] = true
+	}
+}
+
+// Whatever is written, nothing panics, and what is said is short and has a remedy.
+func TestPolicyOdd(t *testing.T) {
+	odd := []string{"", " ", "-", "-1", "1e9", "\x00", "$", "${", "$x", "a\r\nb: c", ",", ",,", "/", "//", ":", "://", "*", "(", "[", "\\", "\xff\xfe", "\u212a", "\u0130",
+		"true", "0", "999999999999999999999", "10.0.0.0/8", "::/0", "https://x.test", "always", strings.Repeat("x", 1<<20), strings.Repeat("10.0.0.0/8,", 10_000) + "x"}
+	var names []string
+	for _, s := range settings {
+		names = append(names, s.name)
+	}
+	for name := range unsupported {
+		names = append(names, name)
+	}
+	for _, name := range names {
+		for _, value := range odd {
+			o := manifest[networkingv1.Ingress](t, "metadata: {name: web}")
+			o.Annotations = map[string]string{"steelyard.io/" + name: value, "steelyard.io/enable-cors": "true", "steelyard.io/affinity": "cookie"}
+			in, problems := Ingress(o, Classes{Default: true, DefaultNginx: true})
+			for _, p := range problems {
+				if p.Remedy == "" || len(p.Message) > 700 || !strings.HasPrefix(p.Field, "metadata.annotations[") {
+					t.Errorf("%s: %.20q: %+v", name, value, p)
+				}
+			}
+			if p := in.Policy; p != nil && p.Redirect != nil && len(p.Redirect.To) == 0 {
+				t.Errorf("%s: %.20q leads nowhere", name, value)
+			}
+		}
 	}
 }

@@ -56,9 +56,9 @@ type site struct {
 	root     *node  // of Prefix paths; may be nil
 	fallback *Route // default backend of the Ingresses of this host; may be nil
 
-	expressions map[string]*Route // paths that are regular expressions, by their text
-	patterns    []pattern         // those, the longest text first, or all paths
+	patterns    []pattern         // paths that are regular expressions, the longest text first
 	allPatterns bool              // all paths are
+	expressions map[string]*Route // those that are by themselves, by their text
 
 	generation, exactOf, expressionsOf uint64 // of the edits that made it and those
 }
