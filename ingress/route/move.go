@@ -47,37 +47,25 @@ func (e *edit) moveRules(old, ing *config.Ingress) {
 			continue
 		}
 		if had {
-			e.drop(old, i)
+			e.reclaim(old, i, without[claim])
 		}
 		if has {
-			e.claim(ing, i)
+			e.reclaim(ing, i, with[claim])
 		}
 	}
 }
 
-// drop takes away what rule i of an Ingress claimed.
-func (e *edit) drop(old *config.Ingress, i int) {
-	if isCanary(old) {
-		at := e.wantsSome(old, i)
-		list, _ := e.canaries.Get(at)
-		e.toldCanaries([]claim{{old, i}})
-		put(e.canaries, at, without(list, claim{old, i}, claim.compare))
-	} else if at, ok := e.wants(old, i); ok {
-		list, _ := e.claims.Get(at)
-		put(e.claims, at, without(list, claim{old, i}, claim.compare))
-	}
-}
-
-// claim puts in what rule i of an Ingress claims.
-func (e *edit) claim(ing *config.Ingress, i int) {
+// reclaim changes the list that has what rule i of an Ingress claims: by with or without.
+func (e *edit) reclaim(ing *config.Ingress, i int, change func([]claim, claim, func(a, b claim) int) []claim) {
+	c := claim{ing, i}
 	if isCanary(ing) {
 		at := e.wantsSome(ing, i)
 		list, _ := e.canaries.Get(at)
-		e.toldCanaries([]claim{{ing, i}})
-		put(e.canaries, at, with(list, claim{ing, i}, claim.compare))
+		e.toldCanaries([]claim{c})
+		put(e.canaries, at, change(list, c, claim.compare))
 	} else if at, ok := e.wants(ing, i); ok {
 		list, _ := e.claims.Get(at)
-		put(e.claims, at, with(list, claim{ing, i}, claim.compare))
+		put(e.claims, at, change(list, c, claim.compare))
 	}
 }
 

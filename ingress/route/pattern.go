@@ -2,7 +2,6 @@ package route
 
 import (
 	"cmp"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -135,15 +134,6 @@ func (n *node) each(yield func(*Route) bool) bool {
 
 // setExpression makes r (nil: nothing) the route of a pattern, by its text.
 func (s *site) setExpression(generation uint64, path string, r *Route) {
-	if s.expressionsOf != generation {
-		s.expressions, s.expressionsOf = maps.Clone(s.expressions), generation
-	}
-	if r == nil {
-		delete(s.expressions, path)
-		return
-	}
-	if s.expressions == nil {
-		s.expressions = map[string]*Route{}
-	}
-	s.expressions[path] = r
+	s.expressions = setIn(s.expressions, s.expressionsOf != generation, path, r)
+	s.expressionsOf = generation
 }

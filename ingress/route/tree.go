@@ -160,17 +160,25 @@ func (s *site) at(at place) *Route {
 }
 
 func (s *site) setExact(generation uint64, path string, r *Route) {
-	if s.exactOf != generation {
-		s.exact, s.exactOf = maps.Clone(s.exact), generation
+	s.exact = setIn(s.exact, s.exactOf != generation, path, r)
+	s.exactOf = generation
+}
+
+// setIn makes r (nil: nothing) what a map has for a path; if an older table has the map
+// too, in a copy.
+func setIn(m map[string]*Route, shared bool, path string, r *Route) map[string]*Route {
+	if shared {
+		m = maps.Clone(m)
 	}
 	if r == nil {
-		delete(s.exact, path)
-		return
+		delete(m, path)
+		return m
 	}
-	if s.exact == nil {
-		s.exact = map[string]*Route{}
+	if m == nil {
+		m = map[string]*Route{}
 	}
-	s.exact[path] = r
+	m[path] = r
+	return m
 }
 
 // elements are the elements of a path without slashes around it.
