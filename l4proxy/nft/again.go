@@ -110,18 +110,18 @@ func (f *family) repeated() [][]expr.Any {
 	return [][]expr.Any{join(isProto(unix.IPPROTO_TCP), []expr.Any{
 		f.loadAddr(f.src, reg(0)), loadPort(0, reg(n)), f.loadAddr(f.dst, reg(n+1)), loadPort(2, reg(2*n+1)),
 		&expr.Lookup{SourceRegister: reg(0), SetName: f.again.Name, IsDestRegSet: true, DestRegister: reg(0)},
-	}, f.leadTo(reg(0), reg(n+1)))}
+	}, f.leadTo(reg(n+1)))}
 }
 
 // leadTo marks the connection as ours and translates it to the backend in the
-// registers from first on; scratch is a register that is free.
-func (f *family) leadTo(first, scratch uint32) []expr.Any {
+// first registers; scratch is a register that is free.
+func (f *family) leadTo(scratch uint32) []expr.Any {
 	return []expr.Any{
 		&expr.Ct{Key: expr.CtKeyMARK, Register: scratch},
 		mask(scratch, scratch, native(^f.markMask), native(f.markBit())),
 		&expr.Ct{Key: expr.CtKeyMARK, Register: scratch, SourceRegister: true},
 		&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(f.table.Family), Specified: true,
-			RegAddrMin: first, RegProtoMin: first + uint32(f.addrLen/4)},
+			RegAddrMin: reg(0), RegProtoMin: reg(uint32(f.addrLen / 4))},
 	}
 }
 

@@ -21,13 +21,6 @@ func (f *family) padding() uint32 { return reg(uint32(f.addrLen/4) + 2) }
 // group is the first of the two registers that hold the group ID.
 func (f *family) group() uint32 { return f.padding() + 1 }
 
-// slot is the register behind the group ID: with it the key of a backend.
-func (f *family) slot() uint32 { return f.group() + 2 }
-
-// picked is the first of the registers of the client, to be hashed, and then of the
-// backend that was picked for it.
-func (f *family) picked() uint32 { return f.slot() + 1 }
-
 // lookupFrontend puts padding and the group ID of the packet's destination
 // into their registers; the rule ends here if there is none.
 func (f *family) lookupFrontend(in *nftables.Set) []expr.Any {

@@ -23,8 +23,8 @@ func TestFewLookupsInEachMapOfBackends(t *testing.T) {
 		}
 	}
 	for _, set := range f.backends {
-		if n := found[set.Name]; n < 1 || n > 10 {
-			t.Errorf("%d look-ups in %s, want 1 to 10", n, set.Name)
+		if n := found[set.Name]; n < 1 || n > 8 {
+			t.Errorf("%d look-ups in %s, want 1 to 8", n, set.Name)
 		}
 	}
 }

@@ -47,21 +47,21 @@ func (f *family) notOpen(next string) [][]expr.Any {
 	}}
 }
 
-// translate sends a new connection to its backend. The first rule counts and serves
-// those to the common groups with two look-ups. A group ID with flags is not a key of
-// backends, so that all others are counted by the second rule and pass on to their own
-// chain; so do common ones that could not be counted.
+// translate sends a new connection to its backend. The first rule counts it, the
+// second serves the common groups with two look-ups; a group ID with flags is not a key of
+// backends, so that all other groups pass on to their own chain.
 func (f *family) translate(w way) [][]expr.Any {
-	common := join(f.loadGroup(w.frontends), f.pick(0, false), f.count(f.tallies.taken), f.leadTo(f.picked(), f.slot()))
+	common := join(f.loadGroup(w.frontends), f.pick(0, false))
 	others := join(f.loadGroup(w.frontends), []expr.Any{
 		mask(f.group(), f.group(), flagBytes(l4proxy.IDFlags), make([]byte, 4)),
 		&expr.Lookup{SourceRegister: f.group(), SetName: w.dispatch.Name, IsDestRegSet: true, DestRegister: unix.NFT_REG_VERDICT},
 	})
-	return [][]expr.Any{common, f.countTaken(w), others}
+	return [][]expr.Any{f.countTaken(w), common, others}
 }
 
 // variants are the chains behind dispatch, for each way one for each
-// combination of slot table size, affinity and source ranges.
+// combination of slot table size, affinity and source ranges except the common
+// one.
 func (f *family) variants() []chain {
 	var out []chain
 	for _, w := range f.ways() {
@@ -83,7 +83,7 @@ func (f *family) variant(w way, flags uint64) [][]expr.Any {
 		})
 		rules = append(rules, join(foreign, f.count(f.tallies.foreign)), join(foreign, []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}))
 	}
-	return append(rules, join(f.loadGroup(w.frontends), f.clear(flags), f.pick(class, affinity), f.leadTo(f.picked(), f.slot())))
+	return append(rules, join(f.loadGroup(w.frontends), f.clear(flags), f.pick(class, affinity)))
 }
 
 // variantNames maps the flags of a group ID to the chain that serves it.
@@ -96,23 +96,25 @@ func variantNames() map[uint64]string {
 		out[base|l4proxy.IDRestricted] = fmt.Sprintf("slots-%d-sources", size)
 		out[base|l4proxy.IDAffinity|l4proxy.IDRestricted] = fmt.Sprintf("slots-%d-affinity-sources", size)
 	}
+	delete(out, l4proxy.ClassFlags(0))
 	return out
 }
 
-// pick hashes the client into a slot of a group of that class and finds the backend
-// there. The group ID is in its registers, and the frontend stays in its own.
+// pick hashes the client into a slot of a group of that class and translates the
+// packet to the backend there. The group ID is in its registers.
 func (f *family) pick(class int, affinity bool) []expr.Any {
-	in := f.picked()
+	slot := f.group() + 2
+	in := slot + 1
 	load, length := []expr.Any{f.loadAddr(f.src, in)}, uint32(f.addrLen)
 	if !affinity {
 		load = append(load, loadPort(0, in+uint32(f.addrLen/4)))
 		length += 4
 	}
-	return append(load,
-		&expr.Hash{SourceRegister: in, DestRegister: f.slot(), Length: length,
+	return join(append(load,
+		&expr.Hash{SourceRegister: in, DestRegister: slot, Length: length,
 			Modulus: uint32(l4proxy.Classes[class]), Seed: l4proxy.Seed, Type: expr.HashTypeJenkins},
-		&expr.Lookup{SourceRegister: f.group(), SetName: f.backends[class].Name, IsDestRegSet: true, DestRegister: in},
-	)
+		&expr.Lookup{SourceRegister: f.group(), SetName: f.backends[class].Name, IsDestRegSet: true, DestRegister: reg(0)},
+	), f.leadTo(slot)) // slot is free again after the look-up
 }
 
 // refuse answers new connections to what we own but do not serve. Those that we

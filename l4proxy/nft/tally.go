@@ -50,8 +50,7 @@ func (f *family) count(in *nftables.Set) []expr.Any {
 		Operation: unix.NFT_DYNSET_OP_ADD, Exprs: []expr.Any{&expr.Counter{}}}}
 }
 
-// countTaken counts a new connection that w has a group for. If that is a common one it
-// could not be counted before, and cannot now.
+// countTaken counts a new connection that w has a group for.
 func (f *family) countTaken(w way) []expr.Any {
 	not := func(id uint64) expr.Any {
 		return &expr.Cmp{Op: expr.CmpOpNeq, Register: f.padding(), Data: groupValue(id)}
