@@ -64,7 +64,7 @@ func (f *family) adoptPods(p *plan, have, want []nftables.SetElement, differ boo
 
 // everything is all elements of a table, by set; d makes it of nothing.
 func (f *family) everything(d *l4proxy.Delta) map[string][]nftables.SetElement {
-	out, size := map[string][]nftables.SetElement{}, map[string]int{}
+	out, size, a := map[string][]nftables.SetElement{}, map[string]int{}, &arena{}
 	units := f.planDelta(d).units
 	for _, unit := range units {
 		for _, o := range unit {
@@ -76,7 +76,7 @@ func (f *family) everything(d *l4proxy.Delta) map[string][]nftables.SetElement {
 			if out[o.set.Name] == nil {
 				out[o.set.Name] = make([]nftables.SetElement, 0, size[o.set.Name])
 			}
-			out[o.set.Name] = slices.AppendSeq(out[o.set.Name], o.all())
+			out[o.set.Name] = slices.AppendSeq(out[o.set.Name], o.all(a))
 		}
 	}
 	return out

@@ -13,9 +13,10 @@ import (
 // to each message; a cold load has millions of elements, and a small change is to
 // be written in less than a millisecond.
 type batch struct {
-	buf   []byte
-	last  uint32 // sequence number of the last message
-	begun int    // where it is
+	buf     []byte
+	last    uint32 // sequence number of the last message
+	begun   int    // where it is
+	scratch arena  // of the element at hand
 }
 
 // newBatch begins a transaction, in the memory of one that is over.
@@ -37,7 +38,7 @@ func (b *batch) done() []byte {
 // add appends what o does, in messages of a bounded size.
 func (b *batch) add(o op) {
 	n, list := 0, 0
-	for e := range o.all() {
+	for e := range o.all(&b.scratch) {
 		if n%perMessage == 0 {
 			if n > 0 {
 				b.endList(list)
@@ -45,6 +46,7 @@ func (b *batch) add(o op) {
 			list = b.beginList(o)
 		}
 		b.element(e)
+		b.scratch.reuse()
 		n++
 	}
 	if n > 0 {

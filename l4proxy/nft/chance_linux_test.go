@@ -117,8 +117,8 @@ func TestCircle(t *testing.T) {
 // forget empties a node's connection table.
 func (l *movedLab) forget(s space) {
 	l.t.Helper()
-	ct, err := openConntrack(int(s.ns))
-	if err != nil {
+	ct := &conntrack{netns: int(s.ns)}
+	if err := ct.open(); err != nil {
 		l.t.Fatal(err)
 	}
 	defer ct.close()

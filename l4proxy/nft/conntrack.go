@@ -17,26 +17,39 @@ import (
 // (linux/netfilter/nfnetlink_conntrack.h).
 const ctaMarkMask = 21
 
-// conntrack is a socket to the kernel's connection table.
-type conntrack struct{ socket *nl.NetlinkSocket }
+// conntrack is a socket to the kernel's connection table, opened when needed and
+// thrown away after an error. To close one takes the kernel up to 20 ms.
+type conntrack struct {
+	netns  int
+	handle *nl.SocketHandle
+}
 
-func openConntrack(ns int) (*conntrack, error) {
+func (c *conntrack) open() error {
+	if c.handle != nil {
+		return nil
+	}
 	in := netns.None()
-	if ns != 0 {
-		in = netns.NsHandle(ns)
+	if c.netns != 0 {
+		in = netns.NsHandle(c.netns)
 	}
 	s, err := nl.GetNetlinkSocketAt(in, netns.None(), unix.NETLINK_NETFILTER)
 	if err != nil {
-		return nil, fmt.Errorf("open conntrack netlink: %w", err)
+		return fmt.Errorf("open conntrack netlink: %w", err)
 	}
-	return &conntrack{socket: s}, nil
+	c.handle = &nl.SocketHandle{Socket: s}
+	return nil
 }
 
-func (c *conntrack) close() { c.socket.Close() }
+func (c *conntrack) close() {
+	if c.handle != nil {
+		c.handle.Close()
+		c.handle = nil
+	}
+}
 
 func (c *conntrack) request(operation, flags int, family uint8) *nl.NetlinkRequest {
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_CTNETLINK<<8|operation, flags)
-	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_NETFILTER: {Socket: c.socket}}
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_NETFILTER: c.handle}
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: family, Version: nl.NFNETLINK_V0})
 	return req
 }

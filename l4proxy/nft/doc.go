@@ -6,7 +6,8 @@
 //
 //	frontends  address . protocol . port → group ID, or "reject", or "drop"
 //	inside     the same for clients inside the cluster, with policy Local
-//	backends   group ID . slot           → address . port
+//	backends   group ID . slot           → address . port; groups with more slots
+//	           than the fewest have backends-256, backends-1024 and so on
 //	addrs      external addresses, whose other ports are refused
 //	pods       intervals: addresses of pods on this node
 //	locals     address . address of backends on this node

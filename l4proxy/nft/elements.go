@@ -25,16 +25,20 @@ var protoNumbers = map[config.Proto]byte{
 
 // arena hands out short byte slices from large blocks: a cold load makes
 // millions of keys and values.
-type arena struct{ free []byte }
+type arena struct{ block, free []byte }
 
 func (a *arena) bytes(n int) []byte {
 	if len(a.free) < n {
-		a.free = make([]byte, max(n, 64<<10))
+		a.block = make([]byte, max(n, 64<<10))
+		a.free = a.block
 	}
 	b := a.free[:n:n]
 	a.free = a.free[n:]
 	return b
 }
+
+// reuse takes back all that was handed out of the block at hand.
+func (a *arena) reuse() { a.free = a.block }
 
 func (a *arena) join(parts ...[]byte) []byte {
 	n := 0

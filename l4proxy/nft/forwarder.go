@@ -38,6 +38,7 @@ const DefaultMarkMask = 0x3000
 type Forwarder struct {
 	log      log.Logger
 	kernel   *kernel
+	entries  *conntrack
 	families [2]*family
 	metrics  *metrics
 
@@ -56,7 +57,7 @@ func New(logger log.Logger, reg prometheus.Registerer, o Options) (*Forwarder, e
 	if o.MarkMask == 0 {
 		o.MarkMask = DefaultMarkMask
 	}
-	f := &Forwarder{log: logger, kernel: &kernel{netns: o.NetNS}, metrics: newMetrics(reg),
+	f := &Forwarder{log: logger, kernel: &kernel{netns: o.NetNS}, entries: &conntrack{netns: o.NetNS}, metrics: newMetrics(reg),
 		families: [2]*family{newFamily(config.IPv4, o.MarkMask), newFamily(config.IPv6, o.MarkMask)}}
 	if err := probe(f.kernel); err != nil {
 		return nil, err
@@ -150,7 +151,7 @@ func (f *Forwarder) compare(t l4proxy.Table) error {
 // purge forgets connections to endpoints that are gone. The table is in effect
 // without it, so a failure is logged, and made good with the next Apply.
 func (f *Forwarder) purge(t l4proxy.Table) {
-	n, err := f.purges.run(f.kernel.netns, f.families[0].markBit(), f.families[0].markMask, t)
+	n, err := f.purges.run(f.entries, f.families[0].markBit(), f.families[0].markMask, t)
 	f.metrics.purged.Add(float64(n))
 	if n > 0 {
 		level.Info(f.log).Log("msg", "connections to vanished endpoints forgotten", "count", n)
@@ -184,7 +185,10 @@ func (f *Forwarder) table() l4proxy.Table {
 }
 
 // Close frees the sockets. The kernel goes on forwarding.
-func (f *Forwarder) Close() { f.kernel.close() }
+func (f *Forwarder) Close() {
+	f.kernel.close()
+	f.entries.close()
+}
 
 // Remove deletes our tables. Connections in progress break where nobody else
 // translates addresses on this node.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/steelyard-lb/steelyard/config"
+	"github.com/steelyard-lb/steelyard/l4proxy"
 )
 
 // TableName is the name of our table in the families ip and ip6.
@@ -37,12 +38,13 @@ type family struct {
 	dup      bool   // the kernel can hand packets to another node
 	logs     bool   // and to this process
 
-	frontends, backends, addrs, locals, sources *nftables.Set
-	nodes, chances                              *nftables.Set
-	pods                                        *nftables.Set
-	everybody, inside                           way
-	tallies                                     tallies
-	tried, again                                *nftables.Set
+	frontends, addrs, locals, sources *nftables.Set
+	backends                          [len(l4proxy.Classes)]*nftables.Set
+	nodes, chances                    *nftables.Set
+	pods                              *nftables.Set
+	everybody, inside                 way
+	tallies                           tallies
+	tried, again                      *nftables.Set
 }
 
 func newFamily(fam config.Family, markMask uint32) *family {
@@ -57,7 +59,9 @@ func newFamily(fam config.Family, markMask uint32) *family {
 	u32, proto, port := nftables.TypeMark, nftables.TypeInetProto, nftables.TypeInetService
 	concat := nftables.MustConcatSetType
 	f.frontends = f.set("frontends", concat(addr, proto, port), concat(u32, u32, u32))
-	f.backends = f.set("backends", concat(u32, u32, u32), concat(addr, port))
+	for class := range f.backends {
+		f.backends[class] = f.set(backendsName(class), concat(u32, u32, u32), concat(addr, port))
+	}
 	f.addrs = f.set("addrs", addr, nftables.SetDatatype{})
 	f.locals = f.set("locals", concat(addr, addr), nftables.SetDatatype{})
 	f.everybody = way{"", f.frontends, f.set("dispatch", u32, nftables.TypeVerdict)}
@@ -75,6 +79,16 @@ func newFamily(fam config.Family, markMask uint32) *family {
 	f.sources.KeyType.Bytes = uint32(8 + f.addrLen)
 	f.sources.Concatenation, f.sources.Interval = false, true
 	return f
+}
+
+// backendsName names the map of the backends of groups of a class. Each class has
+// its own, since the kernel goes through all rules that look into a map for each
+// element that it gets.
+func backendsName(class int) string {
+	if class == 0 {
+		return "backends"
+	}
+	return fmt.Sprintf("backends-%d", l4proxy.Classes[class])
 }
 
 // way leads packets of some clients to their groups.
@@ -96,7 +110,8 @@ func (f *family) set(name string, key, data nftables.SetDatatype) *nftables.Set 
 
 // elementSets are the sets that hold what an l4proxy.Table says.
 func (f *family) elementSets() []*nftables.Set {
-	return []*nftables.Set{f.sources, f.backends, f.locals, f.pods, f.inside.frontends, f.frontends, f.addrs, f.nodes, f.chances}
+	return slices.Concat([]*nftables.Set{f.sources}, f.backends[:],
+		[]*nftables.Set{f.locals, f.pods, f.inside.frontends, f.frontends, f.addrs, f.nodes, f.chances})
 }
 
 // ownSets are the sets that hold what rules and this process note on their own.

@@ -14,15 +14,17 @@ import (
 // frontend ever leads to a group that is not there yet or no more.
 func (f *family) planDelta(d *l4proxy.Delta) *plan {
 	p, a := &plan{}, &arena{}
-	var sources, slots []nftables.SetElement
-	var groups []*l4proxy.Group
+	var sources []nftables.SetElement
+	var groups [len(l4proxy.Classes)][]*l4proxy.Group
 	for _, g := range d.NewGroups {
 		if g.Key.Family == f.fam {
-			groups, sources = append(groups, g), a.sources(sources, g)
+			groups[g.Class], sources = append(groups[g.Class], g), a.sources(sources, g)
 		}
 	}
 	p.add(f.sources, false, sources)
-	p.addSlots(f.backends, groups)
+	for class, set := range f.backends {
+		p.addSlots(set, groups[class])
+	}
 	p.add(f.locals, false, a.addrs(f.mine(d.NewLocals), 2))
 	for _, c := range d.ChangedGroups {
 		if c.New.Key.Family == f.fam {
@@ -37,12 +39,15 @@ func (f *family) planDelta(d *l4proxy.Delta) *plan {
 	p.add(f.addrs, true, a.addrs(f.mine(d.OldAddrs), 1))
 	p.add(f.locals, true, a.addrs(f.mine(d.OldLocals), 2))
 	sources = nil
+	var slots [len(l4proxy.Classes)][]nftables.SetElement
 	for _, g := range d.OldGroups {
 		if g.Key.Family == f.fam {
-			slots, sources = a.slots(slots, g), a.sources(sources, g)
+			slots[g.Class], sources = a.slots(slots[g.Class], g), a.sources(sources, g)
 		}
 	}
-	p.add(f.backends, true, keysOnly(slots))
+	for class, set := range f.backends {
+		p.add(set, true, keysOnly(slots[class]))
+	}
 	p.add(f.sources, true, sources)
 	return p
 }
@@ -62,7 +67,8 @@ func (f *family) planGroup(p *plan, a *arena, c l4proxy.GroupChange) {
 			add = append(add, a.slot(c.New, s))
 		}
 	}
-	p.unit(op{set: f.backends, del: true, elems: keysOnly(del)}, op{set: f.backends, elems: add})
+	set := f.backends[c.New.Class]
+	p.unit(op{set: set, del: true, elems: keysOnly(del)}, op{set: set, elems: add})
 	// A restricted group has intervals only while it has slots.
 	if gone, came := a.sources(nil, c.Old), a.sources(nil, c.New); len(gone) == 0 || len(came) == 0 {
 		p.add(f.sources, false, came)

@@ -77,15 +77,18 @@ func (p *purge) stale(e entry, t l4proxy.Table) bool {
 
 // run looks for stale entries and deletes them. It returns their number. mark
 // and mask select the connections that we translated.
-func (p *purge) run(netns int, mark, mask uint32, t l4proxy.Table) (int, error) {
+func (p *purge) run(ct *conntrack, mark, mask uint32, t l4proxy.Table) (_ int, err error) {
 	if !p.all && !p.ours {
 		return 0, nil
 	}
-	ct, err := openConntrack(netns)
-	if err != nil {
+	if err := ct.open(); err != nil {
 		return 0, err
 	}
-	defer ct.close()
+	defer func() {
+		if err != nil {
+			ct.close()
+		}
+	}()
 	if p.all {
 		mark, mask = 0, 0
 	}

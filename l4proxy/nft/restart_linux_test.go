@@ -131,7 +131,7 @@ func TestResync(t *testing.T) {
 	w, f := newWorld(), l.forwarder()
 	w.service("s", vip4, "tcp:80")
 	for i, breakIt := range []func(*nftables.Conn){
-		func(c *nftables.Conn) { c.FlushSet(f.families[0].backends) },
+		func(c *nftables.Conn) { c.FlushSet(f.families[0].backends[0]) },
 		func(c *nftables.Conn) { c.DelTable(f.families[0].table) },
 		func(c *nftables.Conn) { c.FlushRuleset() },
 	} {

@@ -51,7 +51,7 @@ func (f *family) notOpen(next string) [][]expr.Any {
 // second serves the common groups with two look-ups; a group ID with flags is not a key of
 // backends, so that all other groups pass on to their own chain.
 func (f *family) translate(w way) [][]expr.Any {
-	common := join(f.loadGroup(w.frontends), f.pick(l4proxy.Classes[0], false))
+	common := join(f.loadGroup(w.frontends), f.pick(0, false))
 	others := join(f.loadGroup(w.frontends), []expr.Any{
 		mask(f.group(), f.group(), flagBytes(l4proxy.IDFlags), make([]byte, 4)),
 		&expr.Lookup{SourceRegister: f.group(), SetName: w.dispatch.Name, IsDestRegSet: true, DestRegister: unix.NFT_REG_VERDICT},
@@ -83,7 +83,7 @@ func (f *family) variant(w way, flags uint64) [][]expr.Any {
 		})
 		rules = append(rules, join(foreign, f.count(f.tallies.foreign)), join(foreign, []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}))
 	}
-	return append(rules, join(f.loadGroup(w.frontends), f.clear(flags), f.pick(l4proxy.Classes[class], affinity)))
+	return append(rules, join(f.loadGroup(w.frontends), f.clear(flags), f.pick(class, affinity)))
 }
 
 // variantNames maps the flags of a group ID to the chain that serves it.
@@ -100,9 +100,9 @@ func variantNames() map[uint64]string {
 	return out
 }
 
-// pick hashes the client into one of size slots and translates the packet to
-// the backend there. The group ID is in its registers.
-func (f *family) pick(size int, affinity bool) []expr.Any {
+// pick hashes the client into a slot of a group of that class and translates the
+// packet to the backend there. The group ID is in its registers.
+func (f *family) pick(class int, affinity bool) []expr.Any {
 	slot := f.group() + 2
 	in := slot + 1
 	load, length := []expr.Any{f.loadAddr(f.src, in)}, uint32(f.addrLen)
@@ -112,8 +112,8 @@ func (f *family) pick(size int, affinity bool) []expr.Any {
 	}
 	return join(append(load,
 		&expr.Hash{SourceRegister: in, DestRegister: slot, Length: length,
-			Modulus: uint32(size), Seed: l4proxy.Seed, Type: expr.HashTypeJenkins},
-		&expr.Lookup{SourceRegister: f.group(), SetName: f.backends.Name, IsDestRegSet: true, DestRegister: reg(0)},
+			Modulus: uint32(l4proxy.Classes[class]), Seed: l4proxy.Seed, Type: expr.HashTypeJenkins},
+		&expr.Lookup{SourceRegister: f.group(), SetName: f.backends[class].Name, IsDestRegSet: true, DestRegister: reg(0)},
 	), f.leadTo(slot)) // slot is free again after the look-up
 }
 

@@ -152,15 +152,15 @@ func (o op) size() int {
 	return n
 }
 
-// all are the elements of the op.
-func (o op) all() iter.Seq[nftables.SetElement] {
+// all are the elements of the op; those that have to be made are made in a, one
+// when it is its turn.
+func (o op) all(a *arena) iter.Seq[nftables.SetElement] {
 	return func(yield func(nftables.SetElement) bool) {
 		for _, e := range o.elems {
 			if !yield(e) {
 				return
 			}
 		}
-		a := &arena{}
 		for _, g := range o.slots {
 			for s := range g.Slots {
 				if !yield(a.slot(g, s)) {
