@@ -21,6 +21,7 @@ type cluster struct {
 	services map[config.Key]*config.Service
 	ingress  map[config.Key]*config.Ingress
 	reports  map[config.Key]*config.IngressReport
+	certs    map[config.Key]*config.Certificate
 	nodes    map[string]*config.Node
 	speakers map[string]*config.SpeakerStatus
 	pools    []*config.Pool
@@ -42,8 +43,8 @@ type cluster struct {
 func newCluster(pools ...*config.Pool) *cluster {
 	return &cluster{
 		services: map[config.Key]*config.Service{}, ingress: map[config.Key]*config.Ingress{},
-		reports: map[config.Key]*config.IngressReport{},
-		nodes:   map[string]*config.Node{}, speakers: map[string]*config.SpeakerStatus{},
+		reports: map[config.Key]*config.IngressReport{}, certs: map[config.Key]*config.Certificate{},
+		nodes: map[string]*config.Node{}, speakers: map[string]*config.SpeakerStatus{},
 		pools: pools, status: map[string]config.PoolStatus{}, reserved: map[config.Key]*config.Reservation{},
 		spaces: map[string]map[string]string{"t": nil}, claims: map[netip.Addr]*config.L2Claim{},
 	}
@@ -56,6 +57,7 @@ func (c *cluster) snapshot() *config.Snapshot {
 		Services: config.TableOf(c.services), Ingresses: config.TableOf(c.ingress), Reports: config.TableOf(c.reports),
 		Namespaces: config.TableOf(c.spaces), Nodes: config.TableOf(c.nodes), Speakers: config.TableOf(c.speakers),
 		Pools: c.pools, L2: c.l2, Claims: config.TableOf(c.claims), Problems: c.problems, Changed: c.changed, Reservations: config.TableOf(c.reserved),
+		Certificates: config.TableOf(c.certs),
 	}
 	c.changed = config.Changes{}
 	return s

@@ -11,9 +11,9 @@ import (
 )
 
 // reviewReports asks for the IngressReports that differ from what they shall
-// say: of Ingresses that are judged anew, and of reports that changed. before
-// is the snapshot before, nil at first.
-func (r *reign) reviewReports(before *config.Snapshot, now time.Time) {
+// say: of Ingresses that are judged anew, some for their certificates, and of reports
+// that changed. before is the snapshot before, nil at first.
+func (r *reign) reviewReports(before *config.Snapshot, rejudged []config.Key, now time.Time) {
 	if r.opts.IngressService == (config.Key{}) {
 		return
 	}
@@ -21,7 +21,7 @@ func (r *reign) reviewReports(before *config.Snapshot, now time.Time) {
 		before = &config.Snapshot{}
 	}
 	look := map[config.Key]bool{}
-	for _, key := range r.routes.Touched {
+	for _, key := range slices.Concat(r.routes.Touched, rejudged) {
 		look[key] = true
 	}
 	for key := range config.Differing(before.Ingresses, r.snap.Ingresses) {
@@ -54,7 +54,11 @@ func (r *reign) reviewReport(key config.Key, now time.Time) {
 	has, _ := r.snap.Reports.Get(key)
 	var want *config.IngressReport
 	if ours {
-		want = ingressReport(ing, slices.Concat(r.routes.ProblemsOf(key), problemsOf(r.snap.Problems, key)))
+		problems := slices.Concat(r.routes.ProblemsOf(key), problemsOf(r.snap.Problems, key), problemsOf(r.pairs, key))
+		if r.opts.ACME {
+			problems = slices.DeleteFunc(problems, r.isOrdered)
+		}
+		want = ingressReport(ing, problems)
 	}
 	if has.Equal(want) {
 		r.out.forget(ref) // one that somebody deletes later is written anew

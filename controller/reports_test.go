@@ -81,3 +81,44 @@ func TestReportIsBounded(t *testing.T) {
 		t.Errorf("%d findings, %d omitted", len(r.Findings), r.Omitted)
 	}
 }
+
+// What is wrong inside a Secret is in the report, and goes with it; what is being
+// ordered is no fault.
+func TestReportOfCertificates(t *testing.T) {
+	key := tkey("web")
+	ing := &config.Ingress{Key: key, UID: "u1", ACME: true, TLS: []config.IngressTLS{{Hosts: []string{"shop.test"}, Secret: tkey("pair")}},
+		Rules: []config.IngressRule{pathTo("/", "shop", 0)}}
+	broken := &config.Certificate{Key: tkey("pair"), Chain: []byte("x"), PrivateKey: []byte("y")}
+	for name, c := range map[string]struct {
+		secret *config.Certificate
+		acme   bool
+		want   string
+	}{
+		"broken":        {broken, false, "Invalid"},
+		"missing":       {nil, false, "NotFound"},
+		"being ordered": {nil, true, ""},
+	} {
+		cl := newCluster(public)
+		cl.ingress[key] = ing
+		cl.set(service("shop"))
+		if c.secret != nil {
+			cl.certs[c.secret.Key] = c.secret
+		}
+		l := newLeader(cl, Options{IngressService: tkey("in"), ACME: c.acme})
+		l.run()
+		got := ""
+		if r := cl.reports[key]; r != nil {
+			got = r.Findings[0].Reason
+			if f := r.Findings[0]; f.Verdict != config.AppliedDifferently || f.Field != "spec.tls[0].secretName" || f.Subject != "shop.test" {
+				t.Errorf("%s: %+v", name, f)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: reported %q, want %q", name, got, c.want)
+		}
+		delete(cl.ingress, key)
+		if l.run(); len(cl.reports) != 0 {
+			t.Errorf("%s: reports are left", name)
+		}
+	}
+}

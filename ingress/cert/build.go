@@ -37,7 +37,7 @@ func Build(in Input) (*Store, []config.Problem) {
 		}
 	}
 	slices.SortStableFunc(b.problems, func(x, y config.Problem) int {
-		return cmp.Or(x.Object.Compare(y.Object.Key), strings.Compare(x.Field, y.Field))
+		return cmp.Or(cmp.Compare(x.Object.Kind, y.Object.Kind), x.Object.Compare(y.Object.Key), strings.Compare(x.Field, y.Field))
 	})
 	return b.store, b.problems
 }
@@ -156,6 +156,7 @@ func (b *builder) tell(ing *config.Ingress, i int, field, reason, message, remed
 		Reason:  reason,
 		Message: message,
 		Remedy:  remedy,
+		Verdict: config.AppliedDifferently, // by another certificate, or by one that clients refuse
 	})
 }
 

@@ -170,6 +170,26 @@ func bigTable(tb testing.TB, hosts, paths int) (Input, *Table) {
 	return in, table
 }
 
+// Hosts with few paths and with many are laid out differently, and match alike.
+func TestMatchAmongManyPaths(t *testing.T) {
+	for _, paths := range []int{1, flatMost, flatMost + 1, 100} {
+		_, table := bigTable(t, 1, paths)
+		s, _ := table.hosts.Get("host-0.example.test")
+		if isFlat := s.flat.ends != nil; isFlat != (paths <= flatMost) {
+			t.Errorf("%d paths are laid out flat: %v", paths, isFlat)
+		}
+		for p := range paths {
+			for below, want := range map[string]bool{"": true, "/": true, "/x": true, "x": false} {
+				path := fmt.Sprintf("/api/v1/part-%d", p)
+				r, ok := table.Match("host-0.example.test", path+below)
+				if ok != want || ok && r.Path != path {
+					t.Errorf("%d paths: %s leads to %v, %v", paths, path+below, r, ok)
+				}
+			}
+		}
+	}
+}
+
 func TestMatchAllocatesNothing(t *testing.T) {
 	_, table := bigTable(t, 10, 10)
 	if n := testing.AllocsPerRun(100, func() {

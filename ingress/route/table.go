@@ -54,6 +54,7 @@ type Group struct {
 type site struct {
 	exact    map[string]*Route
 	root     *node  // of Prefix paths; may be nil
+	flat     flat   // the same paths, if they are few
 	fallback *Route // default backend of the Ingresses of this host; may be nil
 
 	patterns    []pattern         // paths that are regular expressions, the longest text first
@@ -127,7 +128,7 @@ func (s *site) match(path string) *Route {
 	}
 	var r *Route
 	if !s.allPatterns {
-		r = s.root.longest(path)
+		r = s.longest(path)
 	}
 	if len(s.patterns) > 0 {
 		if by := s.matchPattern(path); by != nil && (r == nil || len(by.Path) >= len(r.Path)) {
@@ -164,6 +165,14 @@ func (t *Table) Certified(host string) bool {
 	}
 	_, ok := t.secured.Get("*" + host[dot:])
 	return ok
+}
+
+// longest returns the route of the longest Prefix.
+func (s *site) longest(path string) *Route {
+	if s.flat.ends != nil {
+		return s.flat.longest(path)
+	}
+	return s.root.longest(path)
 }
 
 // longest walks down the elements of path and returns the last route passed.

@@ -15,6 +15,7 @@ type treeEdit struct {
 	hosts      *config.Edit[string, *site]
 	suffixes   *config.Edit[string, *site]
 	aliases    *config.Edit[string, alias]
+	owned      []*site // those that it has made
 }
 
 func newTreeEdit(from *Table, generation uint64) *treeEdit {
@@ -22,6 +23,9 @@ func newTreeEdit(from *Table, generation uint64) *treeEdit {
 }
 
 func (t *treeEdit) done() *Table {
+	for _, s := range t.owned {
+		s.flat = flatten(s.root)
+	}
 	t.table.hosts, t.table.suffixes = t.hosts.Done(), t.suffixes.Done()
 	t.table.aliases = t.aliases.Done()
 	return &t.table
@@ -65,6 +69,7 @@ func (t *treeEdit) own(host string) *site {
 		mine.generation = t.generation
 		s = &mine
 	}
+	t.owned = append(t.owned, s)
 	if in != nil {
 		in.Set(key, s)
 	} else {
