@@ -50,7 +50,8 @@ type IngressBackend struct {
 	Sticky   bool // clients come back to one endpoint
 }
 
-// IngressTLS names the Secret that holds the certificate of some hosts.
+// IngressTLS names the Secret that holds the certificate of some hosts; the zero Key
+// stands for the default certificate.
 type IngressTLS struct {
 	Hosts  []string
 	Secret Key

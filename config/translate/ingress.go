@@ -113,17 +113,19 @@ func Ingress(o *networkingv1.Ingress, classes Classes) (*config.Ingress, []confi
 		in.Rules = append(in.Rules, ingressRules(f, in, i, r)...)
 	}
 	for i, t := range o.Spec.TLS {
-		if t.SecretName == "" {
-			f.add(fmt.Sprintf("spec.tls[%d].secretName", i), ReasonInvalid,
-				"name a Secret of type kubernetes.io/tls", "no certificate is named")
-			continue
-		}
-		hosts := make([]string, len(t.Hosts))
+		entry := config.IngressTLS{Hosts: make([]string, len(t.Hosts))}
 		for j, h := range t.Hosts {
-			hosts[j] = strings.ToLower(h)
+			entry.Hosts[j] = strings.ToLower(h)
 		}
-		in.TLS = append(in.TLS, config.IngressTLS{
-			Hosts: hosts, Secret: config.Key{Namespace: o.Namespace, Name: t.SecretName}})
+		switch {
+		case t.SecretName != "":
+			entry.Secret = config.Key{Namespace: o.Namespace, Name: t.SecretName}
+		case in.ACME:
+			f.add(fmt.Sprintf("spec.tls[%d].secretName", i), ReasonInvalid,
+				"name the Secret that the certificate is to be in", "no certificate is ordered, for no Secret is named; the default one is served")
+			f.problems[len(f.problems)-1].Verdict = config.AppliedDifferently
+		}
+		in.TLS = append(in.TLS, entry)
 	}
 	speak(in, asked.protocol)
 	warnTwoClasses(f, o)

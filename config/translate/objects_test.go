@@ -282,7 +282,7 @@ status: {loadBalancer: {ingress: [{ip: 192.0.2.1}, {hostname: h}]}}`)
 			{Host: "shop.example", Path: "/d", Type: config.PathPrefix, Field: "spec.rules[0].http.paths[4]"},
 			{Host: "shop.example", Path: "/e", Type: config.PathPrefix, Field: "spec.rules[0].http.paths[5]"},
 			{Host: "bare.example", Field: "spec.rules[1]"}},
-		TLS:    []config.IngressTLS{{Hosts: []string{"shop.example"}, Secret: config.Key{Namespace: "default", Name: "s"}}},
+		TLS:    []config.IngressTLS{{Hosts: []string{"shop.example"}, Secret: config.Key{Namespace: "default", Name: "s"}}, {Hosts: []string{"x"}}},
 		Status: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -293,8 +293,12 @@ status: {loadBalancer: {ingress: [{ip: 192.0.2.1}, {hostname: h}]}}`)
 		fields = append(fields, p.Field)
 	}
 	const path = "spec.rules[0].http.paths"
-	if w := []string{path + "[2].path", path + "[3].pathType", path + "[4].backend.resource", path + "[5].backend.service.port", "spec.tls[1].secretName"}; !slices.Equal(fields, w) {
+	if w := []string{path + "[2].path", path + "[3].pathType", path + "[4].backend.resource", path + "[5].backend.service.port"}; !slices.Equal(fields, w) {
 		t.Errorf("problems at %v, want %v", fields, w)
+	}
+	o.Annotations = map[string]string{AnnotationACME: "true"} // there is nowhere to put a certificate
+	if _, problems := Ingress(o, Classes{Default: true}); problems[len(problems)-1].Field != "spec.tls[1].secretName" {
+		t.Errorf("with ACME: %v", problems)
 	}
 	if in, problems := Ingress(o, Classes{}); in != nil || problems != nil {
 		t.Error("an Ingress of another class is commented on")

@@ -31,6 +31,9 @@ func wants(ingresses []*config.Ingress) (list []*want, problems []config.Problem
 			continue
 		}
 		for i, entry := range ing.TLS {
+			if entry.Secret.Name == "" {
+				continue // which was told where it was read
+			}
 			a := &asking{ing: ing, field: fmt.Sprintf("spec.tls[%d]", i)}
 			hosts := a.hosts(entry, owners)
 			problems = append(problems, a.problems...)
