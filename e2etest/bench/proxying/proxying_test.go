@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/steelyard-lb/steelyard/e2etest/bench"
 	"github.com/steelyard-lb/steelyard/e2etest/bench/program"
@@ -115,14 +116,25 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
-// stand is a proxy that does nothing itself: somebody else answers at addr.
+// stand is a proxy that does nothing itself, and has done with its own start: somebody
+// else answers at addr.
 func stand(t *testing.T, name, addr string) *proxy {
 	t.Helper()
-	p, err := program.Start(t.TempDir(), name, exec.Command("sleep", "60"))
+	sleep := exec.Command("sleep", "60")
+	p, err := program.Start(t.TempDir(), name, sleep)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Stop() })
+	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", sleep.Process.Pid))
+		if err == nil && strings.Contains(string(stat), "(sleep) S ") {
+			break
+		}
+		if time.Since(begin) > 10*time.Second {
+			t.Fatalf("sleep does not sleep: %s, %v", stat, err)
+		}
+	}
 	return &proxy{Program: p, addr: strings.TrimPrefix(addr, "http://")}
 }
 
