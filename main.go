@@ -1,4 +1,4 @@
-// GoBGP's listeners and TCP MD5 keys do not work on MPTCP sockets.
+// Go's listeners are MPTCP sockets unless told otherwise, on which TCP MD5 keys do not work.
 //
 //go:debug multipathtcp=0
 

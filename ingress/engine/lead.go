@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -124,11 +125,8 @@ func (l *led) patience(p *policy.Policy) {
 		return
 	}
 	o := *l.opts
-	for to, d := range map[*time.Duration]time.Duration{&o.Connect: t.Connect, &o.Response: t.Read, &o.Between: t.Read, &o.Send: t.Send} {
-		if d > 0 {
-			*to = d
-		}
-	}
+	o.Connect, o.Send = cmp.Or(t.Connect, o.Connect), cmp.Or(t.Send, o.Send)
+	o.Response, o.Between = cmp.Or(t.Read, o.Response), cmp.Or(t.Read, o.Between)
 	l.opts = &o
 }
 

@@ -162,7 +162,7 @@ func (s *Server) AppendAnswer(dst []byte, a *Answer, more []byte) []byte {
 		dst = AppendField(dst, f[0], f[1])
 	}
 	for _, f := range a.More {
-		dst = append(append(append(append(dst, f.Name...), ": "...), f.Value...), "\r\n"...)
+		dst = appendField(dst, f.Name, f.Value)
 	}
 	if !a.Bare() {
 		dst = appendLength(dst, int64(len(a.Body)))

@@ -75,7 +75,10 @@ func listenInside() (*net.TCPListener, error) {
 // port is where GoBGP can come.
 func (g *gate) port() uint16 { return portOf(g.inner) }
 
-func portOf(l *net.TCPListener) uint16 { return l.Addr().(*net.TCPAddr).AddrPort().Port() }
+func portOf(l *net.TCPListener) uint16 { return endOf(l.Addr()).Port() }
+
+// endOf is an end of a TCP connection, or of what waits for one.
+func endOf(a net.Addr) netip.AddrPort { return a.(*net.TCPAddr).AddrPort() }
 
 // run serves one connection, to its end. The end of ctx is that of all that is left
 // to do, but for GoBGP's last words.
@@ -92,7 +95,7 @@ func (g *gate) run(ctx context.Context) {
 	}
 	g.take(router)
 	defer g.release()
-	own := router.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
+	own := endOf(router.LocalAddr()).Addr().Unmap().WithZone("")
 	inner := g.inner
 	if own != g.own { // who has come there is about to tell of the wrong next hop
 		var err error
@@ -211,7 +214,7 @@ func (g *gate) accept(ctx context.Context) *net.TCPConn {
 	}
 	want := set.peer.addr
 	conn, _ := acceptFrom(ctx, g.listener, func(conn *net.TCPConn) bool {
-		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		from := endOf(conn.RemoteAddr()).Addr().Unmap()
 		return (from == want || from.WithZone("") == want) && lives(conn)
 	})
 	return conn
@@ -220,7 +223,7 @@ func (g *gate) accept(ctx context.Context) *net.TCPConn {
 // admit is GoBGP's connection; nil if ctx ends before there is one.
 func (g *gate) admit(ctx context.Context, inner *net.TCPListener) *net.TCPConn {
 	conn, err := acceptFrom(ctx, inner, func(conn *net.TCPConn) bool {
-		own, err := isOwn(conn.RemoteAddr().(*net.TCPAddr).AddrPort(), conn.LocalAddr().(*net.TCPAddr).AddrPort())
+		own, err := isOwn(endOf(conn.RemoteAddr()), endOf(conn.LocalAddr()))
 		if err != nil {
 			level.Error(g.logger).Log("msg", "cannot tell whose connection it is", "err", err)
 		}

@@ -39,7 +39,6 @@ type server struct {
 // what the router sends.
 type event struct {
 	state api.PeerState_SessionState
-	asn   uint32      // the router's, as far as known
 	port  uint16      // of the gate that GoBGP has been connected to
 	sent  bool        // no change of state: the router has sent something
 	end   *api.Family // and that was all of this family (End-of-RIB)
@@ -122,7 +121,7 @@ func eventOf(r *api.WatchEventResponse) (e event, ok bool) {
 	if p.GetType() != api.WatchEventResponse_PeerEvent_STATE || p.GetPeer().GetState() == nil {
 		return e, false
 	}
-	return event{state: p.Peer.State.SessionState, asn: p.Peer.State.PeerAsn, port: uint16(p.Peer.GetTransport().GetRemotePort())}, true
+	return event{state: p.Peer.State.SessionState, port: uint16(p.Peer.GetTransport().GetRemotePort())}, true
 }
 
 // localOnly makes the RIB refuse what routers send. A default of "reject"

@@ -277,6 +277,11 @@ func (s *session) forsake() {
 		s.dismiss()
 		s.gate, s.over, s.met = nil, nil, false
 	}
+	s.dropPeer()
+}
+
+// dropPeer has GoBGP forget the way to the router.
+func (s *session) dropPeer() {
 	if err := s.srv.deletePeer(); err != nil {
 		level.Warn(s.logger).Log("msg", "closing failed", "err", err)
 	}
@@ -286,9 +291,7 @@ func (s *session) forsake() {
 // The routes tell the address that this node has on it.
 func (s *session) reached(n news) {
 	if n.err != nil {
-		if err := s.srv.deletePeer(); err != nil { // until there is somebody to talk to
-			level.Warn(s.logger).Log("msg", "closing failed", "err", err)
-		}
+		s.dropPeer() // until there is somebody to talk to
 		s.failing(dialReason(n.err, s.set.peer.password != ""))
 		return
 	}

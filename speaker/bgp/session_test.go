@@ -226,13 +226,13 @@ func TestFallsAreCountedWithTheirReason(t *testing.T) {
 			t.Fatalf("fall %d was not answered at once", i)
 		}
 		settle(t, sess)
-		sess.moved(event{state: api.PeerState_ESTABLISHED, asn: 64501, port: sess.srv.port})
+		sess.moved(event{state: api.PeerState_ESTABLISHED, port: sess.srv.port})
 		if !sess.state.Up() || testutil.ToFloat64(sess.metrics.up.WithLabelValues("tor")) != 1 {
 			t.Fatalf("not up: %+v", sess.state)
 		}
 		sess.journal.Warn("hold timer expired", nil)
 		sess.journal.Debug("state changed", goblog.Fields{"old": "BGP_FSM_ESTABLISHED", "new": "BGP_FSM_IDLE", "reason": "graceful-restart"})
-		sess.moved(event{state: api.PeerState_IDLE, asn: 0})
+		sess.moved(event{state: api.PeerState_IDLE})
 		sess.journal.Debug("state changed", goblog.Fields{"old": "BGP_FSM_IDLE", "new": "BGP_FSM_ACTIVE", "reason": ""})
 	}
 	if sess.rejoin == nil {
@@ -257,11 +257,11 @@ func TestSessionIsCompleteWhenNothingIsHeldBack(t *testing.T) {
 		sess := oneSession(t)
 		sess.adopt(sessionTo(nowhere(func(p *config.Peer) { p.GracefulRestart = graceful }), route(vip4)))
 		settle(t, sess)
-		sess.moved(event{state: api.PeerState_ESTABLISHED, asn: 64501, port: sess.srv.port})
+		sess.moved(event{state: api.PeerState_ESTABLISHED, port: sess.srv.port})
 		if sess.state.Complete == graceful || (sess.held != nil) != graceful {
 			t.Errorf("graceful restart %t: complete %t, looks again %t", graceful, sess.state.Complete, sess.held != nil)
 		}
-		if sess.moved(event{state: api.PeerState_IDLE, asn: 0}); sess.state.Complete || sess.held != nil {
+		if sess.moved(event{state: api.PeerState_IDLE}); sess.state.Complete || sess.held != nil {
 			t.Errorf("graceful restart %t: complete after the fall", graceful)
 		}
 	}
@@ -272,7 +272,7 @@ func TestSessionOfAPeerThatIsGone(t *testing.T) {
 	sess := oneSession(t)
 	sess.adopt(sessionTo(nowhere(), route(vip4)))
 	settle(t, sess)
-	late := event{state: api.PeerState_ESTABLISHED, asn: 64501, port: sess.srv.port}
+	late := event{state: api.PeerState_ESTABLISHED, port: sess.srv.port}
 	sess.adopt(sessionTo(nowhere(func(p *config.Peer) { p.Password = "new" }), route(vip4)))
 	if sess.moved(late); sess.state.Up() {
 		t.Errorf("state %+v", sess.state)
